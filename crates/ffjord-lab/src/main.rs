@@ -1,0 +1,4 @@
+//! Runs experiments from presets and writes their results.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Continuous normalizing flows with free-form dynamics (FFJORD).
+#![forbid(unsafe_code)]
