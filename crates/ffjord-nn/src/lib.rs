@@ -1,2 +1,23 @@
-//! Neural networks as time-dependent vector fields: value, Jacobian-vector and vector-Jacobian products.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod activation;
+mod conv_net;
+mod dual;
+mod error;
+mod field;
+mod layer;
+mod mlp;
+mod parameter;
+mod residual;
+mod stack;
+
+pub use activation::ActivationKind;
+pub use conv_net::{ConvNet, ConvNetConfig};
+pub use dual::Dual;
+pub use error::{NnError, Result};
+pub use field::{Cotangents, Linearization, VectorField};
+pub use layer::{LayerKind, Stride};
+pub use mlp::{Mlp, MlpConfig};
+pub use parameter::{Parameter, ParameterBuilder, load_parameters};
+pub use residual::Residual;

@@ -1,0 +1,159 @@
+//! Convolutional vector fields.
+
+use crate::activation::{Activation, ActivationKind};
+use crate::dual::Dual;
+use crate::error::{NnError, Result};
+use crate::field::VectorField;
+use crate::layer::{self, LayerKind, Projection, Stride};
+use crate::parameter::{Parameter, ParameterBuilder};
+use crate::stack::Stack;
+use candle_core::{DType, Device, Tensor};
+use rand::RngCore;
+
+/// The architecture of a [`ConvNet`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConvNetConfig {
+    /// The state's channels C.
+    pub channels: usize,
+    /// The state's height and width.
+    pub size: (usize, usize),
+    /// The channels of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// One stride a layer: one more than there are hidden layers.
+    pub strides: Vec<Stride>,
+    /// How every layer depends on time.
+    pub layer: LayerKind,
+    /// The nonlinearity between layers.
+    pub activation: ActivationKind,
+}
+
+/// A stack of convolutions `[B, C, H, W] → [B, C, H, W]` with time in every layer and no activation after the last.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Stride, VectorField};
+/// use rand::SeedableRng;
+///
+/// let config = ConvNetConfig {
+///     channels: 1,
+///     size: (8, 8),
+///     hidden: vec![4, 4],
+///     strides: vec![Stride::Halve, Stride::Keep, Stride::Double],
+///     layer: LayerKind::Concat,
+///     activation: ActivationKind::Softplus,
+/// };
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let field = ConvNet::new(&config, &mut rng, DType::F32, &Device::Cpu)?;
+/// let z = Tensor::zeros((3, 1, 8, 8), DType::F32, &Device::Cpu)?;
+/// assert_eq!(field.value(0.5, &z)?.dims(), &[3, 1, 8, 8]);
+/// # Ok::<(), ffjord_nn::NnError>(())
+/// ```
+#[derive(Debug)]
+pub struct ConvNet {
+    config: ConvNetConfig,
+    shape: [usize; 3],
+    stack: Stack,
+    parameters: Vec<Parameter>,
+    dtype: DType,
+    device: Device,
+}
+
+impl ConvNet {
+    /// A network with PyTorch's default initialisation, drawn from `rng`.
+    ///
+    /// # Errors
+    /// [`NnError::InvalidArchitecture`] when channels or sizes are 0, when the number of strides is not one more than
+    /// that of hidden layers, or when the strides do not lead back to the input's size.
+    pub fn new(config: &ConvNetConfig, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
+        check(config)?;
+        let mut builder = ParameterBuilder::new(rng, dtype, device);
+        let mut channels = vec![config.channels];
+        channels.extend_from_slice(&config.hidden);
+        channels.push(config.channels);
+        let layers = channels
+            .windows(2)
+            .zip(&config.strides)
+            .enumerate()
+            .map(|(index, (pair, stride))| {
+                builder.scoped(format!("layers.{index}"), |builder| {
+                    layer::build(
+                        config.layer,
+                        Projection::Convolution(*stride),
+                        pair[0],
+                        pair[1],
+                        builder,
+                    )
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let activation = Activation::new(config.activation, &mut builder)?;
+        Ok(Self {
+            config: config.clone(),
+            shape: [config.channels, config.size.0, config.size.1],
+            stack: Stack { layers, activation },
+            parameters: builder.finish(),
+            dtype,
+            device: device.clone(),
+        })
+    }
+
+    /// The architecture.
+    #[must_use]
+    pub fn config(&self) -> &ConvNetConfig {
+        &self.config
+    }
+}
+
+fn check(config: &ConvNetConfig) -> Result<()> {
+    let invalid = |reason: String| Err(NnError::InvalidArchitecture { reason });
+    let (height, width) = config.size;
+    if config.channels == 0 || height == 0 || width == 0 || config.hidden.contains(&0) {
+        return invalid(format!(
+            "{} channels of {height}×{width} with hidden channels {:?}: every number must be at least 1",
+            config.channels, config.hidden
+        ));
+    }
+    if config.strides.len() != config.hidden.len() + 1 {
+        return invalid(format!(
+            "{} strides for {} hidden layers: one stride a layer is needed, so {}",
+            config.strides.len(),
+            config.hidden.len(),
+            config.hidden.len() + 1
+        ));
+    }
+    let end = config
+        .strides
+        .iter()
+        .try_fold((height, width), |(height, width), stride| {
+            Ok::<_, NnError>((stride.output_size(height)?, stride.output_size(width)?))
+        })?;
+    if end != config.size {
+        return invalid(format!(
+            "the strides lead from {height}×{width} to {}×{}: a vector field must end at the size it began with",
+            end.0, end.1
+        ));
+    }
+    Ok(())
+}
+
+impl VectorField for ConvNet {
+    fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn state_shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
+        self.stack.apply(t, z)
+    }
+}

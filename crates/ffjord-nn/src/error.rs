@@ -1,0 +1,85 @@
+//! What can go wrong when a network is built, loaded or evaluated.
+
+use candle_core::{DType, Shape};
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum NnError {
+    /// A tensor operation failed (device, memory, shape).
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A name in a configuration or file is not known.
+    #[error("unknown {kind} `{given}`: accepted are {accepted}")]
+    UnknownName {
+        /// What was being named, for example `layer type`.
+        kind: &'static str,
+        /// The name that was given.
+        given: String,
+        /// The names that are accepted, separated by commas.
+        accepted: String,
+    },
+    /// A network was described in a way that cannot be built.
+    #[error("cannot build the network: {reason}")]
+    InvalidArchitecture {
+        /// What does not fit, and what would.
+        reason: String,
+    },
+    /// An input tensor does not have the shape that the network works on.
+    #[error("the {what} has shape {given:?}, but {expected} is needed")]
+    InputShape {
+        /// Which input.
+        what: &'static str,
+        /// Its shape.
+        given: Shape,
+        /// The accepted shape in words.
+        expected: String,
+    },
+    /// An input tensor is of another floating-point type than the weights.
+    #[error("the {what} is of type {given:?} but the weights are {expected:?}: convert one of them with `to_dtype`")]
+    InputType {
+        /// Which input.
+        what: &'static str,
+        /// Its type.
+        given: DType,
+        /// The weights' type.
+        expected: DType,
+    },
+    /// Stored tensors do not fit the parameters they are to be loaded into.
+    #[error("stored tensors do not fit the model: {}", mismatch(.missing, .unexpected, .misshapen))]
+    ParameterMismatch {
+        /// Parameters that no stored tensor has the name of.
+        missing: Vec<String>,
+        /// Stored names that no parameter has.
+        unexpected: Vec<String>,
+        /// Parameters whose stored tensor has another shape, with both shapes in words.
+        misshapen: Vec<String>,
+    },
+}
+
+/// A result with this crate's error.
+pub type Result<T> = std::result::Result<T, NnError>;
+
+fn mismatch(missing: &[String], unexpected: &[String], misshapen: &[String]) -> String {
+    [
+        ("missing", missing),
+        ("unexpected", unexpected),
+        ("of another shape", misshapen),
+    ]
+    .iter()
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(what, names)| format!("{what}: {}", names.join(", ")))
+    .collect::<Vec<_>>()
+    .join("; ")
+}
+
+/// Parses `given` against the names of all values of an enumeration.
+pub(crate) fn parse_name<T: Copy + std::fmt::Display>(kind: &'static str, given: &str, all: &[T]) -> Result<T> {
+    all.iter()
+        .copied()
+        .find(|value| value.to_string() == given)
+        .ok_or_else(|| NnError::UnknownName {
+            kind,
+            given: given.to_string(),
+            accepted: all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        })
+}

@@ -1,0 +1,43 @@
+//! `(1 − t) (W₀ x + b₀) + t (W₁ x + b₁)`.
+
+use super::TimeLayer;
+use super::projection::{Affine, AffineAtTime, Projection};
+use crate::error::Result;
+use crate::parameter::ParameterBuilder;
+use candle_core::Tensor;
+
+/// A straight line in time between two affine maps.
+#[derive(Debug)]
+pub(super) struct Blend {
+    projection: Projection,
+    start: Affine,
+    end: Affine,
+}
+
+impl Blend {
+    pub(super) fn new(
+        projection: Projection,
+        inputs: usize,
+        outputs: usize,
+        builder: &mut ParameterBuilder<'_>,
+    ) -> Result<Self> {
+        let start = Affine::new(projection, inputs, outputs, "_layer0", builder)?;
+        let end = Affine::new(projection, inputs, outputs, "_layer1", builder)?;
+        Ok(Self { projection, start, end })
+    }
+}
+
+impl TimeLayer for Blend {
+    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let between = |start: &Tensor, end: &Tensor| -> Result<Tensor> {
+            Ok((start + (end - start)?.broadcast_mul(&t.reshape(vec![1; start.rank()])?)?)?)
+        };
+        Ok(AffineAtTime {
+            projection: self.projection,
+            weight: between(&self.start.weight, &self.end.weight)?,
+            bias: self
+                .projection
+                .along_channels(&between(&self.start.bias, &self.end.bias)?)?,
+        })
+    }
+}

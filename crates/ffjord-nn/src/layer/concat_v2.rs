@@ -1,0 +1,43 @@
+//! `W x + b + h t`.
+
+use super::projection::{Affine, AffineAtTime, Projection};
+use super::{TimeLayer, time_vector};
+use crate::error::Result;
+use crate::parameter::ParameterBuilder;
+use candle_core::{Tensor, Var};
+
+/// A bias that is linear in time.
+#[derive(Debug)]
+pub(super) struct ConcatV2 {
+    projection: Projection,
+    affine: Affine,
+    time_bias: Var,
+}
+
+impl ConcatV2 {
+    pub(super) fn new(
+        projection: Projection,
+        inputs: usize,
+        outputs: usize,
+        builder: &mut ParameterBuilder<'_>,
+    ) -> Result<Self> {
+        let affine = Affine::new(projection, inputs, outputs, "_layer", builder)?;
+        let time_bias = builder.scoped("_hyper_bias", |builder| builder.uniform("weight", (outputs, 1), 1.0))?;
+        Ok(Self {
+            projection,
+            affine,
+            time_bias,
+        })
+    }
+}
+
+impl TimeLayer for ConcatV2 {
+    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let bias = (self.affine.bias.as_tensor() + time_vector(&self.time_bias, t)?)?;
+        Ok(AffineAtTime {
+            projection: self.projection,
+            weight: self.affine.weight.as_tensor().clone(),
+            bias: self.projection.along_channels(&bias)?,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Weights that are the outputs of a small network of the time.
+
+use super::TimeLayer;
+use super::projection::{AffineAtTime, Projection};
+use crate::error::Result;
+use crate::parameter::ParameterBuilder;
+use candle_core::{Tensor, Var};
+
+/// Hidden units of a dense layer's weight network.
+const HIDDEN: usize = 8;
+/// The original starts the weight networks with zero weights and biases of this standard deviation.
+const BIAS_SCALE: f64 = 0.01;
+
+/// A layer whose weights and bias are computed from t.
+#[derive(Debug)]
+pub(super) struct Hyper {
+    projection: Projection,
+    inputs: usize,
+    outputs: usize,
+    network: WeightNetwork,
+}
+
+/// The network that makes the weights: `A₂ tanh(A₁ t + a₁) + a₂` for dense layers, `A t + a` for convolutions.
+#[derive(Debug)]
+enum WeightNetwork {
+    Dense { hidden: Linear, output: Linear },
+    Convolution(Linear),
+}
+
+#[derive(Debug)]
+struct Linear {
+    weight: Var,
+    bias: Var,
+}
+
+impl Linear {
+    fn new(name: &str, inputs: usize, outputs: usize, builder: &mut ParameterBuilder<'_>) -> Result<Self> {
+        builder.scoped(name, |builder| {
+            Ok(Self {
+                weight: builder.constant("weight", (outputs, inputs), 0.0)?,
+                bias: builder.normal("bias", outputs, BIAS_SCALE)?,
+            })
+        })
+    }
+
+    /// `A x + a` for a column `x` `[i, 1]`.
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        Ok((self.weight.matmul(x)? + self.bias.unsqueeze(1)?)?)
+    }
+}
+
+impl Hyper {
+    pub(super) fn new(
+        projection: Projection,
+        inputs: usize,
+        outputs: usize,
+        builder: &mut ParameterBuilder<'_>,
+    ) -> Result<Self> {
+        let weights: usize = projection.weight_shape(inputs, outputs).iter().product();
+        let network = match projection {
+            Projection::Dense => builder.scoped("_hypernet", |builder| {
+                Ok(WeightNetwork::Dense {
+                    hidden: Linear::new("0", 1, HIDDEN, builder)?,
+                    output: Linear::new("2", HIDDEN, weights + outputs, builder)?,
+                })
+            })?,
+            Projection::Convolution(_) => {
+                WeightNetwork::Convolution(Linear::new("_hypernet", 1, weights + outputs, builder)?)
+            }
+        };
+        Ok(Self {
+            projection,
+            inputs,
+            outputs,
+            network,
+        })
+    }
+}
+
+impl TimeLayer for Hyper {
+    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let time = t.reshape((1, 1))?;
+        let (made, first_weight) = match &self.network {
+            WeightNetwork::Dense { hidden, output } => (output.apply(&hidden.apply(&time)?.tanh()?)?, self.outputs),
+            // The released code reads a convolution's kernel from the first entry on and its bias from there too:
+            // the two overlap. Kept, so that its checkpoints give its numbers.
+            WeightNetwork::Convolution(linear) => (linear.apply(&time)?, 0),
+        };
+        let made = made.flatten_all()?;
+        let shape = self.projection.weight_shape(self.inputs, self.outputs);
+        let weight = made.narrow(0, first_weight, shape.iter().product())?.reshape(shape)?;
+        let bias = self.projection.along_channels(&made.narrow(0, 0, self.outputs)?)?;
+        Ok(AffineAtTime {
+            projection: self.projection,
+            weight,
+            bias,
+        })
+    }
+}

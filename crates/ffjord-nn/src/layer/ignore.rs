@@ -1,0 +1,38 @@
+//! `W x + b`.
+
+use super::TimeLayer;
+use super::projection::{Affine, AffineAtTime, Projection};
+use crate::error::Result;
+use crate::parameter::ParameterBuilder;
+use candle_core::Tensor;
+
+/// A layer that does not depend on time.
+#[derive(Debug)]
+pub(super) struct Ignore {
+    projection: Projection,
+    affine: Affine,
+}
+
+impl Ignore {
+    pub(super) fn new(
+        projection: Projection,
+        inputs: usize,
+        outputs: usize,
+        builder: &mut ParameterBuilder<'_>,
+    ) -> Result<Self> {
+        Ok(Self {
+            projection,
+            affine: Affine::new(projection, inputs, outputs, "_layer", builder)?,
+        })
+    }
+}
+
+impl TimeLayer for Ignore {
+    fn at(&self, _t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        Ok(AffineAtTime {
+            projection: self.projection,
+            weight: self.affine.weight.as_tensor().clone(),
+            bias: self.projection.along_channels(&self.affine.bias)?,
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The linear part of a layer: a dense matrix or a convolution, in PyTorch's weight layout.
+
+use crate::dual::Dual;
+use crate::error::{NnError, Result};
+use crate::parameter::ParameterBuilder;
+use candle_core::{Tensor, Var};
+
+/// How a convolution changes the image size.
+///
+/// In configuration files these are the numbers 1, 2 and −2 of the original implementation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stride {
+    /// 1: a 3×3 kernel with padding 1 keeps the size.
+    Keep,
+    /// 2: a 4×4 kernel with stride 2 and padding 1 halves the size.
+    Halve,
+    /// −2: the transposed 4×4 convolution with stride 2 and padding 1 doubles the size.
+    Double,
+}
+
+impl TryFrom<i64> for Stride {
+    type Error = NnError;
+
+    fn try_from(number: i64) -> Result<Self> {
+        match number {
+            1 => Ok(Self::Keep),
+            2 => Ok(Self::Halve),
+            -2 => Ok(Self::Double),
+            _ => Err(NnError::UnknownName {
+                kind: "stride",
+                given: number.to_string(),
+                accepted: "1 (3×3), 2 (4×4, halves), -2 (4×4 transposed, doubles)".to_string(),
+            }),
+        }
+    }
+}
+
+impl Stride {
+    /// The image size after the convolution.
+    ///
+    /// # Errors
+    /// [`NnError::InvalidArchitecture`] when an odd or empty size is to be halved.
+    pub fn output_size(self, size: usize) -> Result<usize> {
+        match self {
+            Self::Keep => Ok(size),
+            Self::Double => Ok(size * 2),
+            Self::Halve if size >= 2 && size.is_multiple_of(2) => Ok(size / 2),
+            Self::Halve => Err(NnError::InvalidArchitecture {
+                reason: format!(
+                    "a stride of 2 needs an even image size, but the layer's input has {size} pixels a side"
+                ),
+            }),
+        }
+    }
+
+    fn kernel_size(self) -> usize {
+        match self {
+            Self::Keep => 3,
+            Self::Halve | Self::Double => 4,
+        }
+    }
+}
+
+/// The linear part of a layer, without its weights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Projection {
+    /// `x Wᵀ` on `[B, i]`, W `[o, i]`.
+    Dense,
+    /// A convolution on `[B, i, H, W]`, kernel `[o, i, k, k]` (transposed: `[i, o, k, k]`).
+    Convolution(Stride),
+}
+
+impl Projection {
+    /// The weights' shape for `inputs` and `outputs` features or channels.
+    pub(crate) fn weight_shape(self, inputs: usize, outputs: usize) -> Vec<usize> {
+        match self {
+            Self::Dense => vec![outputs, inputs],
+            Self::Convolution(stride) => {
+                let k = stride.kernel_size();
+                match stride {
+                    Stride::Double => vec![inputs, outputs, k, k],
+                    Stride::Keep | Stride::Halve => vec![outputs, inputs, k, k],
+                }
+            }
+        }
+    }
+
+    /// The weights' axis that counts inputs.
+    pub(crate) fn input_axis(self) -> usize {
+        match self {
+            Self::Convolution(Stride::Double) => 0,
+            Self::Dense | Self::Convolution(_) => 1,
+        }
+    }
+
+    /// Reshapes a vector `[o]` so that it multiplies the weights' output axis.
+    pub(crate) fn along_outputs(self, vector: &Tensor) -> Result<Tensor> {
+        let outputs = vector.elem_count();
+        Ok(match self {
+            Self::Dense => vector.reshape((outputs, 1))?,
+            Self::Convolution(Stride::Double) => vector.reshape((1, outputs, 1, 1))?,
+            Self::Convolution(_) => vector.reshape((outputs, 1, 1, 1))?,
+        })
+    }
+
+    /// Reshapes a vector `[o]` so that it is added to every row or pixel.
+    pub(crate) fn along_channels(self, vector: &Tensor) -> Result<Tensor> {
+        let outputs = vector.elem_count();
+        Ok(match self {
+            Self::Dense => vector.reshape((1, outputs))?,
+            Self::Convolution(_) => vector.reshape((1, outputs, 1, 1))?,
+        })
+    }
+
+    /// The product of `weight` with `x`.
+    pub(crate) fn apply(self, weight: &Tensor, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Dense => x.matmul(&weight.t()?)?,
+            Self::Convolution(Stride::Keep) => x.conv2d(weight, 1, 1, 1, 1)?,
+            Self::Convolution(Stride::Halve) => x.conv2d(weight, 1, 2, 1, 1)?,
+            Self::Convolution(Stride::Double) => x.conv_transpose2d(weight, 1, 0, 2, 1)?,
+        })
+    }
+
+    /// Adds a bias of the shape of [`Self::along_channels`], or one with a value for each pixel.
+    fn add_bias(self, y: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            // A product with a column of ones: its reverse is a product too, 20 times faster than candle's sum over rows.
+            Self::Dense => (y + Tensor::ones((y.dim(0)?, 1), y.dtype(), y.device())?.matmul(bias)?)?,
+            Self::Convolution(_) => y.broadcast_add(bias)?,
+        })
+    }
+}
+
+/// Weight and bias of one projection with PyTorch's default initialisation.
+#[derive(Debug, Clone)]
+pub(crate) struct Affine {
+    pub(crate) weight: Var,
+    pub(crate) bias: Var,
+}
+
+impl Affine {
+    /// Creates `name.weight` and `name.bias`, both uniform on ±1/√fan_in.
+    ///
+    /// PyTorch takes fan_in from the weights' second axis, which for a transposed convolution counts outputs.
+    pub(crate) fn new(
+        projection: Projection,
+        inputs: usize,
+        outputs: usize,
+        name: &str,
+        builder: &mut ParameterBuilder<'_>,
+    ) -> Result<Self> {
+        let shape = projection.weight_shape(inputs, outputs);
+        let fan_in: usize = shape[1..].iter().product();
+        let bound = 1.0 / (fan_in as f64).sqrt();
+        builder.scoped(name, |builder| {
+            Ok(Self {
+                weight: builder.uniform("weight", shape, bound)?,
+                bias: builder.uniform("bias", outputs, bound)?,
+            })
+        })
+    }
+}
+
+/// A layer at one time: every layer type is `x ↦ W(t) x + b(t)`, so gates and time-dependent biases are folded into
+/// the weights once per evaluation instead of being applied to every row.
+#[derive(Debug, Clone)]
+pub(crate) struct AffineAtTime {
+    pub(crate) projection: Projection,
+    pub(crate) weight: Tensor,
+    /// `[1, o]`, `[1, o, 1, 1]` or `[1, o, H, W]`.
+    pub(crate) bias: Tensor,
+}
+
+impl AffineAtTime {
+    /// `W x + b` on the values, `W x'` on the tangents.
+    pub(crate) fn apply(&self, input: &Dual) -> Result<Dual> {
+        input.map_affine(
+            |x| {
+                self.projection
+                    .add_bias(&self.projection.apply(&self.weight, x)?, &self.bias)
+            },
+            |tangents| self.projection.apply(&self.weight, tangents),
+        )
+    }
+}

@@ -1,0 +1,67 @@
+//! `(W x + b) ⊙ σ(g t + c)`.
+
+use super::projection::{Affine, AffineAtTime, Projection};
+use super::{TimeLayer, time_vector};
+use crate::activation::sigmoid;
+use crate::error::Result;
+use crate::parameter::ParameterBuilder;
+use candle_core::{Tensor, Var};
+
+/// An affine map with a gate for each output that depends on time.
+#[derive(Debug)]
+pub(super) struct Squash {
+    projection: Projection,
+    affine: Affine,
+    gate: TimeGate,
+}
+
+/// `σ(g t + c)`, `[o]`.
+#[derive(Debug)]
+pub(super) struct TimeGate {
+    weight: Var,
+    bias: Var,
+}
+
+impl TimeGate {
+    pub(super) fn new(outputs: usize, name: &str, builder: &mut ParameterBuilder<'_>) -> Result<Self> {
+        builder.scoped(name, |builder| {
+            Ok(Self {
+                weight: builder.uniform("weight", (outputs, 1), 1.0)?,
+                bias: builder.uniform("bias", outputs, 1.0)?,
+            })
+        })
+    }
+
+    /// The affine map with its outputs multiplied by the gate.
+    pub(super) fn fold(&self, projection: Projection, affine: &Affine, t: &Tensor) -> Result<AffineAtTime> {
+        let gate = sigmoid(&(time_vector(&self.weight, t)? + self.bias.as_tensor())?)?;
+        Ok(AffineAtTime {
+            projection,
+            weight: affine.weight.broadcast_mul(&projection.along_outputs(&gate)?)?,
+            bias: projection.along_channels(&(affine.bias.as_tensor() * &gate)?)?,
+        })
+    }
+}
+
+impl Squash {
+    pub(super) fn new(
+        projection: Projection,
+        inputs: usize,
+        outputs: usize,
+        builder: &mut ParameterBuilder<'_>,
+    ) -> Result<Self> {
+        let affine = Affine::new(projection, inputs, outputs, "_layer", builder)?;
+        let gate = TimeGate::new(outputs, "_hyper", builder)?;
+        Ok(Self {
+            projection,
+            affine,
+            gate,
+        })
+    }
+}
+
+impl TimeLayer for Squash {
+    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        self.gate.fold(self.projection, &self.affine, t)
+    }
+}

@@ -1,0 +1,104 @@
+//! Fully connected vector fields.
+
+use crate::activation::{Activation, ActivationKind};
+use crate::dual::Dual;
+use crate::error::{NnError, Result};
+use crate::field::VectorField;
+use crate::layer::{self, LayerKind, Projection};
+use crate::parameter::{Parameter, ParameterBuilder};
+use crate::stack::Stack;
+use candle_core::{DType, Device, Tensor};
+use rand::RngCore;
+
+/// The architecture of an [`Mlp`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MlpConfig {
+    /// The state's dimension D.
+    pub dimension: usize,
+    /// The widths of the hidden layers; none gives a single layer without activation.
+    pub hidden: Vec<usize>,
+    /// How every layer depends on time.
+    pub layer: LayerKind,
+    /// The nonlinearity between layers.
+    pub activation: ActivationKind,
+}
+
+/// A multi-layer perceptron `[B, D] → [B, D]` with time in every layer and no activation after the last.
+///
+/// Parameters are named as in the original implementation: `layers.0._layer.weight`, ….
+#[derive(Debug)]
+pub struct Mlp {
+    config: MlpConfig,
+    shape: [usize; 1],
+    stack: Stack,
+    parameters: Vec<Parameter>,
+    dtype: DType,
+    device: Device,
+}
+
+impl Mlp {
+    /// A network with PyTorch's default initialisation, drawn from `rng`.
+    ///
+    /// # Errors
+    /// [`NnError::InvalidArchitecture`] when a width is 0.
+    pub fn new(config: &MlpConfig, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
+        if config.dimension == 0 || config.hidden.contains(&0) {
+            return Err(NnError::InvalidArchitecture {
+                reason: format!(
+                    "dimension {} with hidden widths {:?}: every width must be at least 1",
+                    config.dimension, config.hidden
+                ),
+            });
+        }
+        let mut builder = ParameterBuilder::new(rng, dtype, device);
+        let mut widths = vec![config.dimension];
+        widths.extend_from_slice(&config.hidden);
+        widths.push(config.dimension);
+        let layers = widths
+            .windows(2)
+            .enumerate()
+            .map(|(index, pair)| {
+                builder.scoped(format!("layers.{index}"), |builder| {
+                    layer::build(config.layer, Projection::Dense, pair[0], pair[1], builder)
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let activation = Activation::new(config.activation, &mut builder)?;
+        Ok(Self {
+            config: config.clone(),
+            shape: [config.dimension],
+            stack: Stack { layers, activation },
+            parameters: builder.finish(),
+            dtype,
+            device: device.clone(),
+        })
+    }
+
+    /// The architecture.
+    #[must_use]
+    pub fn config(&self) -> &MlpConfig {
+        &self.config
+    }
+}
+
+impl VectorField for Mlp {
+    fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn state_shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
+        self.stack.apply(t, z)
+    }
+}

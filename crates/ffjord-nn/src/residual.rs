@@ -1,0 +1,42 @@
+//! The residual option: `f(z, t) − z`.
+
+use crate::dual::Dual;
+use crate::error::Result;
+use crate::field::VectorField;
+use crate::parameter::Parameter;
+use candle_core::{DType, Device, Tensor};
+
+/// A vector field minus its state, `g(z, t) = f(z, t) − z`: the trace of its Jacobian is that of f minus D.
+#[derive(Debug)]
+pub struct Residual<F> {
+    inner: F,
+}
+
+impl<F: VectorField> Residual<F> {
+    /// Subtracts the state from `inner`.
+    pub fn new(inner: F) -> Self {
+        Self { inner }
+    }
+}
+
+impl<F: VectorField> VectorField for Residual<F> {
+    fn parameters(&self) -> &[Parameter] {
+        self.inner.parameters()
+    }
+
+    fn dtype(&self) -> DType {
+        self.inner.dtype()
+    }
+
+    fn device(&self) -> &Device {
+        self.inner.device()
+    }
+
+    fn state_shape(&self) -> &[usize] {
+        self.inner.state_shape()
+    }
+
+    fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
+        self.inner.dual(t, z)?.sub(z)
+    }
+}

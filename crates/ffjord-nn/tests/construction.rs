@@ -1,0 +1,170 @@
+//! Initialisation, names, and what is refused.
+
+use candle_core::{DType, Device, Tensor};
+use ffjord_nn::{
+    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, NnError, Result, Stride, VectorField,
+    load_parameters,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+
+fn mlp(layer: LayerKind, activation: ActivationKind, dtype: DType) -> Result<Mlp> {
+    let config = MlpConfig {
+        dimension: 4,
+        hidden: vec![16],
+        layer,
+        activation,
+    };
+    Mlp::new(&config, &mut ChaCha8Rng::seed_from_u64(3), dtype, &Device::Cpu)
+}
+
+#[test]
+fn parameters_have_the_originals_names_and_pytorchs_bounds() -> Result<()> {
+    let field = mlp(LayerKind::ConcatSquash, ActivationKind::Swish, DType::F64)?;
+    let names: Vec<&str> = field.parameters().iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "layers.0._layer.weight",
+            "layers.0._layer.bias",
+            "layers.0._hyper_bias.weight",
+            "layers.0._hyper_gate.weight",
+            "layers.0._hyper_gate.bias",
+            "layers.1._layer.weight",
+            "layers.1._layer.bias",
+            "layers.1._hyper_bias.weight",
+            "layers.1._hyper_gate.weight",
+            "layers.1._hyper_gate.bias",
+            "activation_fns.0.beta",
+        ]
+    );
+    for (index, bound) in [(0, 0.5), (1, 0.5), (2, 1.0), (5, 0.25), (6, 0.25)] {
+        let largest: f64 = field.parameters()[index]
+            .var
+            .abs()?
+            .flatten_all()?
+            .max(0)?
+            .to_scalar()?;
+        assert!(
+            largest <= bound && largest > 0.6 * bound,
+            "{}: {largest} against ±{bound}",
+            names[index]
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn one_seed_gives_the_same_network_in_both_precisions() -> Result<()> {
+    let (single, double) = (
+        mlp(LayerKind::Hyper, ActivationKind::Tanh, DType::F32)?,
+        mlp(LayerKind::Hyper, ActivationKind::Tanh, DType::F64)?,
+    );
+    for (a, b) in single.parameters().iter().zip(double.parameters()) {
+        let a: Vec<f32> = a.var.flatten_all()?.to_vec1()?;
+        let b: Vec<f32> = b.var.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        assert_eq!(a, b);
+    }
+    Ok(())
+}
+
+#[test]
+fn loading_lists_everything_that_does_not_fit_and_changes_nothing() -> Result<()> {
+    let field = mlp(LayerKind::Ignore, ActivationKind::Tanh, DType::F32)?;
+    let before: Vec<f32> = field.parameters()[1].var.to_vec1()?;
+    let mut stored: BTreeMap<String, Tensor> = field
+        .parameters()
+        .iter()
+        .map(|p| Ok((p.name.clone(), p.var.zeros_like()?)))
+        .collect::<Result<_>>()?;
+    stored.remove("layers.0._layer.weight");
+    stored.insert(
+        "layers.9.weight".to_string(),
+        Tensor::zeros(1, DType::F32, &Device::Cpu)?,
+    );
+    stored.insert(
+        "layers.1._layer.bias".to_string(),
+        Tensor::zeros(7, DType::F32, &Device::Cpu)?,
+    );
+    match load_parameters(field.parameters(), &stored) {
+        Err(NnError::ParameterMismatch {
+            missing,
+            unexpected,
+            misshapen,
+        }) => {
+            assert_eq!(missing, ["layers.0._layer.weight"]);
+            assert_eq!(unexpected, ["layers.9.weight"]);
+            assert_eq!(misshapen.len(), 1);
+        }
+        other => panic!("expected a mismatch, got {other:?}"),
+    }
+    assert_eq!(field.parameters()[1].var.to_vec1::<f32>()?, before);
+    Ok(())
+}
+
+#[test]
+fn wrong_inputs_are_refused_in_words() -> Result<()> {
+    let field = mlp(LayerKind::Concat, ActivationKind::Tanh, DType::F32)?;
+    let wide = Tensor::zeros((2, 5), DType::F32, &Device::Cpu)?;
+    assert!(matches!(
+        field.value(0.0, &wide),
+        Err(NnError::InputShape { what: "state", .. })
+    ));
+    let double = Tensor::zeros((2, 4), DType::F64, &Device::Cpu)?;
+    assert!(matches!(field.value(0.0, &double), Err(NnError::InputType { .. })));
+    let state = Tensor::zeros((2, 4), DType::F32, &Device::Cpu)?;
+    assert!(matches!(
+        field.jvp(0.0, &state, &state),
+        Err(NnError::InputShape {
+            what: "tangent stack",
+            ..
+        })
+    ));
+    let error = "gelu".parse::<ActivationKind>().map_err(|error| error.to_string());
+    assert_eq!(
+        error,
+        Err("unknown activation `gelu`: accepted are tanh, relu, softplus, elu, swish, square, identity".to_string())
+    );
+    Ok(())
+}
+
+#[test]
+fn architectures_that_cannot_work_are_refused() {
+    let base = ConvNetConfig {
+        channels: 1,
+        size: (6, 6),
+        hidden: vec![4],
+        strides: vec![Stride::Halve, Stride::Double],
+        layer: LayerKind::Concat,
+        activation: ActivationKind::Relu,
+    };
+    let build = |config: &ConvNetConfig| {
+        ConvNet::new(config, &mut ChaCha8Rng::seed_from_u64(0), DType::F32, &Device::Cpu).map(|_| ())
+    };
+    assert!(build(&base).is_ok());
+    for wrong in [
+        ConvNetConfig {
+            size: (5, 6),
+            ..base.clone()
+        },
+        ConvNetConfig {
+            strides: vec![Stride::Halve, Stride::Keep],
+            ..base.clone()
+        },
+        ConvNetConfig {
+            strides: vec![Stride::Keep],
+            ..base.clone()
+        },
+        ConvNetConfig {
+            channels: 0,
+            ..base.clone()
+        },
+    ] {
+        assert!(
+            matches!(build(&wrong), Err(NnError::InvalidArchitecture { .. })),
+            "{wrong:?}"
+        );
+    }
+    assert!(Stride::try_from(3).is_err());
+}
