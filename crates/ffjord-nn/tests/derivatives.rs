@@ -55,8 +55,10 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<(
         Ok(dot(&value, &a)? + dot(&products, &b)?)
     };
     let gradients = field.vjp(t, &z, Some(&v), &a, Some(&b))?;
+    // The loss bounds how well its differences can be known.
+    let scale = loss(t, &z)?.abs().max(1.0);
     let expect = |difference: f64, gradient: f64, what: &str| {
-        let error = (difference - gradient).abs() / gradient.abs().max(1.0);
+        let error = (difference - gradient).abs() / gradient.abs().max(scale);
         assert!(
             error < TOLERANCE,
             "{label}: gradient with respect to {what} is {gradient}, differences say {difference}"
