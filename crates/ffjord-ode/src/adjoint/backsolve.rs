@@ -1,0 +1,209 @@
+//! The adjoint method of the paper: a second solve, backwards in time.
+
+use super::{
+    Adjoint, AdjointSolution, DifferentiableSystem, Forward,
+    augmented::{AdjointEquation, Augmented, AugmentedError},
+    require_end_only, require_finite,
+};
+use crate::{
+    control::StepControl,
+    error::SolveError,
+    norm::Tolerance,
+    solution::{OnBudget, SaveAt, Stats},
+    solver::Solver,
+    state::State,
+    system::{Evaluator, System},
+};
+
+/// Which parts of the augmented state count in the error of a backward step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AdjointNorm {
+    /// The state and its adjoint. The parameters' gradient is a plain integral that feeds back into nothing, so its
+    /// error need not steer the steps (Kidger, Chen, Lyons 2021, "Hey, that's not an ODE").
+    #[default]
+    SemiNorm,
+    /// All of it.
+    Full,
+}
+
+/// Optimise, then discretise: solves `(y, a, dL/dθ)` backwards from `t1` (Grathwohl et al. 2019, eq. 6).
+///
+/// Memory does not grow with the number of steps. The gradient is that of the exact solution, up to the error of both
+/// solves: it is not the gradient of the computed `L`, and the reconstructed y drifts where the backward equation is
+/// unstable.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, Tolerance};
+/// use ffjord_ode::adjoint::{AdjointNorm, Backsolve};
+/// let as_forward = Backsolve::new();
+/// let tighter = Backsolve::new().tolerance(Tolerance::new(1e-9, 1e-9)?).norm(AdjointNorm::Full);
+/// let fixed = Backsolve::new().solver(Solver::new(Method::Rk4).fixed_steps(40));
+/// # let _ = (as_forward, tighter, fixed);
+/// # Ok::<(), ffjord_ode::SetupError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Backsolve {
+    solver: BackwardSolver,
+    norm: AdjointNorm,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+enum BackwardSolver {
+    /// The forward solver.
+    #[default]
+    AsForward,
+    /// The forward solver with this tolerance.
+    Tolerance(Tolerance),
+    /// A solver of its own.
+    Own(Solver),
+}
+
+impl Backsolve {
+    /// Backward steps controlled as the forward ones, measured by the semi-norm.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the tolerance of the backward solve; its other settings are the forward solver's, if that one is adaptive.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.solver = BackwardSolver::Tolerance(tolerance);
+        self
+    }
+
+    /// Sets a solver for the backward solve.
+    #[must_use]
+    pub fn solver(mut self, solver: Solver) -> Self {
+        self.solver = BackwardSolver::Own(solver);
+        self
+    }
+
+    /// Sets the error norm.
+    #[must_use]
+    pub fn norm(mut self, norm: AdjointNorm) -> Self {
+        self.norm = norm;
+        self
+    }
+
+    /// The solver for the way back from a solve by `forward` between `t0` and `t1`.
+    fn backward_solver(&self, forward: &Solver, t0: f64, t1: f64) -> Solver {
+        let solver = match (&self.solver, forward.control()) {
+            (BackwardSolver::Own(solver), _) => solver.clone(),
+            (BackwardSolver::AsForward, _) => forward.clone().reversed(t0, t1),
+            (BackwardSolver::Tolerance(tolerance), StepControl::Adaptive(settings)) => forward
+                .clone()
+                .adaptive_with(settings.clone().tolerance(*tolerance))
+                .reversed(t0, t1),
+            (BackwardSolver::Tolerance(tolerance), StepControl::Constant(_)) => {
+                forward.clone().adaptive(*tolerance).reversed(t0, t1)
+            }
+        };
+        // A gradient that stops half-way would be wrong without saying so.
+        solver.on_budget(OnBudget::Fail).save_at(SaveAt::End)
+    }
+}
+
+/// The end of a forward solve, all that solving backwards needs.
+#[derive(Debug, Clone)]
+pub struct BacksolveRecord<S> {
+    solver: Solver,
+    norm: AdjointNorm,
+    t0: f64,
+    t1: f64,
+    y1: S,
+}
+
+impl<S: State> BacksolveRecord<S> {
+    /// The reverse pass that this record is for.
+    pub(super) fn pull_back<Sys: DifferentiableSystem<S>>(
+        self,
+        system: &Sys,
+        cotangent: &S,
+    ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
+        let Self {
+            solver,
+            norm,
+            t0,
+            t1,
+            y1,
+        } = self;
+        require_finite(cotangent, t1)?;
+        let gradient = system
+            .zero_gradient()
+            .map_err(|source| SolveError::System { t: t1, source })?;
+        // The two slopes at the ends: dL/dt1 = a(t1)·f(t1), dL/dt0 = −a(t0)·f(t0).
+        let mut f = Evaluator::new(system, usize::MAX);
+        let d_t1 = slope_along(&mut f, t1, &y1, cotangent)?;
+        let end = Augmented {
+            y: y1,
+            adjoint: cotangent.clone(),
+            gradient,
+            measure_gradient: norm == AdjointNorm::Full,
+        };
+        let equation = AdjointEquation::new(system, cotangent)?;
+        let solution = solver
+            .solve(&equation, &end, t1, t0)
+            .map_err(AugmentedError::unwrap_solve)?;
+        let Augmented {
+            y, adjoint, gradient, ..
+        } = solution.state;
+        let d_t0 = -slope_along(&mut f, t0, &y, &adjoint)?;
+        let mut stats = solution.stats;
+        stats += Stats {
+            nfe: f.evaluations(),
+            ..Stats::default()
+        };
+        Ok(AdjointSolution {
+            y0: adjoint,
+            gradient,
+            t0: d_t0,
+            t1: d_t1,
+            stats,
+        })
+    }
+}
+
+/// a·f(t, y).
+fn slope_along<S: State, Sys: System<S>>(
+    f: &mut Evaluator<'_, Sys>,
+    t: f64,
+    y: &S,
+    adjoint: &S,
+) -> Result<f64, SolveError<Sys::Error>> {
+    let mut slope = y.zeros_like()?;
+    f.rhs(t, y, &mut slope)?;
+    Ok(adjoint.dot(&slope)?)
+}
+
+impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Backsolve {
+    type Record = BacksolveRecord<S>;
+
+    fn forward(
+        &self,
+        solver: &Solver,
+        system: &Sys,
+        y0: &S,
+        t0: f64,
+        t1: f64,
+    ) -> Forward<S, BacksolveRecord<S>, Sys::Error> {
+        require_end_only(solver)?;
+        let solution = solver.solve(system, y0, t0, t1)?;
+        let record = BacksolveRecord {
+            solver: self.backward_solver(solver, t0, solution.t),
+            norm: self.norm,
+            t0,
+            t1: solution.t,
+            y1: solution.state.clone(),
+        };
+        Ok((solution, record))
+    }
+
+    fn backward(
+        &self,
+        system: &Sys,
+        record: BacksolveRecord<S>,
+        cotangent: &S,
+    ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
+        record.pull_back(system, cotangent)
+    }
+}

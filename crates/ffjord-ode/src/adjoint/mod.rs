@@ -1,0 +1,164 @@
+//! Gradients of a solve: what `L(y(t1))` owes to the initial state, the parameters and both ends of time.
+
+mod augmented;
+mod backsolve;
+mod checkpointed;
+mod method;
+mod reverse_step;
+
+use crate::{
+    error::{SetupError, SolveError},
+    solution::{SaveAt, Solution, Stats},
+    solver::Solver,
+    state::State,
+    system::System,
+};
+
+pub use backsolve::{AdjointNorm, Backsolve, BacksolveRecord};
+pub use checkpointed::{CheckpointRecord, Checkpointed};
+pub use method::{AdjointMethod, AdjointRecord};
+
+/// A system `f(t, y; θ)` that offers products with its transposed Jacobians.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, System};
+/// use ffjord_ode::adjoint::{Adjoint, Checkpointed, DifferentiableSystem};
+///
+/// /// dy/dt = -θ y
+/// struct Decay { rate: f64 }
+///
+/// impl System<[f64; 1]> for Decay {
+///     type Error = std::convert::Infallible;
+///     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+///         dy[0] = -self.rate * y[0];
+///         Ok(())
+///     }
+/// }
+///
+/// impl DifferentiableSystem<[f64; 1]> for Decay {
+///     type Tape = f64;
+///     type Gradient = [f64; 1];
+///     fn zero_gradient(&self) -> Result<[f64; 1], Self::Error> {
+///         Ok([0.0])
+///     }
+///     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<f64, Self::Error> {
+///         self.rhs(t, y, dy)?;
+///         Ok(y[0])
+///     }
+///     fn pullback(
+///         &self, y: f64, v: &[f64; 1], grad_y: &mut [f64; 1], gradient: &mut [f64; 1],
+///     ) -> Result<f64, Self::Error> {
+///         grad_y[0] = -self.rate * v[0];
+///         gradient[0] -= y * v[0];
+///         Ok(0.0)
+///     }
+/// }
+///
+/// let (system, solver) = (Decay { rate: 0.5 }, Solver::new(Method::Rk4).fixed_steps(50));
+/// let (solution, record) = Checkpointed.forward(&solver, &system, &[2.0], 0.0, 1.0)?;
+/// let adjoint = Checkpointed.backward(&system, record, &[1.0])?;
+/// let exact = 2.0 * (-0.5_f64).exp();                        // y(1) = 2 exp(-θ)
+/// assert!((solution.state[0] - exact).abs() < 1e-8);
+/// assert!((adjoint.y0[0] - exact / 2.0).abs() < 1e-8);       // dy(1)/dy(0)
+/// assert!((adjoint.gradient[0] + exact).abs() < 1e-8);       // dy(1)/dθ
+/// assert!((adjoint.t1 + 0.5 * exact).abs() < 1e-8);          // dy(1)/dt1 = f
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait DifferentiableSystem<S: State>: System<S> {
+    /// What one evaluation leaves behind for its reverse product.
+    type Tape;
+
+    /// The gradient with respect to the parameters.
+    type Gradient: State;
+
+    /// A zero gradient.
+    ///
+    /// # Errors
+    /// The system's own.
+    fn zero_gradient(&self) -> Result<Self::Gradient, Self::Error>;
+
+    /// `dy = f(t, y)`, bit for bit as [`System::rhs`], and whatever the reverse product needs.
+    ///
+    /// # Errors
+    /// The system's own.
+    fn linearize(&self, t: f64, y: &S, dy: &mut S) -> Result<Self::Tape, Self::Error>;
+
+    /// `grad_y = (∂f/∂y)ᵀ v` (overwritten), `gradient += (∂f/∂θ)ᵀ v`; returns `(∂f/∂t) · v`.
+    ///
+    /// # Errors
+    /// The system's own.
+    fn pullback(
+        &self,
+        tape: Self::Tape,
+        v: &S,
+        grad_y: &mut S,
+        gradient: &mut Self::Gradient,
+    ) -> Result<f64, Self::Error>;
+}
+
+/// What a reverse pass returns, for a scalar `L` of the final state.
+#[derive(Debug, Clone)]
+pub struct AdjointSolution<S, G> {
+    /// dL/dy(t0).
+    pub y0: S,
+    /// dL/dθ.
+    pub gradient: G,
+    /// dL/dt0.
+    pub t0: f64,
+    /// dL/dt1.
+    pub t1: f64,
+    /// What the reverse pass took; its evaluations are counted apart from the forward solve's.
+    pub stats: Stats,
+}
+
+/// What a forward solve returns: the solution, and the record for the reverse pass.
+pub type Forward<S, R, E> = Result<(Solution<S>, R), SolveError<E>>;
+
+/// A way to differentiate a solve.
+///
+/// The record is owned data, so that it can wait in an autograd node until the reverse pass.
+pub trait Adjoint<S: State, Sys: DifferentiableSystem<S>> {
+    /// What the forward solve keeps for the reverse pass.
+    type Record;
+
+    /// Solves forward and keeps a record.
+    ///
+    /// # Errors
+    /// As [`Solver::solve`]; also [`SetupError::AdjointSavesEndOnly`] if the solver is asked to save more than the end.
+    fn forward(&self, solver: &Solver, system: &Sys, y0: &S, t0: f64, t1: f64) -> Forward<S, Self::Record, Sys::Error>;
+
+    /// Pulls `cotangent` = dL/dy(t1) back through the solve that left `record`.
+    ///
+    /// # Errors
+    /// [`SolveError::NonFinite`] if the cotangent or the result is not finite, and as [`Solver::solve`] where the
+    /// reverse pass solves.
+    fn backward(
+        &self,
+        system: &Sys,
+        record: Self::Record,
+        cotangent: &S,
+    ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>>;
+}
+
+/// Refuses a solver that saves more than the end.
+fn require_end_only(solver: &Solver) -> Result<(), SetupError> {
+    match solver.limits().save_at {
+        SaveAt::End => Ok(()),
+        _ => Err(SetupError::AdjointSavesEndOnly),
+    }
+}
+
+/// Refuses a cotangent that is not finite.
+fn require_finite<S: State, E: std::error::Error>(cotangent: &S, t: f64) -> Result<(), SolveError<E>> {
+    let rows = cotangent.non_finite_rows()?;
+    if rows.is_empty() {
+        Ok(())
+    } else {
+        Err(SolveError::NonFinite {
+            t,
+            dt: 0.0,
+            error_ratio: f64::NAN,
+            rows,
+        })
+    }
+}

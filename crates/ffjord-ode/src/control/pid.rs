@@ -1,0 +1,289 @@
+//! Steps that follow the error: I, PI and PID control.
+
+use super::{Attempt, Controller, Verdict};
+use crate::{
+    error::SetupError,
+    norm::{ErrorMeasure, ErrorNorm, Tolerance},
+};
+
+/// Gains of a digital controller of the step size (Söderlind, ACM TOMS 29(1), 2003).
+///
+/// With error ratios rₙ and estimates of order q the step changes by the factor
+/// `safety · rₙ^(−(I+P+D)/(q+1)) · rₙ₋₁^((P+2D)/(q+1)) · rₙ₋₂^(−D/(q+1))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pid {
+    /// Weight of the error itself.
+    pub integral: f64,
+    /// Weight of its change.
+    pub proportional: f64,
+    /// Weight of the change of its change.
+    pub derivative: f64,
+}
+
+impl Pid {
+    /// The elementary controller, as in torchdiffeq: reacts to the last error alone.
+    pub const I: Self = Self {
+        integral: 1.0,
+        proportional: 0.0,
+        derivative: 0.0,
+    };
+    /// Gustafsson's PI.3.4: smoother step sequences, fewer rejections on mildly stiff problems.
+    pub const PI: Self = Self {
+        integral: 0.3,
+        proportional: 0.4,
+        derivative: 0.0,
+    };
+    /// Söderlind's H312 filter: the smoothest step sequences.
+    pub const PID: Self = Self {
+        integral: 2.0 / 9.0,
+        proportional: 0.0,
+        derivative: 1.0 / 18.0,
+    };
+}
+
+/// Settings of adaptive steps.
+///
+/// ```
+/// use ffjord_ode::{Adaptive, ErrorNorm, Method, Pid, Solver, Tolerance};
+/// let control = Adaptive::new(Tolerance::new(1e-6, 1e-8)?).pid(Pid::PI).norm(ErrorNorm::Max).max_step(0.5);
+/// let solver = Solver::new(Method::Dopri5).adaptive_with(control);
+/// # let _ = solver;
+/// # Ok::<(), ffjord_ode::SetupError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adaptive {
+    measure: ErrorMeasure,
+    pid: Pid,
+    safety: f64,
+    min_factor: f64,
+    max_factor: f64,
+    first_step: Option<f64>,
+    min_step: f64,
+    max_step: f64,
+}
+
+impl Adaptive {
+    /// I control with torchdiffeq's settings: RMS norm, safety 0.9, factors from 0.2 to 10, first step selected.
+    pub fn new(tolerance: Tolerance) -> Self {
+        Self {
+            measure: ErrorMeasure {
+                tolerance,
+                norm: ErrorNorm::Rms,
+            },
+            pid: Pid::I,
+            safety: 0.9,
+            min_factor: 0.2,
+            max_factor: 10.0,
+            first_step: None,
+            min_step: 0.0,
+            max_step: f64::INFINITY,
+        }
+    }
+
+    /// Replaces the tolerance.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.measure.tolerance = tolerance;
+        self
+    }
+
+    /// Replaces the error norm.
+    #[must_use]
+    pub fn norm(mut self, norm: ErrorNorm) -> Self {
+        self.measure.norm = norm;
+        self
+    }
+
+    /// Replaces the gains.
+    #[must_use]
+    pub fn pid(mut self, pid: Pid) -> Self {
+        self.pid = pid;
+        self
+    }
+
+    /// Aims at the step `safety` times the one whose error is expected to be just tolerable; in (0, 1].
+    #[must_use]
+    pub fn safety(mut self, safety: f64) -> Self {
+        self.safety = safety;
+        self
+    }
+
+    /// Bounds the change of the step from one attempt to the next: `0 < min < 1 < max`. Accepted steps do not shrink.
+    #[must_use]
+    pub fn factors(mut self, min: f64, max: f64) -> Self {
+        (self.min_factor, self.max_factor) = (min, max);
+        self
+    }
+
+    /// Sets the size of the first step instead of having it selected.
+    #[must_use]
+    pub fn first_step(mut self, size: f64) -> Self {
+        self.first_step = Some(size);
+        self
+    }
+
+    /// Ends the solve where the error asks for steps smaller than this.
+    #[must_use]
+    pub fn min_step(mut self, size: f64) -> Self {
+        self.min_step = size;
+        self
+    }
+
+    /// Takes no step larger than this.
+    #[must_use]
+    pub fn max_step(mut self, size: f64) -> Self {
+        self.max_step = size;
+        self
+    }
+
+    /// Whether the settings are within their ranges.
+    fn check(&self) -> Result<(), SetupError> {
+        let first = self.first_step.unwrap_or(1.0);
+        let gain = self.pid.integral + self.pid.proportional + self.pid.derivative;
+        let settings = [
+            (
+                "safety",
+                self.safety,
+                self.safety > 0.0 && self.safety <= 1.0,
+                "above 0 and at most 1",
+            ),
+            (
+                "min_factor",
+                self.min_factor,
+                self.min_factor > 0.0 && self.min_factor < 1.0,
+                "between 0 and 1",
+            ),
+            (
+                "max_factor",
+                self.max_factor,
+                self.max_factor > 1.0 && self.max_factor.is_finite(),
+                "above 1",
+            ),
+            (
+                "first_step",
+                first,
+                first > 0.0 && first.is_finite(),
+                "positive and finite",
+            ),
+            (
+                "min_step",
+                self.min_step,
+                self.min_step >= 0.0 && self.min_step.is_finite(),
+                "finite, not negative",
+            ),
+            (
+                "max_step",
+                self.max_step,
+                self.max_step > 0.0 && self.max_step >= self.min_step,
+                "at least min_step",
+            ),
+            (
+                "sum of the PID gains",
+                gain,
+                gain > 0.0 && gain.is_finite(),
+                "positive and finite",
+            ),
+        ];
+        match settings.into_iter().find(|(_, _, valid, _)| !valid) {
+            Some((setting, given, _, accepted)) => Err(SetupError::InvalidSetting {
+                setting,
+                given,
+                accepted,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A controller that follows [`Adaptive`] settings.
+#[derive(Debug, Clone)]
+pub struct PidController {
+    settings: Adaptive,
+    /// Signed size of the next step.
+    step: f64,
+    /// Error ratios of the last two accepted steps, the last first.
+    history: [f64; 2],
+}
+
+impl PidController {
+    /// A controller with these settings.
+    ///
+    /// # Errors
+    /// [`SetupError::InvalidSetting`] for settings outside their ranges.
+    pub fn new(settings: Adaptive) -> Result<Self, SetupError> {
+        settings.check()?;
+        Ok(Self {
+            settings,
+            step: 0.0,
+            history: [1.0; 2],
+        })
+    }
+
+    fn factor(&self, ratio: f64, order: u32) -> f64 {
+        let Pid {
+            integral,
+            proportional,
+            derivative,
+        } = self.settings.pid;
+        let exponent = 1.0 / (f64::from(order) + 1.0);
+        let [previous, before] = self.history;
+        self.settings.safety
+            * ratio.powf(-(integral + proportional + derivative) * exponent)
+            * previous.powf((proportional + 2.0 * derivative) * exponent)
+            * before.powf(-derivative * exponent)
+    }
+}
+
+impl Controller for PidController {
+    fn measure(&self) -> Option<ErrorMeasure> {
+        Some(self.settings.measure)
+    }
+
+    fn first_step(&self) -> Option<f64> {
+        self.settings.first_step
+    }
+
+    fn begin(&mut self, t0: f64, t1: f64, first: f64) {
+        self.step = first
+            .clamp(self.settings.min_step, self.settings.max_step)
+            .copysign(t1 - t0);
+        self.history = [1.0; 2];
+    }
+
+    fn next_time(&self, t: f64) -> f64 {
+        t + self.step
+    }
+
+    fn judge(&mut self, attempt: &Attempt) -> Verdict {
+        /// Ratios below this say "no error"; it keeps the powers finite.
+        const SMALLEST_RATIO: f64 = 1e-10;
+        let ratio = attempt.error_ratio;
+        let accepted = ratio <= 1.0;
+        let floor = if accepted { 1.0 } else { self.settings.min_factor };
+        let factor = if ratio.is_finite() {
+            self.factor(ratio.max(SMALLEST_RATIO), attempt.error_order)
+        } else {
+            0.0
+        };
+        let tried = attempt.t_next - attempt.t;
+        let next = tried * factor.clamp(floor, self.settings.max_factor);
+        if accepted {
+            self.history = [ratio.max(SMALLEST_RATIO), self.history[0]];
+            // A step cut short by a stop time says nothing against the longer one that was planned.
+            self.step = if next.abs() > self.step.abs() { next } else { self.step };
+        } else {
+            // Whatever the gains say, a rejected step must shrink.
+            self.step = if next.abs() < tried.abs() {
+                next
+            } else {
+                tried * self.settings.safety.min(0.9)
+            };
+        }
+        self.step = self.step.abs().min(self.settings.max_step).copysign(tried);
+        if accepted { Verdict::Accept } else { Verdict::Reject }
+    }
+
+    fn min_step(&self) -> f64 {
+        self.settings.min_step
+    }
+}

@@ -1,0 +1,204 @@
+//! What can go wrong: settings that make no sense, states that do not fit together, and solves that cannot go on.
+
+use thiserror::Error;
+
+/// Settings that cannot describe a solve; found before any work is done.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A tolerance that is negative, not finite, or zero in both parts.
+    #[error(
+        "tolerance rtol = {rtol}, atol = {atol}: both must be finite and not negative, and at least one positive \
+         (for instance rtol 1e-6, atol 1e-8)"
+    )]
+    InvalidTolerance {
+        /// The relative tolerance given.
+        rtol: f64,
+        /// The absolute tolerance given.
+        atol: f64,
+    },
+    /// A start or end time that is NaN or infinite.
+    #[error("cannot integrate from t0 = {t0} to t1 = {t1}: both times must be finite")]
+    InvalidSpan {
+        /// The start time given.
+        t0: f64,
+        /// The end time given.
+        t1: f64,
+    },
+    /// A time to save at or to stop at that lies outside the span, or is out of order.
+    #[error(
+        "{purpose} time {time} does not fit the solve from {t0} to {t1}: give finite times inside the span, ordered \
+         from the start to the end"
+    )]
+    InvalidTimes {
+        /// What the time was for: `save` or `stop`.
+        purpose: &'static str,
+        /// The first time that does not fit.
+        time: f64,
+        /// The start of the solve.
+        t0: f64,
+        /// The end of the solve.
+        t1: f64,
+    },
+    /// A setting of the step control outside its range.
+    #[error("{setting} = {given}: it must be {accepted}")]
+    InvalidSetting {
+        /// The setting's name.
+        setting: &'static str,
+        /// The value given.
+        given: f64,
+        /// The values that are accepted.
+        accepted: &'static str,
+    },
+    /// Adaptive steps asked of a method without an error estimate.
+    #[error(
+        "method {method} has no error estimate and cannot adapt its step: use fixed steps, or one of the methods with \
+         an embedded pair ({adaptive})"
+    )]
+    NoErrorEstimate {
+        /// The method asked for.
+        method: &'static str,
+        /// The methods that can adapt.
+        adaptive: String,
+    },
+    /// A name that stands for nothing this crate has.
+    #[error("unknown {kind} {given:?}; known: {known}")]
+    UnknownName {
+        /// What was looked up: `method` or `adjoint`.
+        kind: &'static str,
+        /// The name given.
+        given: String,
+        /// The names that are known.
+        known: String,
+    },
+    /// An adjoint asked to differentiate through intermediate outputs.
+    #[error("adjoints differentiate the final state only: leave the solver's SaveAt at End")]
+    AdjointSavesEndOnly,
+}
+
+/// States that do not fit together, or a device that failed underneath one.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// Two vectors of different lengths met.
+    #[error("a state of {found} elements met one of {expected}: the right-hand side must keep the length of the state")]
+    LengthMismatch {
+        /// Length of the state that is written.
+        expected: usize,
+        /// Length of the state that is read.
+        found: usize,
+    },
+    /// Two tensors of different shapes met.
+    #[error("a state of shape {found:?} met one of {expected:?}: the right-hand side must keep the shape of the state")]
+    ShapeMismatch {
+        /// Shape of the state that is written.
+        expected: Vec<usize>,
+        /// Shape of the state that is read.
+        found: Vec<usize>,
+    },
+    /// Two tensors of different element types met, or one of a type that cannot be integrated.
+    #[error("a state of dtype {found} cannot be combined with {expected}: states are F32 or F64, all of one kind")]
+    DTypeMismatch {
+        /// What was needed.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// candle reported an error.
+    #[cfg(feature = "candle")]
+    #[error(transparent)]
+    Candle(#[from] Box<candle_core::Error>),
+}
+
+/// A solve that did not reach its end; `E` is the system's own error.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SolveError<E: std::error::Error + 'static> {
+    /// The right-hand side failed.
+    #[error("the right-hand side failed at t = {t}: {source}")]
+    System {
+        /// Time of the evaluation.
+        t: f64,
+        /// What the system said.
+        source: E,
+    },
+    /// States do not fit together.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The settings cannot describe a solve.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The error control asks for steps below the smallest allowed.
+    #[error(
+        "step size {dt:e} at t = {t} is below the smallest allowed, {min_step:e} (error ratio {error_ratio:.3e}): \
+         loosen the tolerance, use f64 states, lower the minimum step, or take fixed steps; the equation may be stiff \
+         or singular here"
+    )]
+    StepTooSmall {
+        /// Time that was reached.
+        t: f64,
+        /// Step that would have been tried next.
+        dt: f64,
+        /// Smallest step allowed at this time.
+        min_step: f64,
+        /// Error of the last attempt relative to the tolerance.
+        error_ratio: f64,
+    },
+    /// A NaN or an infinity that no smaller step avoids.
+    #[error(
+        "NaN or infinity at t = {t}, step {dt:e} (error ratio {error_ratio}), rows {}: check the right-hand side and \
+         the initial state there; if the solution grows without bound, stop earlier or take smaller steps",
+        list_rows(rows)
+    )]
+    NonFinite {
+        /// Time that was reached.
+        t: f64,
+        /// Step of the last attempt; 0 if the initial state or slope is at fault.
+        dt: f64,
+        /// Error of the last attempt relative to the tolerance (NaN or infinite where there is none).
+        error_ratio: f64,
+        /// Rows (first axis) of the state that hold a NaN or an infinity.
+        rows: Vec<usize>,
+    },
+    /// The budget of attempted steps is used up.
+    #[error(
+        "{limit} steps did not lead from t0 to {t1}: t = {t} was reached; raise max_steps, loosen the tolerance, or \
+         look for stiffness there"
+    )]
+    MaxSteps {
+        /// The budget.
+        limit: usize,
+        /// Time that was reached.
+        t: f64,
+        /// End of the solve.
+        t1: f64,
+    },
+    /// The budget of evaluations of the right-hand side is used up.
+    #[error(
+        "{limit} evaluations of the right-hand side were not enough: t = {t} was reached; raise max_evaluations, \
+         loosen the tolerance, or look for stiffness there"
+    )]
+    MaxEvaluations {
+        /// The budget.
+        limit: usize,
+        /// Time of the evaluation that was refused.
+        t: f64,
+    },
+}
+
+/// The first few rows and how many more there are.
+fn list_rows(rows: &[usize]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = rows
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if rows.is_empty() {
+        text.push_str("(none: only the error estimate)");
+    } else if rows.len() > SHOWN {
+        text.push_str(&format!(" and {} more", rows.len() - SHOWN));
+    }
+    text
+}

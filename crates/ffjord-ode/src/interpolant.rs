@@ -1,0 +1,119 @@
+//! Values inside a step, and the dense output of a whole solve.
+
+use crate::{
+    error::{SetupError, StateError},
+    state::{State, Terms},
+};
+
+/// The solution inside one step as a polynomial `y(t₀ + θh) = Σⱼ θʲ pⱼ`, θ from 0 to 1.
+#[derive(Debug, Clone)]
+pub struct Interpolant<S> {
+    t0: f64,
+    t1: f64,
+    coefficients: Vec<S>,
+}
+
+impl<S: State> Interpolant<S> {
+    /// The polynomial with coefficients p₀, p₁, … on the step from `t0` to `t1`.
+    pub fn new(t0: f64, t1: f64, coefficients: Vec<S>) -> Self {
+        Self { t0, t1, coefficients }
+    }
+
+    /// Time at which the step starts.
+    pub fn t0(&self) -> f64 {
+        self.t0
+    }
+
+    /// Time at which the step ends.
+    pub fn t1(&self) -> f64 {
+        self.t1
+    }
+
+    /// The value at time `t`; outside the step this extrapolates.
+    ///
+    /// # Errors
+    /// If the state's storage fails.
+    pub fn at(&self, t: f64) -> Result<S, StateError> {
+        let theta = (t - self.t0) / (self.t1 - self.t0);
+        let powers = std::iter::successors(Some(1.0), |power| Some(power * theta));
+        let terms: Terms<'_, S> = powers.zip(&self.coefficients).collect();
+        let mut value = match self.coefficients.first() {
+            Some(first) => first.zeros_like()?,
+            None => return Err(StateError::LengthMismatch { expected: 1, found: 0 }),
+        };
+        value.set_sum(&terms)?;
+        Ok(value)
+    }
+}
+
+/// The solution at every time between the start and the end of a solve, a polynomial a step.
+///
+/// ```
+/// use ffjord_ode::{Method, SaveAt, Solver, Tolerance};
+/// let solver = Solver::new(Method::Tsit5).adaptive(Tolerance::new(1e-9, 1e-9)?).save_at(SaveAt::Dense);
+/// let solution = solver.solve(&|_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0], &[1.0], 0.0, 2.0)?;
+/// let dense = solution.dense.ok_or("asked for")?;
+/// assert!((dense.at(0.7)?[0] - (-0.7_f64).exp()).abs() < 1e-8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct DenseOutput<S> {
+    start: S,
+    t0: f64,
+    t1: f64,
+    steps: Vec<Interpolant<S>>,
+}
+
+impl<S: State> DenseOutput<S> {
+    pub(crate) fn new(t0: f64, start: S) -> Self {
+        Self {
+            start,
+            t0,
+            t1: t0,
+            steps: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, step: Interpolant<S>) {
+        self.t1 = step.t1;
+        self.steps.push(step);
+    }
+
+    /// The polynomials, in the order of the steps.
+    pub fn steps(&self) -> &[Interpolant<S>] {
+        &self.steps
+    }
+
+    /// The solution at time `t`.
+    ///
+    /// # Errors
+    /// [`SetupError::InvalidTimes`] within [`DenseError`] if `t` lies outside the solve.
+    pub fn at(&self, t: f64) -> Result<S, DenseError> {
+        let direction = if self.t1 >= self.t0 { 1.0 } else { -1.0 };
+        if !((t - self.t0) * direction >= 0.0 && (self.t1 - t) * direction >= 0.0) {
+            return Err(SetupError::InvalidTimes {
+                purpose: "dense",
+                time: t,
+                t0: self.t0,
+                t1: self.t1,
+            }
+            .into());
+        }
+        let step = self.steps.partition_point(|step| (step.t1 - t) * direction < 0.0);
+        Ok(match self.steps.get(step) {
+            Some(step) => step.at(t)?,
+            None => self.start.clone(),
+        })
+    }
+}
+
+/// Why dense output has no value.
+#[derive(Debug, thiserror::Error)]
+pub enum DenseError {
+    /// The time lies outside the solve.
+    #[error(transparent)]
+    Time(#[from] SetupError),
+    /// The state's storage failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+}

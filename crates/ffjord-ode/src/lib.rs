@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod adjoint;
+mod control;
+mod error;
+mod integrate;
+mod interpolant;
+mod methods;
+mod norm;
+mod save;
+mod solution;
+mod solver;
+mod state;
+mod stepper;
+mod system;
+mod tableau;
+
+pub use control::{Adaptive, Attempt, ConstantStep, Controller, Pid, PidController, StepControl, StepGrid, Verdict};
+pub use error::{SetupError, SolveError, StateError};
+pub use integrate::{Limits, integrate};
+pub use interpolant::{DenseError, DenseOutput, Interpolant};
+pub use methods::Method;
+pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
+pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};
+pub use solver::{Solver, StepsNotChosen};
+pub use state::{Scalar, State};
+pub use stepper::{ExplicitRungeKutta, Stepper};
+pub use system::{Evaluator, RhsOutcome, System};
+pub use tableau::{Embedded, Interpolation, Tableau};

@@ -1,0 +1,101 @@
+//! How large an error is: tolerances and the norms that measure an error against them.
+
+use crate::error::SetupError;
+
+/// How much error a step may make: component `i` may err by `atol + rtol · max(|y₀ᵢ|, |y₁ᵢ|)`.
+///
+/// There is no default on purpose: the tolerance decides accuracy and cost, and only the caller knows which is wanted.
+///
+/// ```
+/// use ffjord_ode::Tolerance;
+/// let tolerance = Tolerance::new(1e-6, 1e-8)?;
+/// assert_eq!((tolerance.rtol(), tolerance.atol()), (1e-6, 1e-8));
+/// assert!(Tolerance::new(-1.0, 1e-8).is_err());
+/// # Ok::<(), ffjord_ode::SetupError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tolerance {
+    rtol: f64,
+    atol: f64,
+}
+
+impl Tolerance {
+    /// A tolerance of relative part `rtol` and absolute part `atol`.
+    ///
+    /// # Errors
+    /// [`SetupError::InvalidTolerance`] if a part is negative or not finite, or both are zero.
+    pub fn new(rtol: f64, atol: f64) -> Result<Self, SetupError> {
+        let valid = |part: f64| part.is_finite() && part >= 0.0;
+        if valid(rtol) && valid(atol) && rtol + atol > 0.0 {
+            Ok(Self { rtol, atol })
+        } else {
+            Err(SetupError::InvalidTolerance { rtol, atol })
+        }
+    }
+
+    /// The relative part.
+    pub fn rtol(&self) -> f64 {
+        self.rtol
+    }
+
+    /// The absolute part, in the state's units.
+    pub fn atol(&self) -> f64 {
+        self.atol
+    }
+}
+
+/// Sums over the components `rᵢ = errᵢ / (atol + rtol · max(|y₀ᵢ|, |y₁ᵢ|))`, enough for every [`ErrorNorm`].
+///
+/// A NaN or an infinity anywhere in the error or in y₁ makes `sum_squares` NaN or infinite.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ScaledError {
+    /// Σ rᵢ².
+    pub sum_squares: f64,
+    /// max |rᵢ|, over the components that are numbers.
+    pub max: f64,
+    /// Number of components.
+    pub count: usize,
+}
+
+impl ScaledError {
+    /// The measure of two parts of a state taken together.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        Self {
+            sum_squares: self.sum_squares + other.sum_squares,
+            max: self.max.max(other.max),
+            count: self.count + other.count,
+        }
+    }
+}
+
+/// The norm that turns a [`ScaledError`] into the error ratio; a step is good enough when the ratio is at most 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ErrorNorm {
+    /// Root mean square over all components (Hairer, Nørsett, Wanner I, eq. II.4.11).
+    #[default]
+    Rms,
+    /// The largest component.
+    Max,
+}
+
+impl ErrorNorm {
+    /// The error ratio; NaN if any component is NaN, 0 for an empty state.
+    pub fn ratio(self, error: &ScaledError) -> f64 {
+        match self {
+            _ if error.sum_squares.is_nan() => f64::NAN,
+            _ if error.count == 0 => 0.0,
+            Self::Rms => (error.sum_squares / error.count as f64).sqrt(),
+            Self::Max => error.max,
+        }
+    }
+}
+
+/// What an adaptive controller measures errors with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ErrorMeasure {
+    /// Error allowed per component.
+    pub tolerance: Tolerance,
+    /// Norm over the components.
+    pub norm: ErrorNorm,
+}

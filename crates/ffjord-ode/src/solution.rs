@@ -1,0 +1,121 @@
+//! What a solve returns.
+
+use crate::{error::SolveError, interpolant::DenseOutput};
+
+/// Which values of the solution a solve returns beside the last.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum SaveAt {
+    /// Only the state at the end.
+    #[default]
+    End,
+    /// The states at these times, in the order of the solve; found by interpolation, steps are not cut short.
+    Times(Vec<f64>),
+    /// The initial state and the state after every accepted step.
+    Steps,
+    /// The solution at every time, as [`DenseOutput`].
+    Dense,
+}
+
+/// A state of the solution that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved<S> {
+    /// Its time.
+    pub t: f64,
+    /// The state at that time.
+    pub state: S,
+}
+
+/// What a solve took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Stats {
+    /// Evaluations of the right-hand side; in a reverse pass, of the right-hand side with its reverse product.
+    pub nfe: usize,
+    /// Steps accepted.
+    pub accepted: usize,
+    /// Steps rejected.
+    pub rejected: usize,
+}
+
+impl std::ops::AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        self.nfe += other.nfe;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+    }
+}
+
+/// The budget that ended a solve early.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The budget of attempted steps.
+    MaxSteps {
+        /// The budget.
+        limit: usize,
+    },
+    /// The budget of evaluations.
+    MaxEvaluations {
+        /// The budget.
+        limit: usize,
+    },
+    /// The smallest step allowed.
+    StepTooSmall {
+        /// The smallest step allowed there.
+        min_step: f64,
+    },
+}
+
+impl StopReason {
+    /// The budget behind an error, if it is one that a partial solution may end with.
+    pub(crate) fn of<E: std::error::Error>(error: &SolveError<E>) -> Option<Self> {
+        match *error {
+            SolveError::MaxSteps { limit, .. } => Some(Self::MaxSteps { limit }),
+            SolveError::MaxEvaluations { limit, .. } => Some(Self::MaxEvaluations { limit }),
+            SolveError::StepTooSmall { min_step, .. } => Some(Self::StepTooSmall { min_step }),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a solve reached its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// It did.
+    Complete,
+    /// A budget ended it before; only with [`OnBudget::Partial`].
+    Partial(StopReason),
+}
+
+/// What a solve does when a budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBudget {
+    /// It fails.
+    #[default]
+    Fail,
+    /// It returns what it has, marked as [`Outcome::Partial`].
+    Partial,
+}
+
+/// The solution of an initial-value problem.
+#[derive(Debug, Clone)]
+pub struct Solution<S> {
+    /// Time that was reached: the end of the solve, or less if the solution is partial.
+    pub t: f64,
+    /// State at that time.
+    pub state: S,
+    /// States asked for with [`SaveAt::Times`] or [`SaveAt::Steps`], as far as they were reached.
+    pub saved: Vec<Saved<S>>,
+    /// Dense output asked for with [`SaveAt::Dense`].
+    pub dense: Option<DenseOutput<S>>,
+    /// What it took.
+    pub stats: Stats,
+    /// Whether the end was reached.
+    pub outcome: Outcome,
+}
+
+impl<S> Solution<S> {
+    /// Whether the end was reached.
+    pub fn is_complete(&self) -> bool {
+        self.outcome == Outcome::Complete
+    }
+}

@@ -1,0 +1,75 @@
+//! The vector space a solution lives in.
+
+mod slice;
+#[cfg(feature = "candle")]
+mod tensor;
+
+use smallvec::SmallVec;
+
+use crate::{
+    error::StateError,
+    norm::{ScaledError, Tolerance},
+};
+
+pub use slice::Scalar;
+
+/// The terms of a linear combination; on the stack for every method up to 15 stages.
+pub(crate) type Terms<'a, S> = SmallVec<[(f64, &'a S); 16]>;
+
+/// A vector space with a fused linear combination and a scaled error measure: all that a solver needs to know of y.
+///
+/// Implemented for `Vec<f32>`, `Vec<f64>`, `[f32; N]`, `[f64; N]` and, with the feature `candle`, for
+/// `candle_core::Tensor` (F32 and F64).
+///
+/// ```
+/// use ffjord_ode::State;
+/// let (y, k) = ([1.0, 2.0], [10.0, 20.0]);
+/// let mut next = y.zeros_like()?;
+/// next.set_sum(&[(1.0, &y), (0.5, &k)])?;
+/// assert_eq!(next, [6.0, 12.0]);
+/// # Ok::<(), ffjord_ode::StateError>(())
+/// ```
+pub trait State: Clone {
+    /// A zero of the same shape, element type and device.
+    ///
+    /// # Errors
+    /// If the storage cannot be had.
+    fn zeros_like(&self) -> Result<Self, StateError>;
+
+    /// `self = Σ cᵢ xᵢ`, in one pass where the storage allows it; the empty sum is zero.
+    ///
+    /// Terms are added from the last to the first, so that an increment is complete before the (usually larger) state
+    /// in the first place is added to it: that keeps the rounding error of f32 states small.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError>;
+
+    /// The inner product `Σ selfᵢ otherᵢ`, accumulated in f64.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    fn dot(&self, other: &Self) -> Result<f64, StateError>;
+
+    /// Measures `self`, the error of a step from `y0` to `y1`, against `tolerance`, accumulated in f64.
+    ///
+    /// A component whose error is 0 counts 0 even where the tolerance is 0; a NaN or an infinity in `self` or `y1`
+    /// must make the sum of squares NaN or infinite.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError>;
+
+    /// Rows (indices of the first axis; elements of a vector) that hold a NaN or an infinity.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError>;
+}
+
+/// A copy of `state` that shares nothing with it, not even an autograd graph.
+pub(crate) fn copy_of<S: State>(state: &S) -> Result<S, StateError> {
+    let mut copy = state.zeros_like()?;
+    copy.set_sum(&[(1.0, state)])?;
+    Ok(copy)
+}

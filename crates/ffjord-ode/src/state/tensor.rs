@@ -1,0 +1,209 @@
+//! `candle_core::Tensor` as a state: F32 or F64, any shape, any device.
+//!
+//! On the CPU every operation reads the tensors' storage and makes one fused pass, with the same arithmetic as `Vec`,
+//! bit for bit; on other devices it goes through candle's own operations. Results never carry an autograd graph.
+
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
+use smallvec::SmallVec;
+
+use super::{Scalar, State, slice};
+use crate::{
+    error::StateError,
+    norm::{ScaledError, Tolerance},
+};
+
+impl From<candle_core::Error> for StateError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Candle(Box::new(error))
+    }
+}
+
+/// Refuses tensors that do not go together.
+fn check(expected: &Tensor, found: &Tensor) -> Result<(), StateError> {
+    if expected.shape() != found.shape() {
+        return Err(StateError::ShapeMismatch {
+            expected: expected.dims().to_vec(),
+            found: found.dims().to_vec(),
+        });
+    }
+    if expected.dtype() != found.dtype() {
+        return Err(StateError::DTypeMismatch {
+            expected: expected.dtype().as_str().to_owned(),
+            found: found.dtype().as_str().to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn unsupported(dtype: DType) -> StateError {
+    StateError::DTypeMismatch {
+        expected: "F32 or F64".to_owned(),
+        found: dtype.as_str().to_owned(),
+    }
+}
+
+/// Calls `$function` with the element type of the tensor.
+macro_rules! by_dtype {
+    ($tensor:expr, $function:ident($($argument:expr),*)) => {
+        match $tensor.dtype() {
+            DType::F32 => $function::<f32>($($argument),*),
+            DType::F64 => $function::<f64>($($argument),*),
+            other => Err(unsupported(other)),
+        }
+    };
+}
+
+/// Calls `body` with the elements of CPU tensors, in row-major order.
+fn with_slices<T: Scalar + WithDType, R>(
+    tensors: &[&Tensor],
+    body: impl FnOnce(&[&[T]]) -> Result<R, StateError>,
+) -> Result<R, StateError> {
+    let contiguous = tensors
+        .iter()
+        .map(|x| x.contiguous())
+        .collect::<candle_core::Result<SmallVec<[Tensor; 16]>>>()?;
+    let guards: SmallVec<[_; 16]> = contiguous.iter().map(Tensor::storage_and_layout).collect();
+    let mut slices: SmallVec<[&[T]; 16]> = SmallVec::new();
+    for (tensor, (storage, layout)) in contiguous.iter().zip(&guards) {
+        let start = layout.start_offset();
+        slices.push(&cpu_elements::<T>(storage)?[start..start + tensor.elem_count()]);
+    }
+    body(&slices)
+}
+
+fn cpu_elements<T: WithDType>(storage: &Storage) -> Result<&[T], StateError> {
+    match storage {
+        Storage::Cpu(storage) => Ok(CpuStorage::as_slice::<T>(storage)?),
+        // Only tensors whose device is the CPU come here.
+        Storage::Cuda(_) | Storage::Metal(_) => {
+            Err(candle_core::Error::Msg("the state moved to another device".to_owned()).into())
+        }
+    }
+}
+
+fn cpu_sum<T: Scalar + WithDType>(like: &Tensor, terms: &[(f64, &Tensor)]) -> Result<Tensor, StateError> {
+    let tensors: SmallVec<[&Tensor; 16]> = terms.iter().map(|&(_, x)| x).collect();
+    let mut total = vec![T::default(); like.elem_count()];
+    with_slices::<T, ()>(&tensors, |slices| {
+        let terms = terms
+            .iter()
+            .zip(slices)
+            .map(|(&(c, _), &x)| (<T as Scalar>::from_f64(c), x));
+        slice::sum(&mut total, &terms.collect::<slice::SliceTerms<'_, T>>())
+    })?;
+    Ok(Tensor::from_vec(total, like.shape(), &Device::Cpu)?)
+}
+
+fn device_sum(like: &Tensor, terms: &[(f64, &Tensor)]) -> Result<Tensor, StateError> {
+    let mut total: Option<Tensor> = None;
+    for &(c, x) in terms.iter().rev() {
+        let term = x.detach().affine(c, 0.0)?;
+        total = Some(match total {
+            Some(total) => (term + total)?,
+            None => term,
+        });
+    }
+    match total {
+        Some(total) => Ok(total.detach()),
+        None => Ok(like.zeros_like()?),
+    }
+}
+
+fn cpu_dot<T: Scalar + WithDType>(a: &Tensor, b: &Tensor) -> Result<f64, StateError> {
+    with_slices::<T, f64>(&[a, b], |slices| slice::dot(slices[0], slices[1]))
+}
+
+fn cpu_scaled_error<T: Scalar + WithDType>(
+    error: &Tensor,
+    y0: &Tensor,
+    y1: &Tensor,
+    tolerance: &Tolerance,
+) -> Result<ScaledError, StateError> {
+    with_slices::<T, _>(&[error, y0, y1], |slices| {
+        slice::scaled_error(slices[0], slices[1], slices[2], tolerance)
+    })
+}
+
+/// A scalar tensor's value in f64.
+fn scalar(x: &Tensor) -> Result<f64, StateError> {
+    Ok(x.to_dtype(DType::F64)?.to_scalar::<f64>()?)
+}
+
+fn device_scaled_error(
+    error: &Tensor,
+    y0: &Tensor,
+    y1: &Tensor,
+    tolerance: &Tolerance,
+) -> Result<ScaledError, StateError> {
+    let count = error.elem_count();
+    if count == 0 {
+        return Ok(ScaledError::default());
+    }
+    let (error, y0, y1) = (error.detach(), y0.detach(), y1.detach());
+    let allowed = y0
+        .abs()?
+        .maximum(&y1.abs()?)?
+        .affine(tolerance.rtol(), tolerance.atol())?;
+    let ratio = error.eq(0.0)?.where_cond(&error.zeros_like()?, &error.div(&allowed)?)?;
+    let ratio = (ratio + y1.affine(0.0, 0.0)?)?.to_dtype(DType::F64)?;
+    Ok(ScaledError {
+        sum_squares: scalar(&ratio.sqr()?.sum_all()?)?,
+        max: scalar(&ratio.abs()?.max_all()?)?,
+        count,
+    })
+}
+
+fn rows_of<T: Scalar + WithDType>(tensor: &Tensor) -> Result<Vec<usize>, StateError> {
+    // A scalar is one row of one element.
+    let rows = tensor.dims().first().copied().unwrap_or(1);
+    let width = tensor.elem_count() / rows.max(1);
+    with_slices::<T, _>(&[tensor], |slices| Ok(slice::non_finite_rows(slices[0], width)))
+}
+
+impl State for Tensor {
+    fn zeros_like(&self) -> Result<Self, StateError> {
+        match self.dtype() {
+            DType::F32 | DType::F64 => Ok(Self::zeros_like(self)?),
+            other => Err(unsupported(other)),
+        }
+    }
+
+    fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError> {
+        for (_, x) in terms {
+            check(self, x)?;
+        }
+        *self = if self.device().is_cpu() {
+            by_dtype!(self, cpu_sum(self, terms))?
+        } else {
+            device_sum(self, terms)?
+        };
+        Ok(())
+    }
+
+    fn dot(&self, other: &Self) -> Result<f64, StateError> {
+        check(self, other)?;
+        if self.device().is_cpu() {
+            return by_dtype!(self, cpu_dot(self, other));
+        }
+        let (a, b) = (
+            self.detach().to_dtype(DType::F64)?,
+            other.detach().to_dtype(DType::F64)?,
+        );
+        scalar(&(a * b)?.sum_all()?)
+    }
+
+    fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError> {
+        check(self, y0)?;
+        check(self, y1)?;
+        if self.device().is_cpu() {
+            by_dtype!(self, cpu_scaled_error(self, y0, y1, tolerance))
+        } else {
+            device_scaled_error(self, y0, y1, tolerance)
+        }
+    }
+
+    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
+        let on_cpu = self.detach().to_device(&Device::Cpu)?;
+        by_dtype!(on_cpu, rows_of(&on_cpu))
+    }
+}

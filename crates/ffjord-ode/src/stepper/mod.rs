@@ -1,0 +1,83 @@
+//! One step of a method and its error estimate.
+
+mod runge_kutta;
+
+use crate::{
+    error::{SolveError, StateError},
+    interpolant::Interpolant,
+    norm::{ScaledError, Tolerance},
+    state::State,
+    system::{Evaluator, System},
+};
+
+pub use runge_kutta::ExplicitRungeKutta;
+pub(crate) use runge_kutta::{stage_time, terms};
+
+/// A method in motion: it holds the current point, attempts steps from it, and moves on when told to.
+///
+/// A stepper knows no tolerance and no step control. What a method carries from step to step (the last slope, the
+/// history of a multistep method, the second state of a reversible one) is its own; it must change in
+/// [`accept`](Self::accept) only, so that a rejected attempt leaves no trace. An implicit stepper whose iteration does
+/// not converge reports a NaN error: the controller rejects the attempt and shortens the step.
+pub trait Stepper<S: State> {
+    /// The method's name, for messages.
+    fn name(&self) -> &'static str;
+
+    /// Order of the solution.
+    fn order(&self) -> u32;
+
+    /// Order of the less accurate solution behind the error estimate; `None` for a method without an estimate.
+    fn error_order(&self) -> Option<u32>;
+
+    /// Sets out from `y` at time `t`, forgetting everything before, and evaluates the slope there.
+    ///
+    /// # Errors
+    /// If the evaluation fails or the shape is not the one the stepper was made for.
+    fn start<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t: f64, y: &S) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized;
+
+    /// Time of the current point.
+    fn time(&self) -> f64;
+
+    /// State of the current point.
+    fn state(&self) -> &S;
+
+    /// Slope at the point set out from, as [`start`](Self::start) left it.
+    fn initial_slope(&self) -> &S;
+
+    /// Attempts a step from the current point to time `t_next`.
+    ///
+    /// # Errors
+    /// If an evaluation fails.
+    fn attempt<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t_next: f64) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized;
+
+    /// State at the end of the last attempt.
+    fn candidate(&self) -> &S;
+
+    /// Estimates the local error of the last attempt and measures it against `tolerance`; `None` for a method without
+    /// an estimate.
+    ///
+    /// # Errors
+    /// If the state's storage fails.
+    fn measure_error(&mut self, tolerance: &Tolerance) -> Result<Option<ScaledError>, StateError>;
+
+    /// Rows of the last attempt, of its end or of its error estimate, that hold a NaN or an infinity.
+    ///
+    /// # Errors
+    /// If the state's storage fails.
+    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError>;
+
+    /// The solution inside the last attempt; may evaluate the slope at its end.
+    ///
+    /// # Errors
+    /// If an evaluation fails.
+    fn interpolant<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized;
+
+    /// Makes the end of the last attempt the current point.
+    fn accept(&mut self);
+}

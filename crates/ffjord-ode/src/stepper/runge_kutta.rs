@@ -1,0 +1,250 @@
+//! Explicit Runge–Kutta steps from any tableau.
+
+use super::Stepper;
+use crate::{
+    error::{SolveError, StateError},
+    interpolant::Interpolant,
+    norm::{ScaledError, Tolerance},
+    state::{State, Terms},
+    system::{Evaluator, System},
+    tableau::{Interpolation, Tableau},
+};
+
+/// An explicit Runge–Kutta method given by its [`Tableau`]; nothing is allocated inside a step.
+#[derive(Debug, Clone)]
+pub struct ExplicitRungeKutta<S> {
+    tableau: &'static Tableau,
+    t: f64,
+    t_next: f64,
+    y: S,
+    candidate: S,
+    /// The error estimate, or a stage's input while a step is under way.
+    scratch: S,
+    /// The stages, and at the end the slope at `t_next`: the last stage itself if the method is first same as last.
+    k: Vec<S>,
+    /// Whether `k[0]` is the slope at the current point.
+    start_known: bool,
+    /// Whether the last of `k` is the slope at the candidate.
+    end_known: bool,
+}
+
+impl<S: State> ExplicitRungeKutta<S> {
+    /// A stepper for states like `y`.
+    ///
+    /// # Errors
+    /// If the work space cannot be had.
+    pub fn new(tableau: &'static Tableau, y: &S) -> Result<Self, StateError> {
+        let slopes = tableau.stages() + usize::from(!tableau.fsal);
+        Ok(Self {
+            tableau,
+            t: 0.0,
+            t_next: 0.0,
+            y: y.zeros_like()?,
+            candidate: y.zeros_like()?,
+            scratch: y.zeros_like()?,
+            k: (0..slopes).map(|_| y.zeros_like()).collect::<Result<_, _>>()?,
+            start_known: false,
+            end_known: false,
+        })
+    }
+
+    fn step(&self) -> f64 {
+        self.t_next - self.t
+    }
+
+    /// Index of the slope at the end of the step.
+    fn end(&self) -> usize {
+        self.k.len() - 1
+    }
+
+    fn ensure_end_slope<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        if !self.end_known {
+            let end = self.end();
+            f.rhs(self.t_next, &self.candidate, &mut self.k[end])?;
+            self.end_known = true;
+        }
+        Ok(())
+    }
+
+    /// `Σᵢ h wᵢ kᵢ` as terms, after the terms in `leading`; zero weights are left out.
+    fn with_stages<'a>(&'a self, leading: &[(f64, &'a S)], weights: &[f64], h: f64) -> Terms<'a, S> {
+        terms(leading, weights, &self.k, h)
+    }
+
+    fn sum(&self, terms: &[(f64, &S)]) -> Result<S, StateError> {
+        let mut total = self.y.zeros_like()?;
+        total.set_sum(terms)?;
+        Ok(total)
+    }
+
+    /// Coefficients of the cubic through values and slopes of both ends, in powers of θ.
+    fn hermite(&self) -> Result<Vec<S>, StateError> {
+        let (h, y0, y1, f0, f1) = (self.step(), &self.y, &self.candidate, &self.k[0], &self.k[self.end()]);
+        Ok(vec![
+            y0.clone(),
+            self.sum(&[(h, f0)])?,
+            self.sum(&[(3.0, y1), (-3.0, y0), (-2.0 * h, f0), (-h, f1)])?,
+            self.sum(&[(-2.0, y1), (2.0, y0), (h, f0), (h, f1)])?,
+        ])
+    }
+
+    /// Coefficients of the quartic through values and slopes of both ends and the mid-point.
+    fn quartic(&self, midpoint: &[f64]) -> Result<Vec<S>, StateError> {
+        let (h, y0, y1, f0, f1) = (self.step(), &self.y, &self.candidate, &self.k[0], &self.k[self.end()]);
+        let mid = &self.sum(&self.with_stages(&[(1.0, y0)], midpoint, h))?;
+        Ok(vec![
+            y0.clone(),
+            self.sum(&[(h, f0)])?,
+            self.sum(&[(-5.0, y1), (-11.0, y0), (16.0, mid), (-4.0 * h, f0), (h, f1)])?,
+            self.sum(&[(14.0, y1), (18.0, y0), (-32.0, mid), (5.0 * h, f0), (-3.0 * h, f1)])?,
+            self.sum(&[(-8.0, y1), (-8.0, y0), (16.0, mid), (-2.0 * h, f0), (2.0 * h, f1)])?,
+        ])
+    }
+
+    /// Coefficients of the polynomial whose stage weights are given in powers of θ.
+    fn weighted(&self, weights: &[[f64; 4]]) -> Result<Vec<S>, StateError> {
+        let mut coefficients = vec![self.y.clone()];
+        for power in 0..4 {
+            let column: Vec<f64> = weights.iter().map(|row| row[power]).collect();
+            coefficients.push(self.sum(&self.with_stages(&[], &column, self.step()))?);
+        }
+        Ok(coefficients)
+    }
+}
+
+/// The terms in `leading`, then `h wᵢ kᵢ` for every weight that is not zero.
+pub(crate) fn terms<'a, S>(leading: &[(f64, &'a S)], weights: &[f64], k: &'a [S], h: f64) -> Terms<'a, S> {
+    let stages = weights
+        .iter()
+        .zip(k)
+        .filter(|(w, _)| **w != 0.0)
+        .map(|(w, k)| (h * w, k));
+    leading.iter().copied().chain(stages).collect()
+}
+
+/// Time of a stage; exactly the end of the step for c = 1, whatever `t + (t_next - t)` rounds to.
+pub(crate) fn stage_time(c: f64, t: f64, t_next: f64) -> f64 {
+    if c == 1.0 { t_next } else { t + c * (t_next - t) }
+}
+
+impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
+    fn name(&self) -> &'static str {
+        self.tableau.name
+    }
+
+    fn order(&self) -> u32 {
+        self.tableau.order
+    }
+
+    fn error_order(&self) -> Option<u32> {
+        self.tableau.embedded.map(|embedded| embedded.order)
+    }
+
+    fn start<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t: f64, y: &S) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        self.y.set_sum(&[(1.0, y)])?;
+        (self.t, self.t_next) = (t, t);
+        f.rhs(t, &self.y, &mut self.k[0])?;
+        (self.start_known, self.end_known) = (true, false);
+        Ok(())
+    }
+
+    fn time(&self) -> f64 {
+        self.t
+    }
+
+    fn state(&self) -> &S {
+        &self.y
+    }
+
+    fn initial_slope(&self) -> &S {
+        &self.k[0]
+    }
+
+    fn attempt<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t_next: f64) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        let tableau = self.tableau;
+        self.t_next = t_next;
+        self.end_known = false;
+        let h = self.step();
+        if !self.start_known {
+            f.rhs(self.t, &self.y, &mut self.k[0])?;
+            self.start_known = true;
+        }
+        let last = tableau.stages() - 1;
+        for (i, (&c, &weights)) in tableau.c.iter().zip(tableau.a).enumerate().skip(1) {
+            let (known, rest) = self.k.split_at_mut(i);
+            // The input of the last stage of a first-same-as-last method is the solution itself.
+            let input = if tableau.fsal && i == last {
+                &mut self.candidate
+            } else {
+                &mut self.scratch
+            };
+            input.set_sum(&terms(&[(1.0, &self.y)], weights, known, h))?;
+            f.rhs(stage_time(c, self.t, t_next), input, &mut rest[0])?;
+        }
+        if tableau.fsal {
+            self.end_known = true;
+        } else {
+            self.candidate
+                .set_sum(&terms(&[(1.0, &self.y)], tableau.b, &self.k, h))?;
+        }
+        Ok(())
+    }
+
+    fn candidate(&self) -> &S {
+        &self.candidate
+    }
+
+    fn measure_error(&mut self, tolerance: &Tolerance) -> Result<Option<ScaledError>, StateError> {
+        let Some(embedded) = &self.tableau.embedded else {
+            return Ok(None);
+        };
+        let h = self.step();
+        self.scratch.set_sum(&terms(&[], embedded.weights, &self.k, h))?;
+        self.scratch.scaled_error(&self.y, &self.candidate, tolerance).map(Some)
+    }
+
+    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
+        let rows = self.candidate.non_finite_rows()?;
+        if rows.is_empty() {
+            self.scratch.non_finite_rows()
+        } else {
+            Ok(rows)
+        }
+    }
+
+    fn interpolant<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        let coefficients = match self.tableau.interpolation {
+            Interpolation::CubicHermite => {
+                self.ensure_end_slope(f)?;
+                self.hermite()?
+            }
+            Interpolation::QuarticMidpoint { midpoint } => {
+                self.ensure_end_slope(f)?;
+                self.quartic(midpoint)?
+            }
+            Interpolation::QuarticWeights { weights } => self.weighted(weights)?,
+        };
+        Ok(Interpolant::new(self.t, self.t_next, coefficients))
+    }
+
+    fn accept(&mut self) {
+        std::mem::swap(&mut self.y, &mut self.candidate);
+        self.t = self.t_next;
+        let end = self.end();
+        self.k.swap(0, end);
+        self.start_known = self.end_known;
+        self.end_known = false;
+    }
+}

@@ -1,0 +1,119 @@
+//! The equation `dy/dt = f(t, y)`, and the counter that stands between it and a method.
+
+use std::convert::Infallible;
+
+use crate::{error::SolveError, state::State};
+
+/// An ordinary differential equation `dy/dt = f(t, y)` for states of type `S`.
+///
+/// Closures `|t: f64, y: &S, dy: &mut S|` are systems; they return nothing, or a `Result<(), E>` if they can fail.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, System};
+///
+/// struct Decay { rate: f64 }
+///
+/// impl System<[f64; 1]> for Decay {
+///     type Error = std::convert::Infallible;
+///     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+///         dy[0] = -self.rate * y[0];
+///         Ok(())
+///     }
+/// }
+///
+/// let solver = Solver::new(Method::Rk4).fixed_steps(20);
+/// let solution = solver.solve(&Decay { rate: 1.0 }, &[1.0], 0.0, 1.0)?;
+/// assert!((solution.state[0] - (-1.0_f64).exp()).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait System<S: State> {
+    /// Why an evaluation failed; [`Infallible`] if it cannot.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Writes `f(t, y)` into `dy`, which has the shape of `y` and holds unspecified values.
+    ///
+    /// # Errors
+    /// The system's own; the solve ends with [`SolveError::System`].
+    fn rhs(&self, t: f64, y: &S, dy: &mut S) -> Result<(), Self::Error>;
+}
+
+/// What a closure may return as a right-hand side: nothing, or a `Result<(), E>`.
+pub trait RhsOutcome {
+    /// Why the evaluation failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The outcome as a result.
+    ///
+    /// # Errors
+    /// The closure's own.
+    fn into_result(self) -> Result<(), Self::Error>;
+}
+
+impl RhsOutcome for () {
+    type Error = Infallible;
+
+    fn into_result(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> RhsOutcome for Result<(), E> {
+    type Error = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+impl<S, F, R> System<S> for F
+where
+    S: State,
+    F: Fn(f64, &S, &mut S) -> R,
+    R: RhsOutcome,
+{
+    type Error = R::Error;
+
+    fn rhs(&self, t: f64, y: &S, dy: &mut S) -> Result<(), R::Error> {
+        self(t, y, dy).into_result()
+    }
+}
+
+/// A system together with the count of its evaluations and their budget; what a [`Stepper`](crate::Stepper) calls.
+pub struct Evaluator<'a, Sys: ?Sized> {
+    system: &'a Sys,
+    evaluations: usize,
+    limit: usize,
+}
+
+impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
+    /// Counts the evaluations of `system`, and refuses any beyond `limit`.
+    pub fn new(system: &'a Sys, limit: usize) -> Self {
+        Self {
+            system,
+            evaluations: 0,
+            limit,
+        }
+    }
+
+    /// Evaluations so far.
+    pub fn evaluations(&self) -> usize {
+        self.evaluations
+    }
+
+    /// `dy = f(t, y)`, counted.
+    ///
+    /// # Errors
+    /// [`SolveError::System`] if the system fails, [`SolveError::MaxEvaluations`] if the budget is used up.
+    pub fn rhs<S: State>(&mut self, t: f64, y: &S, dy: &mut S) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S>,
+    {
+        if self.evaluations >= self.limit {
+            return Err(SolveError::MaxEvaluations { limit: self.limit, t });
+        }
+        self.evaluations += 1;
+        self.system
+            .rhs(t, y, dy)
+            .map_err(|source| SolveError::System { t, source })
+    }
+}

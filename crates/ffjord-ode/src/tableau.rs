@@ -1,0 +1,63 @@
+//! Butcher tableaux as data.
+
+/// An explicit Runge–Kutta method as numbers: `kᵢ = f(t + cᵢh, y₀ + h Σⱼ aᵢⱼ kⱼ)`, `y₁ = y₀ + h Σᵢ bᵢ kᵢ`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tableau {
+    /// The method's name.
+    pub name: &'static str,
+    /// Order p of the solution: the error at a fixed time falls as hᵖ.
+    pub order: u32,
+    /// Stage times c; its length is the number of stages.
+    pub c: &'static [f64],
+    /// Stage weights; row i has i entries.
+    pub a: &'static [&'static [f64]],
+    /// Solution weights.
+    pub b: &'static [f64],
+    /// The embedded error estimate, where there is one.
+    pub embedded: Option<Embedded>,
+    /// First same as last: the last stage is f(t₁, y₁) and serves as the next step's first.
+    pub fsal: bool,
+    /// How values inside a step are found.
+    pub interpolation: Interpolation,
+}
+
+/// An embedded error estimate `err = h Σᵢ eᵢ kᵢ`, with e = b − b̂.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Embedded {
+    /// Order of the less accurate of the two solutions; the estimate falls as h to the power of this plus 1.
+    pub order: u32,
+    /// The weights e.
+    pub weights: &'static [f64],
+}
+
+/// How a method finds values inside a step, at `t₀ + θh`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Interpolation {
+    /// The cubic through the values and slopes of both ends.
+    CubicHermite,
+    /// The quartic through the values and slopes of both ends and the value `y₀ + h Σᵢ mᵢ kᵢ` half-way.
+    QuarticMidpoint {
+        /// The weights m.
+        midpoint: &'static [f64],
+    },
+    /// `y₀ + h Σᵢ bᵢ(θ) kᵢ` with `bᵢ(θ) = Σⱼ wᵢⱼ θʲ`, j = 1 to 4.
+    QuarticWeights {
+        /// The weights w, a row for each stage.
+        weights: &'static [[f64; 4]],
+    },
+}
+
+impl Tableau {
+    /// Number of stages.
+    pub fn stages(&self) -> usize {
+        self.c.len()
+    }
+
+    /// Order of the interpolant: its error inside one step falls as h to the power of this plus 1.
+    pub fn interpolation_order(&self) -> u32 {
+        match self.interpolation {
+            Interpolation::CubicHermite => self.order.min(3),
+            Interpolation::QuarticMidpoint { .. } | Interpolation::QuarticWeights { .. } => self.order.min(4),
+        }
+    }
+}
