@@ -1,0 +1,84 @@
+//! What can go wrong in an estimate.
+
+/// Errors of this crate; `E` is the operator's own error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {
+    /// A name in a configuration is not known.
+    #[error("unknown probe distribution `{given}`: accepted are {accepted}")]
+    UnknownDistribution {
+        /// The name that was given.
+        given: String,
+        /// The names that are accepted.
+        accepted: &'static str,
+    },
+    /// A number of rows, dimensions or probes is 0.
+    #[error("{what} is 0: it must be at least 1")]
+    Empty {
+        /// What there is none of.
+        what: &'static str,
+    },
+    /// Vectors do not fit a batch.
+    #[error("{given} numbers do not make {count} vectors for {batch} rows of dimension {dimension}: {} are needed",
+        count * batch * dimension)]
+    Shape {
+        /// The length that was given.
+        given: usize,
+        /// Vectors a row.
+        count: usize,
+        /// Rows.
+        batch: usize,
+        /// Dimension of a row.
+        dimension: usize,
+    },
+    /// The probes were drawn for an operator of another size.
+    #[error(
+        "probes for {probe_rows} rows of dimension {probe_dimension} do not fit an operator of {rows} rows of \
+         dimension {dimension}: draw them with the operator's sizes"
+    )]
+    Mismatch {
+        /// The probes' rows.
+        probe_rows: usize,
+        /// The probes' dimension.
+        probe_dimension: usize,
+        /// The operator's rows.
+        rows: usize,
+        /// The operator's dimension.
+        dimension: usize,
+    },
+    /// A product with the operator failed.
+    #[error("a product with the operator failed: {0}")]
+    Operator(#[source] E),
+}
+
+impl TraceError {
+    /// The same error beside an operator that can fail.
+    pub(crate) fn widen<E: std::error::Error + 'static>(self) -> TraceError<E> {
+        match self {
+            Self::UnknownDistribution { given, accepted } => TraceError::UnknownDistribution { given, accepted },
+            Self::Empty { what } => TraceError::Empty { what },
+            Self::Shape {
+                given,
+                count,
+                batch,
+                dimension,
+            } => TraceError::Shape {
+                given,
+                count,
+                batch,
+                dimension,
+            },
+            Self::Mismatch {
+                probe_rows,
+                probe_dimension,
+                rows,
+                dimension,
+            } => TraceError::Mismatch {
+                probe_rows,
+                probe_dimension,
+                rows,
+                dimension,
+            },
+            Self::Operator(never) => match never {},
+        }
+    }
+}

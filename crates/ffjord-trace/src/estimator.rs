@@ -1,0 +1,81 @@
+//! Estimates of traces from products.
+
+use crate::error::TraceError;
+use crate::operator::LinearOperator;
+use crate::probe::Probes;
+use crate::scalar::Scalar;
+use rand::Rng;
+
+/// Traces of a batch of operators.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceEstimate {
+    /// The trace of each operator, `[B]`.
+    pub trace: Vec<f64>,
+    /// The estimated variance of each trace, `[B]`; none where the probes say nothing about it.
+    pub variance: Option<Vec<f64>>,
+    /// Products with one operator that were taken.
+    pub products: usize,
+}
+
+/// A way to find traces from products.
+///
+/// Probes are drawn once and passed in, so that a caller can keep them fixed over many operators: an ODE solver that
+/// meets another estimate at each evaluation sees noise where it expects a smooth function.
+pub trait TraceEstimator<T: Scalar> {
+    /// Draws the probes for `batch` operators of `dimension`.
+    ///
+    /// # Errors
+    /// [`TraceError::Empty`] when a size is 0.
+    fn draw<R: Rng + ?Sized>(&self, batch: usize, dimension: usize, rng: &mut R) -> Result<Probes<T>, TraceError>;
+
+    /// The traces of a batch of operators from these probes; the same probes give the same estimate.
+    ///
+    /// # Errors
+    /// [`TraceError::Mismatch`] when the probes are of another size, [`TraceError::Operator`] when a product fails.
+    fn estimate<A: LinearOperator<T>>(
+        &self,
+        operator: &A,
+        probes: &Probes<T>,
+    ) -> Result<TraceEstimate, TraceError<A::Error>>;
+
+    /// Draws probes and estimates with them.
+    ///
+    /// # Errors
+    /// As [`TraceEstimator::draw`] and [`TraceEstimator::estimate`].
+    fn draw_and_estimate<A: LinearOperator<T>, R: Rng + ?Sized>(
+        &self,
+        operator: &A,
+        rng: &mut R,
+    ) -> Result<TraceEstimate, TraceError<A::Error>> {
+        let probes = self
+            .draw(operator.batch(), operator.dimension(), rng)
+            .map_err(TraceError::widen)?;
+        self.estimate(operator, &probes)
+    }
+}
+
+/// The quadratic forms `vₖᵀ A vₖ` of every probe, `[K, B]`.
+pub(crate) fn quadratic_forms<T: Scalar, A: LinearOperator<T>>(
+    operator: &A,
+    probes: &Probes<T>,
+) -> Result<Vec<f64>, TraceError<A::Error>> {
+    if (probes.batch(), probes.dimension()) != (operator.batch(), operator.dimension()) {
+        return Err(TraceError::Mismatch {
+            probe_rows: probes.batch(),
+            probe_dimension: probes.dimension(),
+            rows: operator.batch(),
+            dimension: operator.dimension(),
+        });
+    }
+    let mut products = vec![T::default(); probes.vectors().len()];
+    operator
+        .apply(probes.vectors(), &mut products)
+        .map_err(TraceError::Operator)?;
+    let pairs = probes
+        .vectors()
+        .chunks_exact(probes.dimension())
+        .zip(products.chunks_exact(probes.dimension()));
+    Ok(pairs
+        .map(|(v, av)| v.iter().zip(av).map(|(v, av)| v.to_f64() * av.to_f64()).sum())
+        .collect())
+}

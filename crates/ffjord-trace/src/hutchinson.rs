@@ -1,0 +1,104 @@
+//! Hutchinson's estimator and its variance.
+
+use crate::error::TraceError;
+use crate::estimator::{TraceEstimate, TraceEstimator, quadratic_forms};
+use crate::operator::LinearOperator;
+use crate::probe::{ProbeDistribution, Probes};
+use crate::scalar::Scalar;
+use rand::Rng;
+
+/// `tr A ≈ 1/K Σₖ εₖᵀ A εₖ` with K independent probes (Hutchinson 1990; FFJORD, eq. 7).
+///
+/// ```
+/// use ffjord_trace::{DenseOperator, Hutchinson, ProbeDistribution, TraceEstimator};
+/// use rand::SeedableRng;
+///
+/// let operator = DenseOperator::new(2, vec![1.0, 0.5, -0.5, 2.0])?;
+/// let estimator = Hutchinson { distribution: ProbeDistribution::Rademacher, probes: 4 };
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let estimate = estimator.draw_and_estimate(&operator, &mut rng)?;
+/// // Signs see the diagonal exactly; what is off it cancels here, since the operator's symmetric part is diagonal.
+/// assert_eq!(estimate.trace, [3.0]);
+/// assert_eq!(estimate.variance, Some(vec![0.0]));
+/// # Ok::<(), ffjord_trace::TraceError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hutchinson {
+    /// The distribution of the probes.
+    pub distribution: ProbeDistribution,
+    /// The number K of probes for each operator, at least 1.
+    pub probes: usize,
+}
+
+impl<T: Scalar> TraceEstimator<T> for Hutchinson {
+    fn draw<R: Rng + ?Sized>(&self, batch: usize, dimension: usize, rng: &mut R) -> Result<Probes<T>, TraceError> {
+        Probes::draw(self.distribution, self.probes, batch, dimension, rng)
+    }
+
+    /// The mean of the quadratic forms; with two probes or more, the sample variance of that mean.
+    fn estimate<A: LinearOperator<T>>(
+        &self,
+        operator: &A,
+        probes: &Probes<T>,
+    ) -> Result<TraceEstimate, TraceError<A::Error>> {
+        let forms = quadratic_forms(operator, probes)?;
+        let (batch, count) = (probes.batch(), probes.count() as f64);
+        let of_row = |row: usize| forms.iter().skip(row).step_by(batch);
+        let trace: Vec<f64> = (0..batch).map(|row| of_row(row).sum::<f64>() / count).collect();
+        let variance = (probes.count() > 1).then(|| {
+            trace
+                .iter()
+                .enumerate()
+                .map(|(row, mean)| of_row(row).map(|form| (form - mean).powi(2)).sum::<f64>() / (count * (count - 1.0)))
+                .collect()
+        });
+        Ok(TraceEstimate {
+            trace,
+            variance,
+            products: probes.count(),
+        })
+    }
+}
+
+/// The variance of `εᵀ A ε` for one probe ε and a row-major matrix A `[D, D]`.
+///
+/// With `S = (A + Aᵀ)/2`: Gaussian `2‖S‖_F²`; Rademacher `2(‖S‖_F² − Σ sᵢᵢ²)`; sphere
+/// `2D/(D + 2) · (‖S‖_F² − (tr S)²/D)` (Epperly, Tropp, Webber 2024, table 2). The mean of K probes has a K-th of it.
+///
+/// # Errors
+/// [`TraceError::Shape`] when the matrix does not have D² entries.
+///
+/// ```
+/// use ffjord_trace::{ProbeDistribution, single_probe_variance};
+/// let swap = [0.0, 1.0, 1.0, 0.0];
+/// assert_eq!(single_probe_variance(ProbeDistribution::Rademacher, 2, &swap)?, 4.0);
+/// # Ok::<(), ffjord_trace::TraceError>(())
+/// ```
+pub fn single_probe_variance(
+    distribution: ProbeDistribution,
+    dimension: usize,
+    matrix: &[f64],
+) -> Result<f64, TraceError> {
+    if dimension == 0 || matrix.len() != dimension * dimension {
+        return Err(TraceError::Shape {
+            given: matrix.len(),
+            count: dimension,
+            batch: 1,
+            dimension,
+        });
+    }
+    let entry = |i: usize, j: usize| 0.5 * (matrix[i * dimension + j] + matrix[j * dimension + i]);
+    let square: f64 = (0..dimension)
+        .flat_map(|i| (0..dimension).map(move |j| (i, j)))
+        .map(|(i, j)| entry(i, j).powi(2))
+        .sum();
+    let diagonal = || (0..dimension).map(|i| entry(i, i));
+    Ok(match distribution {
+        ProbeDistribution::Gaussian => 2.0 * square,
+        ProbeDistribution::Rademacher => 2.0 * (square - diagonal().map(|d| d * d).sum::<f64>()),
+        ProbeDistribution::Sphere => {
+            let d = dimension as f64;
+            2.0 * d / (d + 2.0) * (square - diagonal().sum::<f64>().powi(2) / d)
+        }
+    })
+}

@@ -1,0 +1,135 @@
+//! Linear operators that are only known by their products.
+
+use crate::error::TraceError;
+use crate::scalar::Scalar;
+use std::convert::Infallible;
+
+/// A batch of B square linear operators on vectors of dimension D, known only by products.
+pub trait LinearOperator<T> {
+    /// Why a product failed; [`Infallible`] if it cannot.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The number B of operators.
+    fn batch(&self) -> usize;
+
+    /// The dimension D.
+    fn dimension(&self) -> usize;
+
+    /// Writes the products of vectors `[K, B, D]` into `products` `[K, B, D]`: vector `[k, b]` is multiplied by
+    /// operator b. Both slices have the same length.
+    ///
+    /// # Errors
+    /// The operator's own.
+    fn apply(&self, vectors: &[T], products: &mut [T]) -> Result<(), Self::Error>;
+}
+
+/// An operator given by a closure `|vectors: &[T], products: &mut [T]|`.
+///
+/// ```
+/// use ffjord_trace::{Exact, FunctionOperator, TraceEstimator};
+/// use rand::SeedableRng;
+///
+/// // Two rows of the operator 3·identity on ℝ⁴.
+/// let operator = FunctionOperator::new(2, 4, |v: &[f64], out: &mut [f64]| {
+///     out.iter_mut().zip(v).for_each(|(out, v)| *out = 3.0 * v);
+/// });
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let estimate = Exact.draw_and_estimate(&operator, &mut rng)?;
+/// assert_eq!(estimate.trace, [12.0, 12.0]);
+/// # Ok::<(), ffjord_trace::TraceError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct FunctionOperator<F> {
+    batch: usize,
+    dimension: usize,
+    function: F,
+}
+
+impl<F> FunctionOperator<F> {
+    /// The operators on `batch` rows of `dimension` numbers whose products `function` writes.
+    pub fn new(batch: usize, dimension: usize, function: F) -> Self {
+        Self {
+            batch,
+            dimension,
+            function,
+        }
+    }
+}
+
+impl<T, F: Fn(&[T], &mut [T])> LinearOperator<T> for FunctionOperator<F> {
+    type Error = Infallible;
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    fn apply(&self, vectors: &[T], products: &mut [T]) -> Result<(), Infallible> {
+        (self.function)(vectors, products);
+        Ok(())
+    }
+}
+
+/// Dense matrices, for tests and small problems.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DenseOperator<T> {
+    dimension: usize,
+    matrices: Vec<T>,
+}
+
+impl<T: Scalar> DenseOperator<T> {
+    /// The operators with these row-major matrices `[B, D, D]`.
+    ///
+    /// # Errors
+    /// [`TraceError::Empty`] or [`TraceError::Shape`] unless the length is a positive multiple of D².
+    pub fn new(dimension: usize, matrices: Vec<T>) -> Result<Self, TraceError> {
+        if dimension == 0 || matrices.is_empty() {
+            return Err(TraceError::Empty {
+                what: "the dimension or the number of matrices",
+            });
+        }
+        if !matrices.len().is_multiple_of(dimension * dimension) {
+            let batch = matrices.len().div_ceil(dimension * dimension);
+            return Err(TraceError::Shape {
+                given: matrices.len(),
+                count: dimension,
+                batch,
+                dimension,
+            });
+        }
+        Ok(Self { dimension, matrices })
+    }
+
+    /// The row-major matrices `[D, D]`, one for each row of the batch.
+    pub fn matrices(&self) -> impl ExactSizeIterator<Item = &[T]> {
+        self.matrices.chunks_exact(self.dimension * self.dimension)
+    }
+}
+
+impl<T: Scalar> LinearOperator<T> for DenseOperator<T> {
+    type Error = Infallible;
+
+    fn batch(&self) -> usize {
+        self.matrices.len() / (self.dimension * self.dimension)
+    }
+
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    fn apply(&self, vectors: &[T], products: &mut [T]) -> Result<(), Infallible> {
+        let rows = vectors
+            .chunks_exact(self.dimension)
+            .zip(products.chunks_exact_mut(self.dimension));
+        let matrices = self.matrices.chunks_exact(self.dimension * self.dimension).cycle();
+        for ((vector, product), matrix) in rows.zip(matrices) {
+            for (entry, row) in product.iter_mut().zip(matrix.chunks_exact(self.dimension)) {
+                *entry = T::from_f64(row.iter().zip(vector).map(|(a, b)| a.to_f64() * b.to_f64()).sum());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! Random vectors with mean zero and unit covariance.
+
+use crate::error::TraceError;
+use crate::scalar::Scalar;
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use std::fmt;
+use std::str::FromStr;
+
+/// The distribution of a probe ε, with `E ε = 0` and `Cov ε = I`.
+///
+/// ```
+/// use ffjord_trace::ProbeDistribution;
+/// assert_eq!("rademacher".parse::<ProbeDistribution>()?, ProbeDistribution::Rademacher);
+/// # Ok::<(), ffjord_trace::TraceError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProbeDistribution {
+    /// Independent signs ±1: the least variance of all distributions with independent entries (Hutchinson 1990).
+    Rademacher,
+    /// Independent standard normal entries.
+    Gaussian,
+    /// Uniform on the sphere of radius √D.
+    Sphere,
+}
+
+impl ProbeDistribution {
+    /// Every distribution.
+    pub const ALL: [Self; 3] = [Self::Rademacher, Self::Gaussian, Self::Sphere];
+
+    /// Fills `out` with independent probes of `dimension` entries each, one after the other.
+    pub fn fill<T: Scalar, R: Rng + ?Sized>(self, rng: &mut R, dimension: usize, out: &mut [T]) {
+        match self {
+            Self::Rademacher => {
+                // One word of the generator holds 64 signs.
+                for signs in out.chunks_mut(64) {
+                    let mut bits = rng.next_u64();
+                    for sign in signs {
+                        *sign = T::from_f64(if bits & 1 == 0 { 1.0 } else { -1.0 });
+                        bits >>= 1;
+                    }
+                }
+            }
+            Self::Gaussian => out
+                .iter_mut()
+                .for_each(|entry| *entry = T::from_f64(StandardNormal.sample(rng))),
+            Self::Sphere => {
+                for probe in out.chunks_mut(dimension.max(1)) {
+                    let draws: Vec<f64> = probe.iter().map(|_| StandardNormal.sample(rng)).collect();
+                    let norm = draws.iter().map(|draw| draw * draw).sum::<f64>().sqrt();
+                    let scale = (draws.len() as f64).sqrt() / norm;
+                    probe
+                        .iter_mut()
+                        .zip(draws)
+                        .for_each(|(entry, draw)| *entry = T::from_f64(draw * scale));
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for ProbeDistribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rademacher => "rademacher",
+            Self::Gaussian => "gaussian",
+            Self::Sphere => "sphere",
+        })
+    }
+}
+
+impl FromStr for ProbeDistribution {
+    type Err = TraceError;
+
+    fn from_str(name: &str) -> Result<Self, TraceError> {
+        Self::ALL
+            .into_iter()
+            .find(|distribution| distribution.to_string() == name)
+            .ok_or_else(|| TraceError::UnknownDistribution {
+                given: name.to_string(),
+                accepted: "rademacher, gaussian, sphere",
+            })
+    }
+}
+
+/// K vectors for each of B rows, `[K, B, D]`, drawn once and then fixed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probes<T> {
+    count: usize,
+    batch: usize,
+    dimension: usize,
+    vectors: Vec<T>,
+}
+
+impl<T: Scalar> Probes<T> {
+    /// Independent probes: `count` for each of `batch` rows of `dimension` numbers.
+    ///
+    /// # Errors
+    /// [`TraceError::Empty`] when a size is 0.
+    pub fn draw<R: Rng + ?Sized>(
+        distribution: ProbeDistribution,
+        count: usize,
+        batch: usize,
+        dimension: usize,
+        rng: &mut R,
+    ) -> Result<Self, TraceError> {
+        check_sizes(count, batch, dimension)?;
+        let mut vectors = vec![T::default(); count * batch * dimension];
+        distribution.fill(rng, dimension, &mut vectors);
+        Ok(Self {
+            count,
+            batch,
+            dimension,
+            vectors,
+        })
+    }
+
+    /// The D unit vectors for each of `batch` rows.
+    ///
+    /// # Errors
+    /// [`TraceError::Empty`] when a size is 0.
+    pub fn unit_vectors(batch: usize, dimension: usize) -> Result<Self, TraceError> {
+        check_sizes(dimension, batch, dimension)?;
+        let mut vectors = vec![T::default(); dimension * batch * dimension];
+        for (index, vector) in vectors.chunks_exact_mut(dimension).enumerate() {
+            vector[index / batch] = T::from_f64(1.0);
+        }
+        Ok(Self {
+            count: dimension,
+            batch,
+            dimension,
+            vectors,
+        })
+    }
+
+    /// Given vectors `[count, batch, dimension]`.
+    ///
+    /// # Errors
+    /// [`TraceError::Empty`] when a size is 0, [`TraceError::Shape`] when the length does not fit.
+    pub fn from_vectors(count: usize, batch: usize, dimension: usize, vectors: Vec<T>) -> Result<Self, TraceError> {
+        check_sizes(count, batch, dimension)?;
+        if vectors.len() != count * batch * dimension {
+            return Err(TraceError::Shape {
+                given: vectors.len(),
+                count,
+                batch,
+                dimension,
+            });
+        }
+        Ok(Self {
+            count,
+            batch,
+            dimension,
+            vectors,
+        })
+    }
+
+    /// The number K of vectors for each row.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The number B of rows.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The dimension D.
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The vectors `[K, B, D]`.
+    pub fn vectors(&self) -> &[T] {
+        &self.vectors
+    }
+}
+
+fn check_sizes(count: usize, batch: usize, dimension: usize) -> Result<(), TraceError> {
+    for (size, what) in [
+        (count, "the number of probes"),
+        (batch, "the number of rows"),
+        (dimension, "the dimension"),
+    ] {
+        if size == 0 {
+            return Err(TraceError::Empty { what });
+        }
+    }
+    Ok(())
+}
