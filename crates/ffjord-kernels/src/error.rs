@@ -1,0 +1,67 @@
+//! What can be wrong with the arguments of a kernel.
+
+use thiserror::Error;
+
+/// Why a kernel refused its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// A network needs an input and an output dimension, all of them positive.
+    #[error("dimensions {0:?} do not describe a network: give at least an input and an output dimension, all positive")]
+    Dimensions(Vec<usize>),
+    /// A residual network needs equal input and output dimensions.
+    #[error("a residual network needs as many outputs as inputs, but has {inputs} inputs and {outputs} outputs")]
+    Residual {
+        /// Input dimension.
+        inputs: usize,
+        /// Output dimension.
+        outputs: usize,
+    },
+    /// One conditioning for every layer.
+    #[error("{given} time conditionings were given for {layers} layers: give one for each layer")]
+    Conditionings {
+        /// How many were given.
+        given: usize,
+        /// How many layers there are.
+        layers: usize,
+    },
+    /// A slice has the wrong length.
+    #[error("{what} has {given} numbers where {expected} are needed")]
+    Length {
+        /// Which argument.
+        what: &'static str,
+        /// Its length.
+        given: usize,
+        /// The length it must have.
+        expected: usize,
+    },
+    /// A slice is no whole number of rows.
+    #[error("{what} has {given} numbers, which is no multiple of {of}: give whole rows")]
+    NotWhole {
+        /// Which argument.
+        what: &'static str,
+        /// Its length.
+        given: usize,
+        /// What it must be a multiple of.
+        of: usize,
+    },
+    /// More rows than the buffers were made for.
+    #[error(
+        "{rows} rows with {tangents} tangents do not fit into buffers for {max_rows} stacked rows: \
+         make the workspace and the tape for at least rows × (1 + tangents) = {} rows", rows * (1 + tangents)
+    )]
+    Capacity {
+        /// Rows of the call.
+        rows: usize,
+        /// Tangents of the call.
+        tangents: usize,
+        /// Stacked rows the buffers hold.
+        max_rows: usize,
+    },
+    /// A workspace, tape or gradient of another network.
+    #[error("the {0} was made for a network of another shape: make it with this kernel")]
+    Foreign(&'static str),
+    /// A tape nothing has been recorded on.
+    #[error("the tape is empty: record a forward pass on it before the reverse pass")]
+    EmptyTape,
+}

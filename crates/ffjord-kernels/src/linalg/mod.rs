@@ -1,0 +1,14 @@
+//! Single-threaded matrix products on blocks of rows.
+
+mod accumulate;
+mod aligned;
+mod column_sums;
+mod multiply;
+mod packed;
+mod tile;
+
+pub use accumulate::accumulate_outer;
+pub use aligned::AlignedBuffer;
+pub use column_sums::add_column_sums;
+pub use multiply::{Rows, RowsMut, multiply};
+pub use packed::{PackedMatrix, PanelLayout};

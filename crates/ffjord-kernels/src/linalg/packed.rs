@@ -1,0 +1,185 @@
+//! Matrices stored in the order in which the register tiles read them.
+
+use super::AlignedBuffer;
+use crate::Real;
+use crate::simd::SimdLevel;
+
+/// How the columns of a matrix are cut into panels at one [`SimdLevel`].
+///
+/// As many panels of two vectors as fit, then one that is as narrow as the remaining columns allow. The last panel is
+/// filled with zeros up to its width, so a product writes whole vectors and rows need no scalar tails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PanelLayout {
+    columns: usize,
+    full: usize,
+    last: usize,
+    width: usize,
+}
+
+impl PanelLayout {
+    /// The layout of `columns` columns of `T` at `level`.
+    #[must_use]
+    pub fn new<T: Real>(level: SimdLevel, columns: usize) -> Self {
+        let vector = level.vector_bytes() / size_of::<T>();
+        let width = 2 * vector;
+        let rest = columns % width;
+        // Half a 512-bit vector is as fast as a whole one where those run at half rate; the others need no such panel.
+        let last = match rest {
+            0 => 0,
+            _ if rest <= vector / 2 && level.vector_bytes() == 64 => vector / 2,
+            _ if rest <= vector => vector,
+            _ => width,
+        };
+        Self {
+            columns,
+            full: columns / width,
+            last,
+            width,
+        }
+    }
+
+    /// The number of columns without padding.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The number of columns with padding: the row stride of activations.
+    #[must_use]
+    pub fn padded(&self) -> usize {
+        self.full * self.width + self.last
+    }
+
+    /// First column and width of every panel.
+    #[inline]
+    pub(super) fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let Self { full, width, last, .. } = *self;
+        (0..full)
+            .map(move |panel| (panel * width, width))
+            .chain((last > 0).then_some((full * width, last)))
+    }
+}
+
+/// A matrix of shape `[K, N]`, packed into column panels.
+///
+/// A panel holds its K rows one after another. `PackedMatrix` is the right-hand side of
+/// [`multiply`](crate::linalg::multiply).
+#[derive(Clone, Debug)]
+pub struct PackedMatrix<T: Real> {
+    depth: usize,
+    layout: PanelLayout,
+    data: AlignedBuffer<T>,
+}
+
+impl<T: Real> PackedMatrix<T> {
+    /// A packed matrix of zeros with `depth` rows and `columns` columns.
+    #[must_use]
+    pub fn zeros(level: SimdLevel, depth: usize, columns: usize) -> Self {
+        let layout = PanelLayout::new::<T>(level, columns);
+        Self {
+            depth,
+            layout,
+            data: AlignedBuffer::zeros(depth * layout.padded()),
+        }
+    }
+
+    /// The number of rows K.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// How the columns are cut.
+    #[must_use]
+    pub fn layout(&self) -> PanelLayout {
+        self.layout
+    }
+
+    /// The K rows of the panel that starts at `column`, one after another.
+    #[inline(always)]
+    pub(super) fn panel(&self, column: usize, width: usize) -> &[T] {
+        &self.data[column * self.depth..(column + width) * self.depth]
+    }
+
+    /// Sets every entry, `entry(k, n)` at row k and column n; the padding stays zero.
+    pub fn fill_with(&mut self, entry: impl Fn(usize, usize) -> T) {
+        let (depth, columns) = (self.depth, self.layout.columns);
+        for (first, width) in self.layout.panels() {
+            let panel = &mut self.data[first * depth..(first + width) * depth];
+            for (k, row) in panel.chunks_exact_mut(width).enumerate() {
+                for (n, slot) in (first..columns).zip(row) {
+                    *slot = entry(k, n);
+                }
+            }
+        }
+    }
+
+    /// Becomes `source · diag(scale)`; `scale` has one entry for every padded column.
+    ///
+    /// # Panics
+    /// If `source` has another shape or `scale` another length.
+    pub fn assign_columns_scaled(&mut self, source: &Self, scale: &[T]) {
+        assert_eq!(
+            (self.depth, self.layout),
+            (source.depth, source.layout),
+            "matrices of one shape"
+        );
+        assert_eq!(scale.len(), self.layout.padded(), "one factor for each padded column");
+        for (first, width) in self.layout.panels() {
+            let span = first * self.depth..(first + width) * self.depth;
+            let scale = &scale[first..first + width];
+            let rows = self.data[span.clone()]
+                .chunks_exact_mut(width)
+                .zip(source.data[span].chunks_exact(width));
+            for (to, from) in rows {
+                for ((to, &from), &factor) in to.iter_mut().zip(from).zip(scale) {
+                    *to = from * factor;
+                }
+            }
+        }
+    }
+
+    /// Becomes `diag(scale) · source`; `scale` has at least one entry for every row.
+    ///
+    /// # Panics
+    /// If `source` has another shape or `scale` is shorter than the rows are many.
+    pub fn assign_rows_scaled(&mut self, source: &Self, scale: &[T]) {
+        assert_eq!(
+            (self.depth, self.layout),
+            (source.depth, source.layout),
+            "matrices of one shape"
+        );
+        let scale = &scale[..self.depth];
+        for (first, width) in self.layout.panels() {
+            let span = first * self.depth..(first + width) * self.depth;
+            let rows = self.data[span.clone()]
+                .chunks_exact_mut(width)
+                .zip(source.data[span].chunks_exact(width));
+            for ((to, from), &factor) in rows.zip(scale) {
+                for (to, &from) in to.iter_mut().zip(from) {
+                    *to = from * factor;
+                }
+            }
+        }
+    }
+
+    /// Becomes `first + t (second − first)`.
+    ///
+    /// # Panics
+    /// If the three matrices differ in shape.
+    pub fn assign_interpolated(&mut self, first: &Self, second: &Self, t: T) {
+        assert_eq!(
+            (self.depth, self.layout),
+            (first.depth, first.layout),
+            "matrices of one shape"
+        );
+        assert_eq!(
+            (self.depth, self.layout),
+            (second.depth, second.layout),
+            "matrices of one shape"
+        );
+        for ((to, &a), &b) in self.data.iter_mut().zip(first.data.iter()).zip(second.data.iter()) {
+            *to = a + (b - a) * t;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! y₀ + (y₁ − y₀) t.
+
+use super::{Coefficients, EffectiveGradient, Rule, WeightForm, add_scaled, dot};
+use crate::Real;
+use crate::mlp::architecture::LayerShape;
+
+/// Two layers, between which time interpolates.
+pub(super) struct Blend;
+
+impl<T: Real> Rule<T> for Blend {
+    fn parameters(&self, shape: LayerShape) -> Vec<(&'static str, Vec<usize>)> {
+        vec![
+            ("_layer0.weight", vec![shape.outputs, shape.inputs]),
+            ("_layer0.bias", vec![shape.outputs]),
+            ("_layer1.weight", vec![shape.outputs, shape.inputs]),
+            ("_layer1.bias", vec![shape.outputs]),
+        ]
+    }
+
+    fn weight_form(&self, shape: LayerShape) -> WeightForm {
+        WeightForm::Blended {
+            second: shape.weights() + shape.outputs,
+        }
+    }
+
+    fn evaluate(&self, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>) {
+        let (first, second) = parameters.split_at(shape.weights() + shape.outputs);
+        let biases = first[shape.weights()..].iter().zip(&second[shape.weights()..]);
+        for (to, (&b0, &b1)) in coefficients.bias.iter_mut().zip(biases) {
+            *to = b0 + (b1 - b0) * t;
+        }
+    }
+
+    fn pull_back(
+        &self,
+        shape: LayerShape,
+        parameters: &[T],
+        t: T,
+        effective: EffectiveGradient<'_, T>,
+        gradient: &mut [T],
+    ) -> T {
+        let (weights, length) = (shape.weights(), shape.weights() + shape.outputs);
+        let mut time = T::ZERO;
+        for (layer, (to, of_time)) in [(T::ONE - t, -T::ONE), (t, T::ONE)].into_iter().enumerate() {
+            let (weight, bias) = parameters[layer * length..][..length].split_at(weights);
+            time += of_time * (dot(weight, effective.weight) + dot(bias, effective.bias));
+            let (weight, bias) = gradient[layer * length..][..length].split_at_mut(weights);
+            add_scaled(weight, to, effective.weight);
+            add_scaled(bias, to, effective.bias);
+        }
+        time
+    }
+}

@@ -1,0 +1,14 @@
+//! Multilayer perceptrons with time-conditioned layers: value and tangents in one pass, and the reverse of it.
+
+mod architecture;
+mod buffers;
+mod conditioning;
+mod forward;
+mod kernel;
+mod reverse;
+mod weights;
+
+pub use architecture::{Activation, MlpArchitecture, ParameterSpec};
+pub use buffers::{MlpGradient, MlpTape, MlpWorkspace};
+pub use conditioning::Conditioning;
+pub use kernel::{MlpKernel, Stack, StackMut};
