@@ -19,7 +19,7 @@ pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {
     },
     /// Vectors do not fit a batch.
     #[error("{given} numbers do not make {count} vectors for {batch} rows of dimension {dimension}: {} are needed",
-        count * batch * dimension)]
+        count.saturating_mul(*batch).saturating_mul(*dimension))]
     Shape {
         /// The length that was given.
         given: usize,
@@ -44,6 +44,24 @@ pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {
         rows: usize,
         /// The operator's dimension.
         dimension: usize,
+    },
+    /// Vectors of which there cannot be so many in memory.
+    #[error("{count} vectors for {batch} rows of dimension {dimension} are too many to address: use fewer at a time")]
+    TooLarge {
+        /// Vectors a row.
+        count: usize,
+        /// Rows.
+        batch: usize,
+        /// Dimension of a row.
+        dimension: usize,
+    },
+    /// The probes are not as many as the estimator draws.
+    #[error("{given} probes were given to an estimator that needs {needed}: draw them with the estimator itself")]
+    ProbeCount {
+        /// The number of probes given.
+        given: usize,
+        /// The number of probes that the estimator draws.
+        needed: usize,
     },
     /// A product with the operator failed.
     #[error("a product with the operator failed: {0}")]
@@ -78,6 +96,16 @@ impl TraceError {
                 rows,
                 dimension,
             },
+            Self::TooLarge {
+                count,
+                batch,
+                dimension,
+            } => TraceError::TooLarge {
+                count,
+                batch,
+                dimension,
+            },
+            Self::ProbeCount { given, needed } => TraceError::ProbeCount { given, needed },
             Self::Operator(never) => match never {},
         }
     }

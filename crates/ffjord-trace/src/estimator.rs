@@ -31,7 +31,7 @@ pub trait TraceEstimator<T: Scalar> {
     /// The traces of a batch of operators from these probes; the same probes give the same estimate.
     ///
     /// # Errors
-    /// [`TraceError::Mismatch`] when the probes are of another size, [`TraceError::Operator`] when a product fails.
+    /// [`TraceError::Mismatch`] or [`TraceError::ProbeCount`] when the probes are of another size or number, [`TraceError::Operator`] when a product fails.
     fn estimate<A: LinearOperator<T>>(
         &self,
         operator: &A,
@@ -54,10 +54,30 @@ pub trait TraceEstimator<T: Scalar> {
     }
 }
 
-/// The quadratic forms `vₖᵀ A vₖ` of every probe, `[K, B]`.
+/// An estimator that is a weighted sum of quadratic forms, `Σₖ wₖ vₖᵀ A vₖ`.
+///
+/// Who has arrays of their own draws the probes here, makes the products there, and needs only the weights.
+///
+/// ```
+/// use ffjord_trace::{Exact, Hutchinson, ProbeDistribution, QuadraticForms};
+///
+/// assert_eq!((Exact.count(6), Exact.weight(2)), (6, 1.0));
+/// let hutchinson = Hutchinson { distribution: ProbeDistribution::Rademacher, probes: 4 };
+/// assert_eq!((hutchinson.count(6), hutchinson.weight(2)), (4, 0.25));
+/// ```
+pub trait QuadraticForms {
+    /// The number K of quadratic forms for operators of `dimension`.
+    fn count(&self, dimension: usize) -> usize;
+
+    /// The weight of the quadratic form with number `index`, counted from 0.
+    fn weight(&self, index: usize) -> f64;
+}
+
+/// The quadratic forms `vₖᵀ A vₖ` of every probe, `[K, B]`, of an estimator that draws `needed` of them.
 pub(crate) fn quadratic_forms<T: Scalar, A: LinearOperator<T>>(
     operator: &A,
     probes: &Probes<T>,
+    needed: usize,
 ) -> Result<Vec<f64>, TraceError<A::Error>> {
     if (probes.batch(), probes.dimension()) != (operator.batch(), operator.dimension()) {
         return Err(TraceError::Mismatch {
@@ -65,6 +85,12 @@ pub(crate) fn quadratic_forms<T: Scalar, A: LinearOperator<T>>(
             probe_dimension: probes.dimension(),
             rows: operator.batch(),
             dimension: operator.dimension(),
+        });
+    }
+    if probes.count() != needed {
+        return Err(TraceError::ProbeCount {
+            given: probes.count(),
+            needed,
         });
     }
     let mut products = vec![T::default(); probes.vectors().len()];

@@ -1,7 +1,7 @@
 //! Hutchinson's estimator and its variance.
 
 use crate::error::TraceError;
-use crate::estimator::{TraceEstimate, TraceEstimator, quadratic_forms};
+use crate::estimator::{QuadraticForms, TraceEstimate, TraceEstimator, quadratic_forms};
 use crate::operator::LinearOperator;
 use crate::probe::{ProbeDistribution, Probes};
 use crate::scalar::Scalar;
@@ -41,7 +41,7 @@ impl<T: Scalar> TraceEstimator<T> for Hutchinson {
         operator: &A,
         probes: &Probes<T>,
     ) -> Result<TraceEstimate, TraceError<A::Error>> {
-        let forms = quadratic_forms(operator, probes)?;
+        let forms = quadratic_forms(operator, probes, self.probes)?;
         let (batch, count) = (probes.batch(), probes.count() as f64);
         let of_row = |row: usize| forms.iter().skip(row).step_by(batch);
         let trace: Vec<f64> = (0..batch).map(|row| of_row(row).sum::<f64>() / count).collect();
@@ -57,6 +57,16 @@ impl<T: Scalar> TraceEstimator<T> for Hutchinson {
             variance,
             products: probes.count(),
         })
+    }
+}
+
+impl QuadraticForms for Hutchinson {
+    fn count(&self, _dimension: usize) -> usize {
+        self.probes
+    }
+
+    fn weight(&self, _index: usize) -> f64 {
+        1.0 / self.probes as f64
     }
 }
 
@@ -79,7 +89,7 @@ pub fn single_probe_variance(
     dimension: usize,
     matrix: &[f64],
 ) -> Result<f64, TraceError> {
-    if dimension == 0 || matrix.len() != dimension * dimension {
+    if dimension == 0 || dimension.checked_mul(dimension) != Some(matrix.len()) {
         return Err(TraceError::Shape {
             given: matrix.len(),
             count: dimension,

@@ -10,7 +10,7 @@ mod probe;
 mod scalar;
 
 pub use error::TraceError;
-pub use estimator::{TraceEstimate, TraceEstimator};
+pub use estimator::{QuadraticForms, TraceEstimate, TraceEstimator};
 pub use exact::Exact;
 pub use hutchinson::{Hutchinson, single_probe_variance};
 pub use operator::{DenseOperator, FunctionOperator, LinearOperator};

@@ -1,6 +1,7 @@
 //! Linear operators that are only known by their products.
 
 use crate::error::TraceError;
+use crate::probe::Probes;
 use crate::scalar::Scalar;
 use std::convert::Infallible;
 
@@ -91,14 +92,47 @@ impl<T: Scalar> DenseOperator<T> {
                 what: "the dimension or the number of matrices",
             });
         }
-        if !matrices.len().is_multiple_of(dimension * dimension) {
-            let batch = matrices.len().div_ceil(dimension * dimension);
+        let square = dimension.saturating_mul(dimension);
+        if !matrices.len().is_multiple_of(square) {
+            let batch = matrices.len().div_ceil(square);
             return Err(TraceError::Shape {
                 given: matrices.len(),
                 count: dimension,
                 batch,
                 dimension,
             });
+        }
+        Ok(Self { dimension, matrices })
+    }
+
+    /// The entries of any operator, from D products with the unit vectors; for looking at them, and for the formulas
+    /// that need them such as [`single_probe_variance`](crate::single_probe_variance).
+    ///
+    /// # Errors
+    /// [`TraceError::Empty`] when the operator has no entries, [`TraceError::Operator`] when a product fails.
+    ///
+    /// ```
+    /// use ffjord_trace::{DenseOperator, FunctionOperator};
+    ///
+    /// let swap = FunctionOperator::new(1, 2, |v: &[f64], out: &mut [f64]| {
+    ///     v.chunks(2).zip(out.chunks_mut(2)).for_each(|(v, out)| out.copy_from_slice(&[v[1], v[0]]));
+    /// });
+    /// assert_eq!(DenseOperator::from_products(&swap)?, DenseOperator::new(2, vec![0.0, 1.0, 1.0, 0.0])?);
+    /// # Ok::<(), ffjord_trace::TraceError>(())
+    /// ```
+    pub fn from_products<A: LinearOperator<T>>(operator: &A) -> Result<Self, TraceError<A::Error>> {
+        let (batch, dimension) = (operator.batch(), operator.dimension());
+        let units = Probes::unit_vectors(batch, dimension).map_err(TraceError::widen)?;
+        let mut columns = vec![T::default(); units.vectors().len()];
+        operator
+            .apply(units.vectors(), &mut columns)
+            .map_err(TraceError::Operator)?;
+        let mut matrices = vec![T::default(); columns.len()];
+        for (index, column) in columns.chunks_exact(dimension).enumerate() {
+            let (j, row) = (index / batch, index % batch);
+            for (i, entry) in column.iter().enumerate() {
+                matrices[(row * dimension + i) * dimension + j] = *entry;
+            }
         }
         Ok(Self { dimension, matrices })
     }

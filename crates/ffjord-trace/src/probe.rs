@@ -84,6 +84,17 @@ impl FromStr for ProbeDistribution {
 }
 
 /// K vectors for each of B rows, `[K, B, D]`, drawn once and then fixed.
+///
+/// ```
+/// use ffjord_trace::{ProbeDistribution, Probes};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let probes = Probes::<f32>::draw(ProbeDistribution::Rademacher, 4, 10, 3, &mut rng)?;
+/// assert_eq!(probes.vectors().len(), 4 * 10 * 3);
+/// assert!(probes.vectors().iter().all(|entry| entry.abs() == 1.0));
+/// # Ok::<(), ffjord_trace::TraceError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probes<T> {
     count: usize,
@@ -96,7 +107,7 @@ impl<T: Scalar> Probes<T> {
     /// Independent probes: `count` for each of `batch` rows of `dimension` numbers.
     ///
     /// # Errors
-    /// [`TraceError::Empty`] when a size is 0.
+    /// [`TraceError::Empty`] when a size is 0, [`TraceError::TooLarge`] when memory cannot hold so many.
     pub fn draw<R: Rng + ?Sized>(
         distribution: ProbeDistribution,
         count: usize,
@@ -104,8 +115,7 @@ impl<T: Scalar> Probes<T> {
         dimension: usize,
         rng: &mut R,
     ) -> Result<Self, TraceError> {
-        check_sizes(count, batch, dimension)?;
-        let mut vectors = vec![T::default(); count * batch * dimension];
+        let mut vectors = vec![T::default(); elements(count, batch, dimension)?];
         distribution.fill(rng, dimension, &mut vectors);
         Ok(Self {
             count,
@@ -118,10 +128,9 @@ impl<T: Scalar> Probes<T> {
     /// The D unit vectors for each of `batch` rows.
     ///
     /// # Errors
-    /// [`TraceError::Empty`] when a size is 0.
+    /// [`TraceError::Empty`] when a size is 0, [`TraceError::TooLarge`] when memory cannot hold so many.
     pub fn unit_vectors(batch: usize, dimension: usize) -> Result<Self, TraceError> {
-        check_sizes(dimension, batch, dimension)?;
-        let mut vectors = vec![T::default(); dimension * batch * dimension];
+        let mut vectors = vec![T::default(); elements(dimension, batch, dimension)?];
         for (index, vector) in vectors.chunks_exact_mut(dimension).enumerate() {
             vector[index / batch] = T::from_f64(1.0);
         }
@@ -136,10 +145,9 @@ impl<T: Scalar> Probes<T> {
     /// Given vectors `[count, batch, dimension]`.
     ///
     /// # Errors
-    /// [`TraceError::Empty`] when a size is 0, [`TraceError::Shape`] when the length does not fit.
+    /// As for [`draw`](Self::draw), and [`TraceError::Shape`] when the length does not fit.
     pub fn from_vectors(count: usize, batch: usize, dimension: usize, vectors: Vec<T>) -> Result<Self, TraceError> {
-        check_sizes(count, batch, dimension)?;
-        if vectors.len() != count * batch * dimension {
+        if vectors.len() != elements(count, batch, dimension)? {
             return Err(TraceError::Shape {
                 given: vectors.len(),
                 count,
@@ -176,7 +184,8 @@ impl<T: Scalar> Probes<T> {
     }
 }
 
-fn check_sizes(count: usize, batch: usize, dimension: usize) -> Result<(), TraceError> {
+/// The number of elements of `[count, batch, dimension]`.
+fn elements(count: usize, batch: usize, dimension: usize) -> Result<usize, TraceError> {
     for (size, what) in [
         (count, "the number of probes"),
         (batch, "the number of rows"),
@@ -186,5 +195,14 @@ fn check_sizes(count: usize, batch: usize, dimension: usize) -> Result<(), Trace
             return Err(TraceError::Empty { what });
         }
     }
-    Ok(())
+    // A vector holds at most `isize::MAX` bytes.
+    count
+        .checked_mul(batch)
+        .and_then(|vectors| vectors.checked_mul(dimension))
+        .filter(|elements| *elements <= isize::MAX as usize / size_of::<f64>())
+        .ok_or(TraceError::TooLarge {
+            count,
+            batch,
+            dimension,
+        })
 }

@@ -130,6 +130,20 @@ fn what_does_not_fit_is_refused() -> Result<(), TraceError> {
         Exact.estimate(&operator, &probes),
         Err(TraceError::Mismatch { .. })
     ));
+    // Probes of the right shape but another number: a random quadratic form must not pass for the exact trace.
+    let one = Probes::<f64>::draw(ProbeDistribution::Rademacher, 1, 2, D, &mut rng)?;
+    assert!(matches!(
+        Exact.estimate(&operator, &one),
+        Err(TraceError::ProbeCount { given: 1, needed: D })
+    ));
+    assert!(matches!(
+        Probes::<f64>::draw(ProbeDistribution::Rademacher, usize::MAX, 2, 2, &mut rng),
+        Err(TraceError::TooLarge { .. })
+    ));
+    assert!(matches!(
+        DenseOperator::new(usize::MAX, vec![1.0]),
+        Err(TraceError::Shape { .. })
+    ));
     assert!(matches!(
         Probes::<f32>::unit_vectors(0, 4),
         Err(TraceError::Empty { .. })
@@ -183,5 +197,29 @@ fn closures_are_operators() -> Result<(), TraceError> {
             .trace,
         [3.0]
     );
+    Ok(())
+}
+
+#[test]
+fn products_give_back_the_entries_of_a_batch() -> Result<(), TraceError> {
+    let operator = DenseOperator::new(D, matrices(3))?;
+    assert_eq!(DenseOperator::from_products(&operator)?, operator);
+    Ok(())
+}
+
+#[test]
+fn reported_variance_is_the_sample_variance_over_probes() -> Result<(), TraceError> {
+    // The one-dimensional identity: the quadratic forms are the squares 1, 4 and 9.
+    let operator = DenseOperator::new(1, vec![1.0])?;
+    let probes = Probes::from_vectors(3, 1, 1, vec![1.0, -2.0, 3.0])?;
+    let estimator = Hutchinson {
+        distribution: ProbeDistribution::Gaussian,
+        probes: 3,
+    };
+    let estimate = estimator.estimate(&operator, &probes)?;
+    let mean = 14.0 / 3.0;
+    let sample_variance = [1.0f64, 4.0, 9.0].map(|form| (form - mean).powi(2)).iter().sum::<f64>() / 2.0;
+    assert!((estimate.trace[0] - mean).abs() < 1e-14);
+    assert!((estimate.variance.map_or(f64::NAN, |variance| variance[0]) - sample_variance / 3.0).abs() < 1e-13);
     Ok(())
 }
