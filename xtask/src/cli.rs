@@ -1,0 +1,113 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::ci::{self, Step};
+use crate::error::XtaskError;
+use crate::{invocation, lab};
+
+/// Development and experiment commands of the workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Trains a preset and writes a run folder with weights, metrics, results and pictures (`--list` names the presets)
+    Experiment(Forwarded),
+    /// Draws a run's pictures again
+    Plot(Forwarded),
+    /// Evaluates the log-likelihood of a file's rows under a run or checkpoint
+    Eval(Forwarded),
+    /// Draws samples from a run
+    Sample(Forwarded),
+    /// Compares this implementation with a folder of reference vectors
+    Parity(Forwarded),
+    /// Checks format, lints, tests and documentation, and stops at the first failure
+    Ci {
+        /// Runs this step alone
+        #[arg(long, value_enum)]
+        step: Option<Step>,
+    },
+}
+
+/// Everything after the command's name; `ffjord-lab` parses it, also `--help`.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+struct Forwarded {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    arguments: Vec<OsString>,
+}
+
+impl Cli {
+    /// Parses the arguments, the program's name first, and runs the command; the result is the exit code.
+    pub(crate) fn parse_and_run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, XtaskError> {
+        let cli = Self::parse_from(arguments);
+        invocation::ignore_interrupts()?;
+        match cli.command {
+            Command::Experiment(forwarded) => lab::run("experiment", &forwarded.arguments),
+            Command::Plot(forwarded) => lab::run("plot", &forwarded.arguments),
+            Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
+            Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
+            Command::Parity(forwarded) => lab::run("parity", &forwarded.arguments),
+            Command::Ci { step } => ci::run(step),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn forwarded(arguments: &[&str]) -> Vec<OsString> {
+        let all = ["xtask", "experiment"].iter().chain(arguments);
+        match Cli::try_parse_from(all).unwrap().command {
+            Command::Experiment(forwarded) => forwarded.arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent_and_every_command_has_a_sentence() {
+        Cli::command().debug_assert();
+        assert!(
+            Cli::command()
+                .get_subcommands()
+                .all(|command| command.get_about().is_some())
+        );
+    }
+
+    #[test]
+    fn arguments_of_the_laboratory_are_not_touched() {
+        let cases: [&[&str]; 6] = [
+            &[],
+            &["toy-8gaussians", "--seed", "3", "--set", "lr=1e-3", "--set=tol=1e-5"],
+            &["--help"],
+            &["--list", "-h", "-V", "--version"],
+            &["name with spaces", "", "-n", "-5"],
+            &["run", "--", "-x", "--"],
+        ];
+        for case in cases {
+            assert_eq!(forwarded(case), case);
+        }
+    }
+
+    #[test]
+    fn steps_of_ci_are_checked() {
+        assert!(Cli::try_parse_from(["xtask", "ci", "--step", "clippy"]).is_ok());
+        let error = Cli::try_parse_from(["xtask", "ci", "--step", "lint"])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            ["fmt", "clippy", "test", "doc"].iter().all(|step| error.contains(step)),
+            "{error}"
+        );
+    }
+}
