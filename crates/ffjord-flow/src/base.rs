@@ -1,0 +1,90 @@
+//! The standard normal distribution, the base of every flow here.
+
+use crate::bijection::check_rows;
+use crate::density::Density;
+use crate::error::{FlowError, Result};
+use crate::pass::Pass;
+use candle_core::{DType, Device, Tensor};
+use rand_distr::{Distribution, StandardNormal};
+
+/// `N(0, I)` on rows of a fixed shape.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Density, Pass, StandardNormalBase};
+/// use rand::SeedableRng;
+///
+/// let base = StandardNormalBase::new(&[2], DType::F64, &Device::Cpu)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let origin = Tensor::zeros((1, 2), DType::F64, &Device::Cpu)?;
+/// let log_prob = base.log_prob(&origin, &mut Pass::evaluation(&mut rng))?.to_vec1::<f64>()?;
+/// assert!((log_prob[0] + (2.0 * std::f64::consts::PI).ln()).abs() < 1e-14);
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct StandardNormalBase {
+    row_shape: Vec<usize>,
+    dtype: DType,
+    device: Device,
+}
+
+impl StandardNormalBase {
+    /// The distribution on rows of shape `row_shape`.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] for a row without elements or a type that is not F32 or F64.
+    pub fn new(row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
+        if row_shape.is_empty() || row_shape.contains(&0) {
+            return Err(FlowError::InvalidSetting {
+                setting: "row shape",
+                given: format!("{row_shape:?}"),
+                accepted: "one or more positive sizes",
+            });
+        }
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            return Err(FlowError::InvalidSetting {
+                setting: "type",
+                given: format!("{dtype:?}"),
+                accepted: "F32 or F64",
+            });
+        }
+        Ok(Self {
+            row_shape: row_shape.to_vec(),
+            dtype,
+            device: device.clone(),
+        })
+    }
+
+    /// The shape of one row.
+    #[must_use]
+    pub fn row_shape(&self) -> &[usize] {
+        &self.row_shape
+    }
+
+    /// The floating-point type.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+}
+
+impl Density for StandardNormalBase {
+    /// `−½ ‖z‖² − ½ D ln 2π`.
+    fn log_prob(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Tensor> {
+        check_rows("batch", z, &self.row_shape)?;
+        let dimension: usize = self.row_shape.iter().product();
+        let constant = -0.5 * dimension as f64 * (2.0 * std::f64::consts::PI).ln();
+        Ok(((z.flatten_from(1)?.sqr()?.sum(1)? * -0.5)? + constant)?)
+    }
+
+    fn sample(&self, rows: usize, pass: &mut Pass<'_>) -> Result<Tensor> {
+        let count = rows * self.row_shape.iter().product::<usize>();
+        let rng = pass.rng();
+        let values: Vec<f64> = (0..count).map(|_| StandardNormal.sample(rng)).collect();
+        let mut shape = vec![rows];
+        shape.extend_from_slice(&self.row_shape);
+        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
+            .to_dtype(self.dtype)?
+            .to_device(&self.device)?)
+    }
+}

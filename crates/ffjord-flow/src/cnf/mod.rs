@@ -1,0 +1,369 @@
+//! Continuous normalizing flows.
+
+mod blocks;
+mod node;
+mod settings;
+mod system;
+
+pub use settings::{CnfSettings, SolveSettings, TraceMode};
+
+use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::error::{FlowError, Result};
+use crate::integral::{PathIntegral, PathIntegrals};
+use crate::pass::{Pass, Purpose, SolveCost};
+use blocks::{BatchSolve, Solved, weighted_mean};
+use candle_core::{DType, Tensor, Var};
+use ffjord_nn::{Parameter, VectorField};
+use ffjord_trace::Probes;
+use node::SolveNode;
+use std::sync::Arc;
+use system::TraceForm;
+
+/// A continuous normalizing flow: the solution of `dz/dt = f(z, t; θ)` from 0 to T, and its log-determinant
+/// `∫₀ᵀ tr(∂f/∂z) dt` (FFJORD, eq. 2 and 3).
+///
+/// `forward` (data to noise) solves from 0 to T, `inverse` from T to 0. In training passes the whole solve is one node
+/// of candle's autograd graph whose reverse mode is the chosen adjoint, so that `loss.backward()` works through it.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, Cnf, CnfSettings, Pass, SolveSettings, TraceMode};
+/// use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
+/// use ffjord_ode::{adjoint::AdjointMethod, Method, Solver, Tolerance};
+/// use rand::SeedableRng;
+/// use std::sync::Arc;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let config = MlpConfig {
+///     dimension: 2,
+///     hidden: vec![16, 16],
+///     layer: LayerKind::ConcatSquash,
+///     activation: ActivationKind::Tanh,
+/// };
+/// let field = Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+/// let solve = SolveSettings {
+///     solver: Solver::new(Method::Dopri5).adaptive(Tolerance::new(1e-6, 1e-6)?),
+///     trace: TraceMode::Exact,
+///     block_rows: 128,
+/// };
+/// let settings = CnfSettings {
+///     end_time: 0.5,
+///     learn_end_time: true,
+///     training: solve.clone(),
+///     evaluation: solve,
+///     adjoint: AdjointMethod::default(),
+///     integrals: Vec::new(),
+/// };
+/// let cnf = Cnf::new(Arc::new(field), settings)?;
+///
+/// let x = Tensor::new(&[[0.3, -0.7], [1.2, 0.1]], &Device::Cpu)?;
+/// let mut pass = Pass::evaluation(&mut rng);
+/// let z = cnf.forward(&x, &mut pass)?;
+/// let back = cnf.inverse(&z.value, &mut pass)?;
+/// let error = (back.value - x)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?;
+/// assert!(error < 1e-5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Cnf {
+    field: Arc<dyn VectorField>,
+    settings: Arc<CnfSettings>,
+    sqrt_end_time: Var,
+}
+
+/// The direction of a solve in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    /// From data at 0 to noise at T.
+    Forward,
+    /// From noise at T to data at 0.
+    Inverse,
+}
+
+impl Cnf {
+    /// A flow along `field`.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] when a setting is outside its range.
+    pub fn new(field: Arc<dyn VectorField>, settings: CnfSettings) -> Result<Self> {
+        settings.check()?;
+        let sqrt_end_time = Tensor::new(settings.end_time.sqrt(), field.device())?.to_dtype(field.dtype())?;
+        Ok(Self {
+            field,
+            settings: Arc::new(settings),
+            sqrt_end_time: Var::from_tensor(&sqrt_end_time)?,
+        })
+    }
+
+    /// The vector field.
+    #[must_use]
+    pub fn field(&self) -> &dyn VectorField {
+        self.field.as_ref()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &CnfSettings {
+        &self.settings
+    }
+
+    /// The end time T as it is now.
+    ///
+    /// # Errors
+    /// When the device cannot be read.
+    pub fn end_time(&self) -> Result<f64> {
+        let root: f64 = self.sqrt_end_time.to_dtype(DType::F64)?.to_scalar()?;
+        Ok(root * root)
+    }
+
+    /// A training pass from data to noise with given probes `[K, B, …]` instead of drawn ones; for comparisons with
+    /// other implementations.
+    ///
+    /// # Errors
+    /// When the input or the probes do not fit, or the solve fails.
+    pub fn forward_with_probes(&self, x: &Tensor, probes: &Tensor, cost: &SolveCost) -> Result<Transformed> {
+        self.check_input(x)?;
+        if probes.rank() != x.rank() + 1 || &probes.dims()[1..] != x.dims() || probes.dim(0)? == 0 {
+            return Err(FlowError::InputShape {
+                what: "probe stack",
+                given: probes.shape().clone(),
+                expected: format!("[K, …] with the batch's shape {:?} after the first axis", x.dims()),
+            });
+        }
+        let weight = 1.0 / probes.dim(0)? as f64;
+        let trace = TraceForm {
+            vectors: probes.to_dtype(self.field.dtype())?,
+            weight,
+        };
+        self.differentiable(x, Direction::Forward, trace, cost)
+    }
+
+    /// Moves a batch from time `span.0` to `span.1` on its way between 0 and T, without gradients; for pictures of
+    /// the flow along t.
+    ///
+    /// # Errors
+    /// When the input does not fit or the solve fails.
+    pub fn between(&self, state: &Tensor, span: (f64, f64), pass: &mut Pass<'_>) -> Result<Transformed> {
+        self.check_input(state)?;
+        let settings = &self.settings.evaluation;
+        let trace = match pass.purpose() {
+            Purpose::Sampling => None,
+            Purpose::Training | Purpose::Evaluation => Some(self.draw_trace(settings.trace, state.dim(0)?, pass)?),
+        };
+        let solve = BatchSolve {
+            field: self.field(),
+            settings,
+            span,
+            trace,
+            integrals: &[],
+        };
+        let solved = solve.solve(state)?;
+        count_forward(pass.cost(), &solved);
+        self.split(&solved.state, state.dims(), &[])
+    }
+
+    fn check_input(&self, input: &Tensor) -> Result<()> {
+        check_rows("batch", input, self.field.state_shape())?;
+        if input.dtype() != self.field.dtype() {
+            return Err(FlowError::InputType {
+                what: "batch",
+                given: input.dtype(),
+                expected: self.field.dtype(),
+            });
+        }
+        Ok(())
+    }
+
+    fn run(&self, input: &Tensor, direction: Direction, pass: &mut Pass<'_>) -> Result<Transformed> {
+        match pass.purpose() {
+            Purpose::Training => {
+                self.check_input(input)?;
+                let trace = self.draw_trace(self.settings.training.trace, input.dim(0)?, pass)?;
+                self.differentiable(input, direction, trace, pass.cost())
+            }
+            Purpose::Evaluation | Purpose::Sampling => self.between(input, self.span(direction)?, pass),
+        }
+    }
+
+    /// A solve as one node of the autograd graph.
+    fn differentiable(
+        &self,
+        input: &Tensor,
+        direction: Direction,
+        trace: TraceForm,
+        cost: &SolveCost,
+    ) -> Result<Transformed> {
+        let span = self.span(direction)?;
+        let solve = BatchSolve {
+            field: self.field(),
+            settings: &self.settings.training,
+            span,
+            trace: Some(trace),
+            integrals: &self.settings.integrals,
+        };
+        let (solved, records) = solve.solve_recorded(input, &self.settings.adjoint)?;
+        count_forward(cost, &solved);
+        let pullback = {
+            let (field, settings, cost) = (self.field.clone(), self.settings.clone(), cost.clone());
+            let input_shape = input.dims().to_vec();
+            move |cotangent: &Tensor| {
+                let solve = BatchSolve {
+                    field: field.as_ref(),
+                    settings: &settings.training,
+                    span,
+                    trace: None,
+                    integrals: &settings.integrals,
+                };
+                let gradient = solve
+                    .pull_back(records, &settings.adjoint, cotangent)
+                    .map_err(candle_core::Error::wrap)?;
+                cost.add_backward(weighted_mean(&gradient.blocks, |stats| stats.nfe));
+                let dimension: usize = field.state_shape().iter().product();
+                let state = gradient
+                    .state
+                    .narrow(1, 0, dimension)?
+                    .contiguous()?
+                    .reshape(input_shape)?;
+                let end_time = match direction {
+                    Direction::Forward => gradient.span.1,
+                    Direction::Inverse => gradient.span.0,
+                };
+                let end_time = Tensor::new(end_time, cotangent.device())?.to_dtype(cotangent.dtype())?;
+                Ok((state, gradient.parameters, end_time))
+            }
+        };
+        let node = SolveNode::new(solved.state, pullback);
+        let end_time = if self.settings.learn_end_time {
+            self.sqrt_end_time.sqr()?
+        } else {
+            self.sqrt_end_time.as_detached_tensor().sqr()?
+        };
+        let state = input
+            .contiguous()?
+            .apply_op3(&self.flat_parameters()?, &end_time, node)?;
+        self.split(&state, input.dims(), &self.settings.integrals)
+    }
+
+    /// All parameters of the field one after the other, `[P]`, connected to them in the autograd graph.
+    fn flat_parameters(&self) -> Result<Tensor> {
+        let flat = self
+            .field
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.var.flatten_all())
+            .collect::<candle_core::Result<Vec<_>>>()?;
+        if flat.is_empty() {
+            return Ok(Tensor::zeros(0, self.field.dtype(), self.field.device())?);
+        }
+        Ok(Tensor::cat(&flat, 0)?)
+    }
+
+    fn span(&self, direction: Direction) -> Result<(f64, f64)> {
+        let end = self.end_time()?;
+        Ok(match direction {
+            Direction::Forward => (0.0, end),
+            Direction::Inverse => (end, 0.0),
+        })
+    }
+
+    /// The trace for a batch: unit vectors, or probes from the pass's generator.
+    fn draw_trace(&self, mode: TraceMode, rows: usize, pass: &mut Pass<'_>) -> Result<TraceForm> {
+        let shape = self.field.state_shape();
+        let dimension = shape.iter().product();
+        let (probes, weight) = match mode {
+            TraceMode::Exact => (Probes::<f64>::unit_vectors(rows, dimension)?, 1.0),
+            TraceMode::Hutchinson { distribution, probes } => (
+                Probes::draw(distribution, probes, rows, dimension, pass.rng())?,
+                1.0 / probes as f64,
+            ),
+        };
+        let mut stacked = vec![probes.count(), rows];
+        stacked.extend_from_slice(shape);
+        let vectors = Tensor::from_slice(probes.vectors(), stacked, &candle_core::Device::Cpu)?
+            .to_dtype(self.field.dtype())?
+            .to_device(self.field.device())?;
+        Ok(TraceForm { vectors, weight })
+    }
+
+    /// The parts of a solved state `[B, D + 1 + m]` or `[B, D]`.
+    fn split(&self, state: &Tensor, shape: &[usize], integrals: &[PathIntegral]) -> Result<Transformed> {
+        let dimension: usize = self.field.state_shape().iter().product();
+        let value = state.narrow(1, 0, dimension)?.contiguous()?.reshape(shape)?;
+        if state.dim(1)? == dimension {
+            let log_det = Tensor::zeros(state.dim(0)?, state.dtype(), state.device())?;
+            return Ok(Transformed {
+                value,
+                log_det,
+                integrals: PathIntegrals::none(),
+            });
+        }
+        let column = |index: usize| state.narrow(1, dimension + index, 1)?.squeeze(1);
+        let mut path = PathIntegrals::none();
+        for (index, integral) in integrals.iter().enumerate() {
+            path.add(*integral, column(index + 1)?)?;
+        }
+        Ok(Transformed {
+            value,
+            log_det: column(0)?,
+            integrals: path,
+        })
+    }
+}
+
+fn count_forward(cost: &SolveCost, solved: &Solved) {
+    cost.add_forward(
+        weighted_mean(&solved.blocks, |stats| stats.nfe),
+        weighted_mean(&solved.blocks, |stats| stats.accepted),
+        weighted_mean(&solved.blocks, |stats| stats.rejected),
+    );
+}
+
+impl Bijection for Cnf {
+    fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Transformed> {
+        self.run(x, Direction::Forward, pass)
+    }
+
+    fn inverse(&self, z: &Tensor, pass: &mut Pass<'_>) -> Result<Transformed> {
+        self.run(z, Direction::Inverse, pass)
+    }
+
+    /// The field's parameters under `odefunc.diffeq.`, then `sqrt_end_time` if it is trained.
+    fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters: Vec<Parameter> = self
+            .field
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.under("odefunc.diffeq"))
+            .collect();
+        if self.settings.learn_end_time {
+            parameters.push(self.end_time_parameter());
+        }
+        parameters
+    }
+
+    /// `sqrt_end_time` if it is not trained.
+    fn buffers(&self) -> Vec<Parameter> {
+        if self.settings.learn_end_time {
+            Vec::new()
+        } else {
+            vec![self.end_time_parameter()]
+        }
+    }
+
+    fn row_shape(&self) -> &[usize] {
+        self.field.state_shape()
+    }
+
+    fn end_times(&self) -> Vec<f64> {
+        self.end_time().into_iter().collect()
+    }
+}
+
+impl Cnf {
+    fn end_time_parameter(&self) -> Parameter {
+        Parameter {
+            name: "sqrt_end_time".to_string(),
+            var: self.sqrt_end_time.clone(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! One pass of a batch through a flow: what it is for, where its randomness comes from, what it cost.
+
+use rand::RngCore;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a pass is for; it decides which settings the parts of a flow use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Training: training solver and trace estimate, gradients, path integrals, running statistics move.
+    Training,
+    /// Evaluation: test solver and trace, no gradients.
+    Evaluation,
+    /// Sampling: test solver, no gradients, and no log-determinants.
+    Sampling,
+}
+
+/// One pass of a batch through a flow.
+///
+/// ```
+/// use ffjord_flow::{Pass, Purpose};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let pass = Pass::evaluation(&mut rng);
+/// assert_eq!(pass.purpose(), Purpose::Evaluation);
+/// assert_eq!(pass.cost().snapshot().forward_evaluations, 0.0);
+/// ```
+pub struct Pass<'a> {
+    purpose: Purpose,
+    rng: &'a mut dyn RngCore,
+    cost: SolveCost,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass whose result is differentiated; `rng` draws the probes.
+    pub fn training(rng: &'a mut dyn RngCore) -> Self {
+        Self {
+            purpose: Purpose::Training,
+            rng,
+            cost: SolveCost::default(),
+        }
+    }
+
+    /// A pass that only evaluates; `rng` draws probes where the trace is not exact.
+    pub fn evaluation(rng: &'a mut dyn RngCore) -> Self {
+        Self {
+            purpose: Purpose::Evaluation,
+            rng,
+            cost: SolveCost::default(),
+        }
+    }
+
+    /// A pass that maps noise to data without log-determinants; `rng` draws the noise.
+    pub fn sampling(rng: &'a mut dyn RngCore) -> Self {
+        Self {
+            purpose: Purpose::Sampling,
+            rng,
+            cost: SolveCost::default(),
+        }
+    }
+
+    /// What the pass is for.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The generator of the pass.
+    pub fn rng(&mut self) -> &mut dyn RngCore {
+        self.rng
+    }
+
+    /// The cost of the solves; the handle stays valid after the pass, when gradients add to it.
+    #[must_use]
+    pub fn cost(&self) -> &SolveCost {
+        &self.cost
+    }
+}
+
+/// A shared count of what the solves of a pass and of its gradient took.
+#[derive(Debug, Clone, Default)]
+pub struct SolveCost(Arc<Mutex<CostSnapshot>>);
+
+/// What the solves of a pass took so far.
+///
+/// Where a batch is solved in blocks of rows, numbers are means over the blocks, weighted by rows; those of the
+/// continuous parts of a chain add up.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CostSnapshot {
+    /// Evaluations of the vector field (NFE) in forward solves.
+    pub forward_evaluations: f64,
+    /// Evaluations in gradients: one with its reverse product counts as one.
+    pub backward_evaluations: f64,
+    /// Accepted steps of forward solves.
+    pub accepted_steps: f64,
+    /// Rejected steps of forward solves.
+    pub rejected_steps: f64,
+}
+
+impl SolveCost {
+    /// The numbers so far.
+    #[must_use]
+    pub fn snapshot(&self) -> CostSnapshot {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the forward solve of one part.
+    pub(crate) fn add_forward(&self, evaluations: f64, accepted: f64, rejected: f64) {
+        let mut cost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cost.forward_evaluations += evaluations;
+        cost.accepted_steps += accepted;
+        cost.rejected_steps += rejected;
+    }
+
+    /// Adds the gradient of one part.
+    pub(crate) fn add_backward(&self, evaluations: f64) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .backward_evaluations += evaluations;
+    }
+}

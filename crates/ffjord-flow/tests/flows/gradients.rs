@@ -1,0 +1,157 @@
+//! The autograd node of a continuous flow against finite differences and across adjoints.
+
+use crate::common::{TestResult, cnf, max_abs, rng, settings, uniform};
+use candle_core::{Tensor, Var};
+use ffjord_flow::{Bijection, Cnf, Pass, PathIntegral, TraceMode};
+use ffjord_ode::adjoint::AdjointMethod;
+use ffjord_ode::{Method, Solver};
+use ffjord_trace::ProbeDistribution;
+
+type BoxError = Box<dyn std::error::Error>;
+
+const HUTCHINSON: TraceMode = TraceMode::Hutchinson {
+    distribution: ProbeDistribution::Rademacher,
+    probes: 2,
+};
+
+/// A loss that depends on the value, the log-determinant and both path integrals.
+fn loss(cnf: &Cnf, x: &Tensor, inverse: bool) -> Result<Tensor, BoxError> {
+    let mut rng = rng(77);
+    let mut pass = Pass::training(&mut rng);
+    let image = if inverse {
+        cnf.inverse(x, &mut pass)?
+    } else {
+        cnf.forward(x, &mut pass)?
+    };
+    let mut total =
+        ((image.value * uniform(8, &[6, 3])?)?.sum_all()? + (image.log_det * uniform(9, &[6])?)?.sum_all()?)?;
+    for integral in [PathIntegral::Kinetic, PathIntegral::Jacobian] {
+        let values = image.integrals.get(integral).ok_or("the integral was asked for")?;
+        total = (total + (values * 0.3)?.sum_all()?)?;
+    }
+    Ok(total)
+}
+
+fn value(tensor: &Tensor) -> Result<f64, BoxError> {
+    Ok(tensor.to_scalar()?)
+}
+
+fn check(trace: TraceMode, adjoint: &str, inverse: bool, tolerance: f64) -> TestResult {
+    let mut settings = settings(1e-9, trace)?;
+    settings.adjoint = adjoint.parse::<AdjointMethod>()?;
+    if matches!(settings.adjoint, AdjointMethod::Checkpointed(_)) {
+        // The gradient is that of the steps taken, so a few steps show as much as many.
+        settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(4);
+    }
+    let cnf = cnf(settings)?;
+    let x = Var::from_tensor(&uniform(3, &[6, 3])?)?;
+    let gradients = loss(&cnf, &x, inverse)?.backward()?;
+    let step = 1e-4;
+    let mut vars: Vec<(String, Var)> = cnf.parameters().into_iter().map(|p| (p.name, p.var)).collect();
+    vars.push(("x".to_string(), x.clone()));
+    for (index, (name, var)) in vars.iter().enumerate() {
+        let centre = var.as_detached_tensor().copy()?;
+        let direction = uniform(500 + index as u64, centre.dims())?;
+        let at = |scale: f64| -> Result<f64, BoxError> {
+            var.set(&(&centre + (&direction * (scale * step))?)?)?;
+            value(&loss(&cnf, &x, inverse)?)
+        };
+        let difference = (at(-2.0)? - 8.0 * at(-1.0)? + 8.0 * at(1.0)? - at(2.0)?) / (12.0 * step);
+        var.set(&centre)?;
+        let gradient = gradients.get(var).ok_or("every parameter must have a gradient")?;
+        let gradient = value(&(gradient * &direction)?.sum_all()?)?;
+        let error = (gradient - difference).abs() / difference.abs().max(1.0);
+        assert!(error < tolerance, "{adjoint} {name}: {gradient} against {difference}");
+    }
+    Ok(())
+}
+
+#[test]
+fn checkpointed_with_estimated_trace() -> TestResult {
+    check(HUTCHINSON, "checkpointed", false, 1e-7)
+}
+
+#[test]
+fn checkpointed_with_exact_trace_backwards_in_time() -> TestResult {
+    check(TraceMode::Exact, "checkpointed", true, 1e-7)
+}
+
+#[test]
+fn backsolve() -> TestResult {
+    check(HUTCHINSON, "backsolve", false, 1e-5)
+}
+
+#[test]
+fn probes_stay_fixed_for_a_pass_and_differ_between_passes() -> TestResult {
+    let cnf = cnf(settings(1e-8, HUTCHINSON)?)?;
+    let x = uniform(3, &[6, 3])?;
+    let log_det = |seed| -> Result<Tensor, BoxError> {
+        Ok(cnf.forward(&x, &mut Pass::training(&mut rng(seed)))?.log_det.detach())
+    };
+    assert_eq!(max_abs(&(log_det(1)? - log_det(1)?)?)?, 0.0);
+    assert!(max_abs(&(log_det(1)? - log_det(2)?)?)? > 1e-3);
+    Ok(())
+}
+
+#[test]
+fn the_estimated_log_determinant_is_unbiased() -> TestResult {
+    let exact = cnf(settings(1e-8, TraceMode::Exact)?)?;
+    let estimated = cnf(settings(1e-8, HUTCHINSON)?)?;
+    let x = uniform(3, &[1, 3])?;
+    let reference = exact
+        .forward(&x, &mut Pass::evaluation(&mut rng(0)))?
+        .log_det
+        .to_vec1::<f64>()?[0];
+    let many = x.broadcast_as((3000, 3))?.contiguous()?;
+    let draws: Vec<f64> = estimated
+        .forward(&many, &mut Pass::evaluation(&mut rng(1)))?
+        .log_det
+        .to_vec1()?;
+    let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+    let variance = draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / (draws.len() - 1) as f64;
+    let z = (mean - reference) / (variance / draws.len() as f64).sqrt();
+    assert!(z.abs() < 4.0 && variance > 1e-6, "z = {z}, variance {variance}");
+    Ok(())
+}
+
+#[test]
+fn threads_do_not_change_a_bit() -> TestResult {
+    let run = |threads: usize| -> Result<Vec<f64>, BoxError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        // candle works in the pool it is called from.
+        let run = || -> Result<Vec<f64>, String> {
+            let inner = || -> Result<Vec<f64>, BoxError> {
+                let cnf = cnf(settings(1e-5, HUTCHINSON)?)?;
+                let x = uniform(3, &[6, 3])?;
+                let total = loss(&cnf, &x, false)?;
+                let gradients = total.backward()?;
+                let mut bits = vec![value(&total)?];
+                for parameter in cnf.parameters() {
+                    let gradient = gradients
+                        .get(&parameter.var)
+                        .ok_or("every parameter must have a gradient")?;
+                    bits.extend(gradient.flatten_all()?.to_vec1::<f64>()?);
+                }
+                Ok(bits)
+            };
+            inner().map_err(|error| error.to_string())
+        };
+        Ok(pool.install(run)?)
+    };
+    assert_eq!(run(1)?, run(3)?);
+    Ok(())
+}
+
+#[test]
+fn costs_are_counted() -> TestResult {
+    let cnf = cnf(settings(1e-5, HUTCHINSON)?)?;
+    let mut rng = rng(0);
+    let mut pass = Pass::training(&mut rng);
+    let image = cnf.forward(&uniform(3, &[6, 3])?, &mut pass)?;
+    let before = pass.cost().snapshot();
+    assert!(before.forward_evaluations >= 8.0 && before.accepted_steps >= 1.0);
+    assert_eq!(before.backward_evaluations, 0.0);
+    image.log_det.sum_all()?.backward()?;
+    assert!(pass.cost().snapshot().backward_evaluations >= 6.0);
+    Ok(())
+}

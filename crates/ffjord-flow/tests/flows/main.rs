@@ -1,0 +1,6 @@
+//! Flows as a user meets them: bijections, gradients, refusals.
+
+mod bijections;
+mod common;
+mod gradients;
+mod refusals;

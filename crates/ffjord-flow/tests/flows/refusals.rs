@@ -1,0 +1,86 @@
+//! Inputs and settings that are refused, in words.
+
+use crate::common::{TestResult, cnf, field, rng, settings, uniform};
+use candle_core::{DType, Device, Tensor};
+use ffjord_flow::{Bijection, Chain, Cnf, FlowError, MovingBatchNorm, Pass, PathIntegral, TraceMode};
+use ffjord_ode::{Method, SolveError, Solver, Tolerance};
+
+#[test]
+fn wrong_batches() -> TestResult {
+    let cnf = cnf(settings(1e-5, TraceMode::Exact)?)?;
+    let mut rng = rng(0);
+    let mut pass = Pass::evaluation(&mut rng);
+    assert!(matches!(
+        cnf.forward(&uniform(0, &[2, 4])?, &mut pass),
+        Err(FlowError::InputShape { .. })
+    ));
+    let single = Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?;
+    assert!(matches!(
+        cnf.forward(&single, &mut pass),
+        Err(FlowError::InputType { .. })
+    ));
+    let empty = Tensor::zeros((0, 3), DType::F64, &Device::Cpu)?;
+    assert!(matches!(
+        cnf.forward(&empty, &mut pass),
+        Err(FlowError::InputShape { .. })
+    ));
+    let probes = uniform(0, &[1, 2, 3])?;
+    let outcome = cnf.forward_with_probes(&uniform(0, &[6, 3])?, &probes, pass.cost());
+    assert!(matches!(
+        outcome,
+        Err(FlowError::InputShape {
+            what: "probe stack",
+            ..
+        })
+    ));
+    Ok(())
+}
+
+#[test]
+fn wrong_settings() -> TestResult {
+    for change in [
+        |s: &mut ffjord_flow::CnfSettings| s.end_time = 0.0,
+        |s: &mut ffjord_flow::CnfSettings| s.end_time = f64::NAN,
+        |s: &mut ffjord_flow::CnfSettings| s.training.block_rows = 0,
+        |s: &mut ffjord_flow::CnfSettings| s.integrals = vec![PathIntegral::Kinetic, PathIntegral::Kinetic],
+    ] {
+        let mut settings = settings(1e-5, TraceMode::Exact)?;
+        change(&mut settings);
+        assert!(matches!(
+            Cnf::new(field(false)?, settings),
+            Err(FlowError::InvalidSetting { .. })
+        ));
+    }
+    assert!(Chain::new(Vec::new()).is_err());
+    assert!(MovingBatchNorm::new(&[], DType::F32, &Device::Cpu).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_failed_solve_names_its_rows_and_its_cause() -> TestResult {
+    let mut settings = settings(1e-5, TraceMode::Exact)?;
+    settings.evaluation.solver = Solver::new(Method::Dopri5)
+        .adaptive(Tolerance::new(1e-9, 1e-9)?)
+        .max_steps(2);
+    let cnf = cnf(settings)?;
+    let outcome = cnf.forward(&uniform(0, &[6, 3])?, &mut Pass::evaluation(&mut rng(0)));
+    match outcome {
+        Err(FlowError::Solve {
+            first_row: 0,
+            last_row: 3,
+            source,
+        }) => {
+            assert!(matches!(*source, SolveError::MaxSteps { limit: 2, .. }), "{source}");
+        }
+        other => panic!("expected a failed solve, got {other:?}"),
+    }
+    let mut rows = uniform(0, &[6, 3])?.to_vec2::<f64>()?;
+    rows[5][1] = f64::NAN;
+    let x = Tensor::new(rows, &Device::Cpu)?;
+    let message = cnf
+        .forward(&x, &mut Pass::training(&mut rng(0)))
+        .map(|_| ())
+        .map_err(|error| error.to_string());
+    assert!(message.is_err_and(|text| text.contains("rows 4 to 5") && text.contains("NaN")));
+    Ok(())
+}
