@@ -1,0 +1,362 @@
+//! Solves that cannot go on: they end, say why, and never return a number that is not one.
+
+use std::cell::Cell;
+
+use ffjord_ode::{
+    Adaptive, Method, OnBudget, Outcome, SaveAt, SetupError, SolveError, Solver, StateError, StopReason, Tolerance,
+};
+
+type Rhs = fn(f64, &[f64; 1], &mut [f64; 1]);
+
+const STILL: Rhs = |_, _, dy| dy[0] = 0.0;
+const DECAY: Rhs = |_, y, dy| dy[0] = -y[0];
+const BLOW_UP: Rhs = |_, y, dy| dy[0] = y[0] * y[0];
+/// NaN from t = 1 on.
+const ROOT: Rhs = |t, _, dy| dy[0] = (1.0 - t).sqrt();
+
+fn tolerance() -> Tolerance {
+    Tolerance::new(1e-6, 1e-8).unwrap()
+}
+
+fn adaptive(method: Method) -> Solver {
+    Solver::new(method).adaptive(tolerance())
+}
+
+/// Every method, adaptive where it can be and in fixed steps.
+fn solvers() -> Vec<Solver> {
+    let fixed = Method::ALL.map(|method| Solver::new(method).fixed_steps(50));
+    let adaptive = Method::ALL
+        .into_iter()
+        .filter(|method| method.is_adaptive())
+        .map(adaptive);
+    fixed.into_iter().chain(adaptive).collect()
+}
+
+#[test]
+fn tolerances_must_make_sense() {
+    for (rtol, atol) in [
+        (0.0, 0.0),
+        (-1e-6, 1e-8),
+        (1e-6, -1e-8),
+        (f64::NAN, 1e-8),
+        (1e-6, f64::INFINITY),
+    ] {
+        assert!(
+            matches!(Tolerance::new(rtol, atol), Err(SetupError::InvalidTolerance { .. })),
+            "{rtol} {atol}"
+        );
+    }
+    assert!(Tolerance::new(1e-3, 0.0).is_ok() && Tolerance::new(0.0, 1e-3).is_ok());
+}
+
+#[test]
+fn settings_must_make_sense() {
+    let control = || Adaptive::new(tolerance());
+    let bad = [
+        Solver::new(Method::Rk4).fixed_steps(0),
+        Solver::new(Method::Rk4).fixed_size(0.0),
+        Solver::new(Method::Rk4).fixed_size(-0.1),
+        Solver::new(Method::Rk4).fixed_size(f64::NAN),
+        Solver::new(Method::Dopri5).adaptive_with(control().safety(0.0)),
+        Solver::new(Method::Dopri5).adaptive_with(control().safety(f64::NAN)),
+        Solver::new(Method::Dopri5).adaptive_with(control().factors(1.5, 10.0)),
+        Solver::new(Method::Dopri5).adaptive_with(control().factors(0.2, 0.9)),
+        Solver::new(Method::Dopri5).adaptive_with(control().first_step(0.0)),
+        Solver::new(Method::Dopri5).adaptive_with(control().min_step(-1.0)),
+        Solver::new(Method::Dopri5).adaptive_with(control().min_step(2.0).max_step(1.0)),
+    ];
+    for solver in bad {
+        let error = solver.solve(&DECAY, &[1.0], 0.0, 1.0).unwrap_err();
+        assert!(
+            matches!(error, SolveError::Setup(SetupError::InvalidSetting { .. })),
+            "{error}"
+        );
+    }
+    for method in [Method::Euler, Method::Rk4, Method::Rk4ThreeEighths] {
+        let error = adaptive(method).solve(&DECAY, &[1.0], 0.0, 1.0).unwrap_err();
+        assert!(
+            matches!(error, SolveError::Setup(SetupError::NoErrorEstimate { .. })),
+            "{error}"
+        );
+        assert!(error.to_string().contains("tsit5"), "{error}");
+    }
+}
+
+#[test]
+fn times_must_be_finite() {
+    let huge = f64::MAX;
+    for (t0, t1) in [
+        (f64::NAN, 1.0),
+        (0.0, f64::NAN),
+        (0.0, f64::INFINITY),
+        (f64::NEG_INFINITY, 0.0),
+        (-huge, huge),
+    ] {
+        for solver in solvers() {
+            let error = solver.solve(&DECAY, &[1.0], t0, t1).unwrap_err();
+            assert!(
+                matches!(error, SolveError::Setup(SetupError::InvalidSpan { .. })),
+                "{error}"
+            );
+        }
+    }
+    for stops in [vec![2.0], vec![-0.5], vec![0.6, 0.4], vec![f64::NAN]] {
+        let error = adaptive(Method::Dopri5)
+            .stop_at(stops)
+            .solve(&DECAY, &[1.0], 0.0, 1.0)
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                SolveError::Setup(SetupError::InvalidTimes { purpose: "stop", .. })
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_span_returns_the_initial_state() {
+    let forbidden: Rhs = |_, _, _| unreachable!("nothing is to be evaluated");
+    for solver in solvers() {
+        for save_at in [SaveAt::End, SaveAt::Steps, SaveAt::Dense, SaveAt::Times(vec![0.3, 0.3])] {
+            let expected = match &save_at {
+                SaveAt::Steps => 1,
+                SaveAt::Times(times) => times.len(),
+                _ => 0,
+            };
+            let solution = solver
+                .clone()
+                .save_at(save_at)
+                .solve(&forbidden, &[7.0], 0.3, 0.3)
+                .unwrap();
+            assert_eq!((solution.t, solution.state, solution.stats.nfe), (0.3, [7.0], 0));
+            assert!(solution.is_complete());
+            assert_eq!(solution.saved.len(), expected);
+            if let Some(dense) = solution.dense {
+                assert_eq!(dense.at(0.3).unwrap(), [7.0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn spans_of_one_ulp_and_of_any_size_work() {
+    for solver in [
+        adaptive(Method::Dopri5),
+        adaptive(Method::Heun),
+        Solver::new(Method::Rk4).fixed_steps(1),
+    ] {
+        for (t0, t1) in [
+            (1.0, 1.0 + f64::EPSILON),
+            (1.0 + f64::EPSILON, 1.0),
+            (0.0, 5e-324),
+            (0.0, 1e-300),
+        ] {
+            let solution = solver.solve(&DECAY, &[1.0], t0, t1).unwrap();
+            assert_eq!(solution.t, t1);
+            assert!((solution.state[0] - 1.0).abs() < 1e-12);
+        }
+        let solution = solver.solve(&STILL, &[1.0], 0.0, 1e300).unwrap();
+        assert_eq!((solution.t, solution.state), (1e300, [1.0]));
+    }
+}
+
+#[test]
+fn an_empty_state_is_solved() {
+    for solver in solvers() {
+        let rhs = |_: f64, _: &Vec<f64>, _: &mut Vec<f64>| ();
+        assert!(solver.solve(&rhs, &vec![], 0.0, 1.0).unwrap().state.is_empty());
+    }
+}
+
+#[test]
+fn a_bad_start_fails_at_once() {
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for solver in solvers() {
+            let rhs = |_: f64, _: &Vec<f64>, dy: &mut Vec<f64>| dy.fill(0.0);
+            let error = solver.solve(&rhs, &vec![0.0, bad, 0.0, bad], 0.5, 1.0).unwrap_err();
+            assert!(
+                matches!(&error, SolveError::NonFinite { t: 0.5, rows, .. } if *rows == [1, 3]),
+                "{error}"
+            );
+
+            let calls = Cell::new(0);
+            let rhs = |_: f64, _: &Vec<f64>, dy: &mut Vec<f64>| {
+                calls.set(calls.get() + 1);
+                dy.copy_from_slice(&[0.0, 0.0, bad]);
+            };
+            let error = solver.solve(&rhs, &vec![0.0; 3], 0.5, 1.0).unwrap_err();
+            assert!(
+                matches!(&error, SolveError::NonFinite { t: 0.5, rows, .. } if *rows == [2]),
+                "{error}"
+            );
+            assert_eq!(calls.get(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_nan_on_the_way_is_approached_and_reported() {
+    for solver in solvers() {
+        let error = solver.solve(&ROOT, &[1.0], 0.0, 2.0).unwrap_err();
+        let SolveError::NonFinite { t, rows, .. } = &error else {
+            panic!("{}: {error}", solver.method())
+        };
+        // A fixed step of 0.04 may straddle the end of the domain.
+        assert!(*t <= 1.04 + 1e-12 && *t > 0.9, "{}: {error}", solver.method());
+        assert_eq!(*rows, [0], "{}: {error}", solver.method());
+    }
+}
+
+#[test]
+fn an_infinite_end_is_never_accepted() {
+    // The slope is finite where it is evaluated; only the step overflows.
+    let rhs: Rhs = |_, _, dy| dy[0] = f64::MAX;
+    for solver in solvers() {
+        match solver.solve(&rhs, &[0.0], 0.0, 10.0) {
+            Err(SolveError::NonFinite { .. } | SolveError::StepTooSmall { .. }) => {}
+            other => panic!("{}: {other:?}", solver.method()),
+        }
+    }
+}
+
+#[test]
+fn blow_up_ends_at_the_singularity() {
+    for solver in [
+        adaptive(Method::Bosh3),
+        adaptive(Method::Dopri5),
+        adaptive(Method::Tsit5),
+    ] {
+        let error = solver.solve(&BLOW_UP, &[1.0], 0.0, 2.0).unwrap_err();
+        let (SolveError::StepTooSmall { t, .. } | SolveError::NonFinite { t, .. }) = error else {
+            panic!("{error}")
+        };
+        assert!((t - 1.0).abs() < 1e-3, "{error}");
+        assert!(error.to_string().len() > 80, "the text names a remedy: {error}");
+    }
+}
+
+#[test]
+fn the_minimum_step_is_kept() {
+    let calls = Cell::new(0);
+    let rough = |t: f64, _: &[f64; 1], dy: &mut [f64; 1]| {
+        calls.set(calls.get() + 1);
+        dy[0] = (1e6 * t).sin() * 1e3;
+    };
+    let control = Adaptive::new(tolerance()).min_step(1e-3);
+    let solver = Solver::new(Method::Dopri5).adaptive_with(control);
+    let error = solver.solve(&rough, &[0.0], 0.0, 1.0).unwrap_err();
+    assert!(
+        matches!(error, SolveError::StepTooSmall { min_step: 1e-3, .. }),
+        "{error}"
+    );
+    let partial = solver
+        .on_budget(OnBudget::Partial)
+        .solve(&rough, &[0.0], 0.0, 1.0)
+        .unwrap();
+    assert_eq!(
+        partial.outcome,
+        Outcome::Partial(StopReason::StepTooSmall { min_step: 1e-3 })
+    );
+}
+
+#[test]
+fn budgets_fail_or_return_what_there_is() {
+    let solver = adaptive(Method::Dopri5).save_at(SaveAt::Steps);
+    let whole = solver.solve(&DECAY, &[1.0], 0.0, 5.0).unwrap();
+
+    let steps = solver.clone().max_steps(5);
+    let error = steps.solve(&DECAY, &[1.0], 0.0, 5.0).unwrap_err();
+    assert!(matches!(error, SolveError::MaxSteps { limit: 5, .. }), "{error}");
+    let partial = steps
+        .on_budget(OnBudget::Partial)
+        .solve(&DECAY, &[1.0], 0.0, 5.0)
+        .unwrap();
+    assert_eq!(partial.outcome, Outcome::Partial(StopReason::MaxSteps { limit: 5 }));
+    assert_eq!(partial.stats.accepted + partial.stats.rejected, 5);
+    assert_eq!(partial.saved, whole.saved[..partial.saved.len()]);
+    assert_eq!((partial.t, partial.state), (whole.saved[5].t, whole.saved[5].state));
+
+    for limit in 0..20 {
+        let evaluations = solver.clone().max_evaluations(limit);
+        let error = evaluations.solve(&DECAY, &[1.0], 0.0, 5.0).unwrap_err();
+        assert!(
+            matches!(error, SolveError::MaxEvaluations { limit: l, .. } if l == limit),
+            "{error}"
+        );
+        let partial = evaluations
+            .on_budget(OnBudget::Partial)
+            .solve(&DECAY, &[1.0], 0.0, 5.0)
+            .unwrap();
+        assert_eq!(partial.outcome, Outcome::Partial(StopReason::MaxEvaluations { limit }));
+        assert_eq!(partial.stats.nfe, limit);
+        let last = &whole.saved[partial.stats.accepted];
+        assert_eq!((partial.t, partial.state), (last.t, last.state));
+    }
+}
+
+#[test]
+fn a_hopeless_number_of_steps_is_refused_before_the_first() {
+    let forbidden: Rhs = |_, _, _| unreachable!("nothing is to be evaluated");
+    for solver in [
+        Solver::new(Method::Euler).fixed_size(1e-300),
+        Solver::new(Method::Euler).fixed_steps(usize::MAX),
+    ] {
+        let error = solver.solve(&forbidden, &[1.0], 0.0, 1.0).unwrap_err();
+        assert!(matches!(error, SolveError::MaxSteps { .. }), "{error}");
+    }
+    // More steps than there are numbers between the ends.
+    let error = Solver::new(Method::Euler)
+        .fixed_steps(9)
+        .solve(&DECAY, &[1.0], 1.0, 1.0 + 4.0 * f64::EPSILON);
+    assert!(matches!(error, Err(SolveError::StepTooSmall { .. })), "{error:?}");
+}
+
+#[test]
+fn an_unreachable_tolerance_ends() {
+    let tight = Tolerance::new(1e-30, 1e-30).unwrap();
+    for method in Method::ALL.into_iter().filter(|method| method.is_adaptive()) {
+        let solver = Solver::new(method).adaptive(tight).max_steps(2000);
+        let error = solver.solve(&DECAY, &[1.0], 0.0, 1.0).unwrap_err();
+        assert!(
+            matches!(error, SolveError::StepTooSmall { .. } | SolveError::MaxSteps { .. }),
+            "{method}: {error}"
+        );
+    }
+}
+
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("the sensor is out of range")]
+struct OutOfRange;
+
+#[test]
+fn errors_of_the_system_come_out_with_their_time() {
+    let rhs = |t: f64, y: &[f64; 1], dy: &mut [f64; 1]| {
+        dy[0] = -y[0];
+        if t > 0.5 { Err(OutOfRange) } else { Ok(()) }
+    };
+    for solver in solvers() {
+        let error = solver.solve(&rhs, &[1.0], 0.0, 1.0).unwrap_err();
+        assert!(
+            matches!(error, SolveError::System { t, source: OutOfRange } if t > 0.5),
+            "{error}"
+        );
+        assert!(error.to_string().contains("out of range"));
+    }
+}
+
+#[test]
+fn a_right_hand_side_that_changes_the_shape_is_refused() {
+    let rhs = |_: f64, y: &Vec<f64>, dy: &mut Vec<f64>| {
+        dy.clone_from(y);
+        dy.push(0.0);
+    };
+    for solver in solvers() {
+        let error = solver.solve(&rhs, &vec![1.0; 3], 0.0, 1.0).unwrap_err();
+        assert!(
+            matches!(error, SolveError::State(StateError::LengthMismatch { .. })),
+            "{error}"
+        );
+    }
+}

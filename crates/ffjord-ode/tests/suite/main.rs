@@ -1,0 +1,14 @@
+//! The crate's tests, a module a subject; every method runs on every problem, and every problem has a closed form.
+
+mod adjoints;
+mod control;
+mod convergence;
+mod failures;
+mod interpolation;
+mod networks;
+mod problems;
+mod states;
+mod statistics;
+mod tableaux;
+#[cfg(feature = "candle")]
+mod tensors;
