@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod dataset;
+mod error;
+pub mod fs;
+pub mod manifest;
+pub mod matrix;
+pub mod numpy;
+pub mod power;
+pub mod preprocess;
+pub mod table;
+pub mod toy;
+
+pub use batch::{Batches, LastBatch, permutation};
+pub use dataset::{Dataset, Splits};
+pub use error::DataError;
+pub use matrix::{Element, Matrix};
+pub use preprocess::{ConstantColumns, Prepared, SplitRanges, SplitRule, Standardizer, prepare};
+pub use toy::ToyDensity;

@@ -1,0 +1,194 @@
+//! numpy's `.npy` format, versions 1 to 3.
+//!
+//! See numpy's `numpy.lib.format`. The available crate multiplies a header's shape unchecked and parses its text by
+//! recursion, so that a hostile file ends the program; the format is small enough to read here.
+
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::Path,
+};
+
+use thiserror::Error;
+
+use super::npy_header::{Header, HeaderError};
+use crate::{DataError, Element, Matrix, fs::write_atomic};
+
+/// Why an array cannot be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NpyError {
+    /// The first bytes are not those of the format, or its version or header is not understood.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The array has no or more than two dimensions.
+    #[error("the array has shape {shape:?}: give one or two dimensions, [rows] or [rows, columns]")]
+    Dimensions {
+        /// The shape in the header.
+        shape: Vec<u64>,
+    },
+    /// The array has no values.
+    #[error("the array of shape {shape:?} is empty: a table needs at least one row and one column")]
+    Empty {
+        /// The shape in the header.
+        shape: Vec<u64>,
+    },
+    /// There are fewer or more bytes than the header announces.
+    #[error(
+        "an array of shape {shape:?} takes {expected} bytes, but {present} are there: \
+         the file is damaged or incomplete, fetch or write it again"
+    )]
+    Length {
+        /// The shape in the header.
+        shape: Vec<u64>,
+        /// The bytes the shape and type need.
+        expected: u128,
+        /// The bytes in the file after its header.
+        present: u64,
+    },
+    /// A value is infinite or not a number.
+    #[error("the value in row {row}, column {column} (from 0) is {value}: all values must be finite")]
+    NotFinite {
+        /// Its row, from 0.
+        row: usize,
+        /// Its column, from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+    /// The archive is damaged or of an unsupported kind.
+    #[error("the archive cannot be read: {0}; write it with numpy.savez or savez_compressed")]
+    Archive(#[from] zip::result::ZipError),
+    /// The archive has no array, or none of that name.
+    #[error("the archive has no array{}: it has {}", name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default(),
+        if present.is_empty() { "none".to_owned() } else { present.join(", ") })]
+    NoArray {
+        /// The name asked for.
+        name: Option<String>,
+        /// The names there are.
+        present: Vec<String>,
+    },
+    /// The operating system or the decompressor refused to read.
+    #[error("cannot read: {0}")]
+    Read(#[from] std::io::Error),
+}
+
+/// Reads a `.npy` file.
+pub(super) fn load(path: &Path) -> Result<Matrix<f64>, DataError> {
+    let failed = |source| DataError::Io {
+        action: "open",
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    read(BufReader::new(file), length).map_err(|error| DataError::Npy {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Reads an array from a stream that is said to hold `length` bytes; no more than those are believed in.
+pub(super) fn read(mut reader: impl Read, length: u64) -> Result<Matrix<f64>, NpyError> {
+    let header = Header::read(&mut reader)?;
+    let shape = || header.shape.clone();
+    let (rows, columns) = match header.shape[..] {
+        [rows] => (rows, 1),
+        [rows, columns] => (rows, columns),
+        _ => return Err(NpyError::Dimensions { shape: shape() }),
+    };
+    if rows == 0 || columns == 0 {
+        return Err(NpyError::Empty { shape: shape() });
+    }
+    let width = header.kind.width();
+    let expected = (u128::from(rows) * u128::from(columns)).saturating_mul(width as u128);
+    let present = length.saturating_sub(header.bytes);
+    if expected != u128::from(present) {
+        return Err(NpyError::Length {
+            shape: shape(),
+            expected,
+            present,
+        });
+    }
+    // Believed from here on: `present` bytes are in a file, so the counts fit.
+    let (rows, columns) = (rows as usize, columns as usize);
+    let values = read_values(&mut reader, &header, rows * columns)?;
+    // An archive's checksum is compared when its end is reached, so the end must be reached.
+    let surplus = reader.read(&mut [0])?;
+    if values.len() != rows * columns || surplus > 0 {
+        let present = (values.len() * width + surplus) as u64;
+        return Err(NpyError::Length {
+            shape: shape(),
+            expected,
+            present,
+        });
+    }
+    let values = if header.fortran_order {
+        transpose(&values, rows, columns)
+    } else {
+        values
+    };
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        return Err(NpyError::NotFinite {
+            row: index / columns,
+            column: index % columns,
+            value: values[index],
+        });
+    }
+    Ok(Matrix::from_parts(columns, values))
+}
+
+/// Up to `count` values; fewer if the stream ends before. Memory grows with what was really read, because a compressed
+/// stream can end earlier than its archive claims.
+fn read_values(reader: &mut impl Read, header: &Header, count: usize) -> Result<Vec<f64>, NpyError> {
+    const CHUNK: usize = 8192;
+    let width = header.kind.width();
+    let mut values = Vec::new();
+    let mut bytes = Vec::with_capacity(CHUNK * width);
+    while values.len() < count {
+        bytes.clear();
+        let wanted = CHUNK.min(count - values.len()) * width;
+        reader.by_ref().take(wanted as u64).read_to_end(&mut bytes)?;
+        values.extend(bytes.chunks_exact(width).map(|bytes| header.kind.decode(bytes)));
+        if bytes.len() < wanted {
+            break;
+        }
+    }
+    Ok(values)
+}
+
+/// From column-major to row-major order.
+fn transpose(values: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+    (0..rows)
+        .flat_map(|row| (0..columns).map(move |column| values[column * rows + row]))
+        .collect()
+}
+
+/// Writes a matrix as a little-endian `.npy` file of its own precision, atomically.
+///
+/// # Errors
+/// [`DataError::Io`] if it cannot be written; an existing file is then unchanged.
+///
+/// ```
+/// use ffjord_data::{Matrix, table};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("points.npy");
+/// let points = Matrix::from_rows(&[[0.5, 1.0], [1.5, 2.0]]);
+/// table::save_npy(&path, &points)?;
+/// assert_eq!(table::load(&path, &Default::default())?.values, points);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn save_npy<T: Element>(path: impl AsRef<Path>, matrix: &Matrix<T>) -> Result<(), DataError> {
+    write_atomic(path.as_ref(), |file| {
+        file.write_all(&Header::of_matrix(matrix).to_bytes())?;
+        for value in matrix.as_slice() {
+            match size_of::<T>() {
+                // From single to double and back is exact.
+                4 => file.write_all(&(value.to_f64() as f32).to_le_bytes())?,
+                _ => file.write_all(&value.to_f64().to_le_bytes())?,
+            }
+        }
+        Ok(())
+    })
+}
