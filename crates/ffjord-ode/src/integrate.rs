@@ -42,6 +42,36 @@ impl Default for Limits {
 /// [`Solver`](crate::Solver) is the ready-made choice of both; this is the place where new ones meet. The controller
 /// must bring the steps to `t1` exactly.
 ///
+/// ```
+/// use ffjord_ode::{
+///     Attempt, Controller, ErrorMeasure, ExplicitRungeKutta, Limits, Method, Verdict, integrate,
+/// };
+///
+/// /// Halves what remains with every step, eight times, then takes the rest.
+/// struct Halving { t1: f64, steps: usize }
+///
+/// impl Controller for Halving {
+///     fn measure(&self) -> Option<ErrorMeasure> { None }
+///     fn first_step(&self) -> Option<f64> { None }
+///     fn begin(&mut self, _t0: f64, t1: f64, _first: f64) { self.t1 = t1; }
+///     fn next_time(&self, t: f64) -> f64 {
+///         if self.steps < 8 { t + (self.t1 - t) / 2.0 } else { self.t1 }
+///     }
+///     fn judge(&mut self, _attempt: &Attempt) -> Verdict {
+///         self.steps += 1;
+///         Verdict::Accept
+///     }
+/// }
+///
+/// let growth = |t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 3.0 * t * t;
+/// let mut stepper = ExplicitRungeKutta::new(Method::Rk4.tableau(), &[0.0])?;
+/// let mut controller = Halving { t1: 0.0, steps: 0 };
+/// let solution = integrate(&growth, &[0.0], (0.0, 2.0), &mut stepper, &mut controller, &Limits::default())?;
+/// assert!((solution.state[0] - 8.0).abs() < 1e-12);
+/// assert_eq!(solution.stats.accepted, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`Solver::solve`](crate::Solver::solve).
 pub fn integrate<S, Sys, M, C>(

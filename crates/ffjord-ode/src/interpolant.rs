@@ -1,11 +1,20 @@
 //! Values inside a step, and the dense output of a whole solve.
 
+use std::convert::Infallible;
+
 use crate::{
-    error::{SetupError, StateError},
+    error::{SetupError, SolveError, StateError},
     state::{State, Terms},
 };
 
 /// The solution inside one step as a polynomial `y(t₀ + θh) = Σⱼ θʲ pⱼ`, θ from 0 to 1.
+///
+/// ```
+/// use ffjord_ode::Interpolant;
+/// let parabola = Interpolant::new(2.0, 4.0, vec![[1.0], [0.0], [8.0]]);
+/// assert_eq!(parabola.at(3.0)?, [3.0]);
+/// # Ok::<(), ffjord_ode::StateError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Interpolant<S> {
     t0: f64,
@@ -87,8 +96,8 @@ impl<S: State> DenseOutput<S> {
     /// The solution at time `t`.
     ///
     /// # Errors
-    /// [`SetupError::InvalidTimes`] within [`DenseError`] if `t` lies outside the solve.
-    pub fn at(&self, t: f64) -> Result<S, DenseError> {
+    /// [`SetupError::InvalidTimes`] if `t` lies outside the solve.
+    pub fn at(&self, t: f64) -> Result<S, SolveError<Infallible>> {
         let direction = if self.t1 >= self.t0 { 1.0 } else { -1.0 };
         if !((t - self.t0) * direction >= 0.0 && (self.t1 - t) * direction >= 0.0) {
             return Err(SetupError::InvalidTimes {
@@ -105,15 +114,4 @@ impl<S: State> DenseOutput<S> {
             None => self.start.clone(),
         })
     }
-}
-
-/// Why dense output has no value.
-#[derive(Debug, thiserror::Error)]
-pub enum DenseError {
-    /// The time lies outside the solve.
-    #[error(transparent)]
-    Time(#[from] SetupError),
-    /// The state's storage failed.
-    #[error(transparent)]
-    State(#[from] StateError),
 }

@@ -19,7 +19,7 @@ mod tableau;
 pub use control::{Adaptive, Attempt, ConstantStep, Controller, Pid, PidController, StepControl, StepGrid, Verdict};
 pub use error::{SetupError, SolveError, StateError};
 pub use integrate::{Limits, integrate};
-pub use interpolant::{DenseError, DenseOutput, Interpolant};
+pub use interpolant::{DenseOutput, Interpolant};
 pub use methods::Method;
 pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
 pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};

@@ -3,6 +3,15 @@
 use crate::{error::SolveError, interpolant::DenseOutput};
 
 /// Which values of the solution a solve returns beside the last.
+///
+/// ```
+/// use ffjord_ode::{Method, SaveAt, Solver};
+/// let solver = Solver::new(Method::Rk4).fixed_steps(4).save_at(SaveAt::Times(vec![0.0, 0.3, 1.0]));
+/// let solution = solver.solve(&|_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 2.0, &[1.0], 0.0, 1.0)?;
+/// let values: Vec<f64> = solution.saved.iter().map(|point| point.state[0]).collect();
+/// assert!(values.iter().zip([1.0, 1.6, 3.0]).all(|(value, exact)| (value - exact).abs() < 1e-12));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum SaveAt {
     /// Only the state at the end.
@@ -87,6 +96,15 @@ pub enum Outcome {
 }
 
 /// What a solve does when a budget is used up.
+///
+/// ```
+/// use ffjord_ode::{Method, OnBudget, Outcome, Solver, StopReason};
+/// let solver = Solver::new(Method::Rk4).fixed_steps(10).max_evaluations(20).on_budget(OnBudget::Partial);
+/// let solution = solver.solve(&|_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 1.0, &[0.0], 0.0, 1.0)?;
+/// assert_eq!((solution.t, solution.stats.nfe), (0.5, 20));
+/// assert_eq!(solution.outcome, Outcome::Partial(StopReason::MaxEvaluations { limit: 20 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnBudget {
     /// It fails.

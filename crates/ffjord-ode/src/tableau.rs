@@ -1,6 +1,14 @@
 //! Butcher tableaux as data.
 
 /// An explicit Runge–Kutta method as numbers: `kᵢ = f(t + cᵢh, y₀ + h Σⱼ aᵢⱼ kⱼ)`, `y₁ = y₀ + h Σᵢ bᵢ kᵢ`.
+///
+/// ```
+/// use ffjord_ode::Method;
+/// let dopri5 = Method::Dopri5.tableau();
+/// assert_eq!((dopri5.order, dopri5.stages(), dopri5.fsal), (5, 7, true));
+/// assert!((dopri5.b.iter().sum::<f64>() - 1.0).abs() < 1e-15);
+/// ```
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tableau {
     /// The method's name.

@@ -17,6 +17,8 @@ use crate::{
 /// The gradient is that of the steps taken, exact to rounding whatever the tolerance. Their sizes are held as fractions
 /// of the interval, so dL/dt0 and dL/dt1 are exact for the steps, too, and tend to −λ(t0)·f and λ(t1)·f with them.
 /// Memory: one state a step, and the tapes of one step. Work: one linearisation and one reverse product a stage.
+///
+/// [`DifferentiableSystem`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Checkpointed;
 

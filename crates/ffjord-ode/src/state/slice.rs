@@ -5,8 +5,6 @@ use std::{
     ops::{Add, Div, Mul, Sub},
 };
 
-use smallvec::SmallVec;
-
 use super::State;
 use crate::{
     error::StateError,
@@ -70,9 +68,6 @@ impl Scalar for f64 {
     }
 }
 
-/// A coefficient and the slice it multiplies.
-pub(super) type SliceTerms<'a, T> = SmallVec<[(T, &'a [T]); 16]>;
-
 /// Terms that one pass takes; the tableaux in use have at most 7 stages and the state itself.
 const FUSED: usize = 8;
 
@@ -87,48 +82,53 @@ fn same_length<T>(expected: &[T], found: &[T]) -> Result<(), StateError> {
     }
 }
 
-/// `out = Σ cᵢ xᵢ`, the last term first.
-pub(super) fn sum<T: Scalar>(out: &mut [T], terms: &[(T, &[T])]) -> Result<(), StateError> {
-    for (_, x) in terms {
-        same_length(out, x)?;
+/// `out = Σ cᵢ xᵢ` over `count` terms `(cᵢ, xᵢ)`, the last term first.
+pub(super) fn sum<'a, T: Scalar + 'a>(
+    out: &mut [T],
+    count: usize,
+    term: impl Fn(usize) -> (T, &'a [T]) + Copy,
+) -> Result<(), StateError> {
+    for j in 0..count {
+        same_length(out, term(j).1)?;
     }
-    let mut rest = terms;
-    let mut started = false;
-    while !rest.is_empty() {
-        let (head, tail) = rest.split_at(rest.len().saturating_sub(FUSED));
+    let mut rest = count;
+    while rest > 0 {
+        let width = rest.min(FUSED);
+        let (started, first) = (rest < count, rest - width);
+        let block = |j| term(first + j);
         if started {
-            fused::<T, true>(out, tail)
+            fused::<T, true>(out, width, block)
         } else {
-            fused::<T, false>(out, tail)
+            fused::<T, false>(out, width, block)
         }
-        started = true;
-        rest = head;
+        rest = first;
     }
-    if !started {
+    if count == 0 {
         out.fill(T::default());
     }
     Ok(())
 }
 
 /// One pass over at most [`FUSED`] terms, on top of what `out` holds if `ADD`.
-fn fused<T: Scalar, const ADD: bool>(out: &mut [T], terms: &[(T, &[T])]) {
-    match terms.len() {
-        1 => pass::<T, ADD, 1>(out, terms),
-        2 => pass::<T, ADD, 2>(out, terms),
-        3 => pass::<T, ADD, 3>(out, terms),
-        4 => pass::<T, ADD, 4>(out, terms),
-        5 => pass::<T, ADD, 5>(out, terms),
-        6 => pass::<T, ADD, 6>(out, terms),
-        7 => pass::<T, ADD, 7>(out, terms),
-        _ => pass::<T, ADD, FUSED>(out, terms),
+fn fused<'a, T: Scalar + 'a, const ADD: bool>(out: &mut [T], count: usize, term: impl Fn(usize) -> (T, &'a [T])) {
+    match count {
+        1 => pass::<T, ADD, 1>(out, term),
+        2 => pass::<T, ADD, 2>(out, term),
+        3 => pass::<T, ADD, 3>(out, term),
+        4 => pass::<T, ADD, 4>(out, term),
+        5 => pass::<T, ADD, 5>(out, term),
+        6 => pass::<T, ADD, 6>(out, term),
+        7 => pass::<T, ADD, 7>(out, term),
+        _ => pass::<T, ADD, FUSED>(out, term),
     }
 }
 
-fn pass<T: Scalar, const ADD: bool, const N: usize>(out: &mut [T], terms: &[(T, &[T])]) {
+fn pass<'a, T: Scalar + 'a, const ADD: bool, const N: usize>(out: &mut [T], term: impl Fn(usize) -> (T, &'a [T])) {
     let n = out.len();
     // Fixed-size arrays of equally long slices let the compiler drop the bounds checks and vectorise.
-    let c: [T; N] = array::from_fn(|j| terms[j].0);
-    let x: [&[T]; N] = array::from_fn(|j| &terms[j].1[..n]);
+    let terms: [(T, &[T]); N] = array::from_fn(term);
+    let c: [T; N] = terms.map(|(c, _)| c);
+    let x: [&[T]; N] = terms.map(|(_, x)| &x[..n]);
     for (i, o) in out.iter_mut().enumerate() {
         let last = c[N - 1] * x[N - 1][i];
         let mut total = if ADD { *o + last } else { last };
@@ -146,11 +146,14 @@ const LANES: usize = 8;
 pub(super) fn dot<T: Scalar>(a: &[T], b: &[T]) -> Result<f64, StateError> {
     same_length(a, b)?;
     let mut lanes = [0.0_f64; LANES];
-    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+    let mut add = |a: &[T], b: &[T]| {
         for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
             *lane += a.to_f64() * b.to_f64();
         }
-    }
+    };
+    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    a.iter().zip(b).for_each(|(a, b)| add(a, b));
+    add(rest_a, rest_b);
     Ok(lanes.iter().sum())
 }
 
@@ -165,44 +168,51 @@ pub(super) fn scaled_error<T: Scalar>(
     same_length(error, y1)?;
     let (rtol, atol) = (T::from_f64(tolerance.rtol()), T::from_f64(tolerance.atol()));
     let zero = T::default();
+    let ratio = |e: T, a: T, b: T| {
+        let (size0, size1) = (a.magnitude(), b.magnitude());
+        let size = if size0 > size1 { size0 } else { size1 };
+        let ratio = e.magnitude() / (atol + rtol * size);
+        // 0·b is 0 for a number and NaN otherwise: an infinite y₁ must not divide the error away.
+        (if e == zero { zero } else { ratio }) + zero * b
+    };
     let mut squares = [0.0_f64; LANES];
-    let mut maxima = [0.0_f64; LANES];
-    for ((error, y0), y1) in error.chunks(LANES).zip(y0.chunks(LANES)).zip(y1.chunks(LANES)) {
-        for (((&e, &a), &b), (square, max)) in error
-            .iter()
-            .zip(y0)
-            .zip(y1)
-            .zip(squares.iter_mut().zip(maxima.iter_mut()))
-        {
-            let (size0, size1) = (a.magnitude(), b.magnitude());
-            let size = if size0 > size1 { size0 } else { size1 };
-            let ratio = if e == zero { zero } else { e / (atol + rtol * size) };
-            // 0·b is 0 for a number and NaN otherwise: an infinite y₁ must not divide the error away.
-            let ratio = (ratio + zero * b).to_f64();
-            *square += ratio * ratio;
-            *max = max.max(ratio.abs());
+    let mut maxima = [zero; LANES];
+    let mut add = |e: &[T; LANES], a: &[T; LANES], b: &[T; LANES]| {
+        let ratios: [T; LANES] = array::from_fn(|i| ratio(e[i], a[i], b[i]));
+        for i in 0..LANES {
+            squares[i] += ratios[i].to_f64() * ratios[i].to_f64();
+            maxima[i] = if ratios[i] > maxima[i] { ratios[i] } else { maxima[i] };
         }
-    }
+    };
+    let ((errors, rest), (y0, rest0), (y1, rest1)) = (error.as_chunks(), y0.as_chunks(), y1.as_chunks());
+    errors
+        .iter()
+        .zip(y0)
+        .zip(y1)
+        .for_each(|((error, y0), y1)| add(error, y0, y1));
+    add(&padded(rest), &padded(rest0), &padded(rest1));
     Ok(ScaledError {
         sum_squares: squares.iter().sum(),
-        max: maxima.iter().fold(0.0, |a, &b| a.max(b)),
+        max: maxima.iter().fold(0.0, |a, b| b.to_f64().max(a)),
         count: error.len(),
     })
 }
 
-/// Rows of `width` elements that hold a NaN or an infinity.
-pub(super) fn non_finite_rows<T: Scalar>(values: &[T], width: usize) -> Vec<usize> {
-    let bad = |row: &[T]| !row.iter().all(|x| x.finite());
-    values
-        .chunks(width.max(1))
-        .enumerate()
-        .filter(|(_, row)| bad(row))
-        .map(|(i, _)| i)
-        .collect()
+/// A last, incomplete chunk, filled up with zeros.
+fn padded<T: Scalar>(rest: &[T]) -> [T; LANES] {
+    array::from_fn(|i| rest.get(i).copied().unwrap_or_default())
 }
 
-fn as_slices<'a, T: Scalar, V: AsRef<[T]>>(terms: &[(f64, &'a V)]) -> SliceTerms<'a, T> {
-    terms.iter().map(|&(c, x)| (T::from_f64(c), x.as_ref())).collect()
+/// Rows of `width` elements that hold a NaN or an infinity.
+pub(super) fn non_finite_rows<T: Scalar>(values: &[T], width: usize) -> Vec<usize> {
+    /// Elements looked at together: nearly always all are numbers.
+    const BLOCK: usize = 64;
+    let all_finite = |values: &[T]| values.iter().fold(true, |all, x| all & x.finite());
+    if values.chunks(BLOCK).all(all_finite) {
+        return Vec::new();
+    }
+    let rows = values.chunks(width.max(1)).enumerate();
+    rows.filter(|(_, row)| !all_finite(row)).map(|(i, _)| i).collect()
 }
 
 impl<T: Scalar> State for Vec<T> {
@@ -211,7 +221,7 @@ impl<T: Scalar> State for Vec<T> {
     }
 
     fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError> {
-        sum(self, &as_slices(terms))
+        sum(self, terms.len(), |j| (T::from_f64(terms[j].0), terms[j].1.as_slice()))
     }
 
     fn dot(&self, other: &Self) -> Result<f64, StateError> {
@@ -233,7 +243,7 @@ impl<T: Scalar, const N: usize> State for [T; N] {
     }
 
     fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError> {
-        sum(self, &as_slices(terms))
+        sum(self, terms.len(), |j| (T::from_f64(terms[j].0), terms[j].1.as_slice()))
     }
 
     fn dot(&self, other: &Self) -> Result<f64, StateError> {

@@ -85,11 +85,9 @@ fn cpu_sum<T: Scalar + WithDType>(like: &Tensor, terms: &[(f64, &Tensor)]) -> Re
     let tensors: SmallVec<[&Tensor; 16]> = terms.iter().map(|&(_, x)| x).collect();
     let mut total = vec![T::default(); like.elem_count()];
     with_slices::<T, ()>(&tensors, |slices| {
-        let terms = terms
-            .iter()
-            .zip(slices)
-            .map(|(&(c, _), &x)| (<T as Scalar>::from_f64(c), x));
-        slice::sum(&mut total, &terms.collect::<slice::SliceTerms<'_, T>>())
+        slice::sum(&mut total, slices.len(), |j| {
+            (<T as Scalar>::from_f64(terms[j].0), slices[j])
+        })
     })?;
     Ok(Tensor::from_vec(total, like.shape(), &Device::Cpu)?)
 }
@@ -205,5 +203,73 @@ impl State for Tensor {
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
         let on_cpu = self.detach().to_device(&Device::Cpu)?;
         by_dtype!(on_cpu, rows_of(&on_cpu))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The way over candle's operations runs on the CPU, too: here it meets the fused passes.
+
+    use super::*;
+
+    fn tensors(dtype: DType) -> [Tensor; 4] {
+        [0.3, 1.1, 2.7, 4.2].map(|phase| {
+            let x =
+                Tensor::arange(0.0_f64, 60.0, &Device::Cpu).and_then(|x| x.affine(0.7, phase)?.sin()?.reshape((5, 12)));
+            x.and_then(|x| x.to_dtype(dtype)).unwrap()
+        })
+    }
+
+    #[test]
+    fn device_operations_agree_with_the_fused_passes() {
+        let tolerance = Tolerance::new(1e-2, 1e-3).unwrap();
+        for (dtype, bound) in [(DType::F32, 1e-6), (DType::F64, 1e-14)] {
+            let [a, b, c, d] = &tensors(dtype);
+            let terms = [(1.0, a), (0.25, b), (-1.5, c), (3.0, d)];
+            let (device, cpu) = (
+                device_sum(a, &terms).unwrap(),
+                by_dtype!(a, cpu_sum(a, &terms)).unwrap(),
+            );
+            assert!(scalar(&(device - cpu).unwrap().abs().unwrap().max_all().unwrap()).unwrap() < bound);
+            assert!(State::dot(&device_sum(a, &[]).unwrap(), a).unwrap() == 0.0);
+            let device = device_scaled_error(a, b, c, &tolerance).unwrap();
+            let cpu = by_dtype!(a, cpu_scaled_error(a, b, c, &tolerance)).unwrap();
+            assert!(
+                (device.sum_squares / cpu.sum_squares - 1.0).abs() < bound,
+                "{device:?} {cpu:?}"
+            );
+            assert!(
+                (device.max / cpu.max - 1.0).abs() < bound && device.count == cpu.count,
+                "{device:?} {cpu:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn device_operations_see_what_is_not_finite() {
+        let tolerance = Tolerance::new(1e-2, 0.0).unwrap();
+        let zero = Tensor::zeros((2, 2), DType::F64, &Device::Cpu).unwrap();
+        assert_eq!(
+            device_scaled_error(&zero, &zero, &zero, &tolerance)
+                .unwrap()
+                .sum_squares,
+            0.0
+        );
+        for bad in [f64::NAN, f64::INFINITY] {
+            let hurt = Tensor::new(&[[1.0, bad], [1.0, 1.0]], &Device::Cpu).unwrap();
+            let fine = hurt.ones_like().unwrap();
+            assert!(
+                !device_scaled_error(&fine, &fine, &hurt, &tolerance)
+                    .unwrap()
+                    .sum_squares
+                    .is_finite()
+            );
+            assert!(
+                !device_scaled_error(&hurt, &fine, &fine, &tolerance)
+                    .unwrap()
+                    .sum_squares
+                    .is_finite()
+            );
+        }
     }
 }

@@ -7,6 +7,7 @@ mod failures;
 mod interpolation;
 mod networks;
 mod problems;
+mod settings;
 mod states;
 mod statistics;
 mod tableaux;

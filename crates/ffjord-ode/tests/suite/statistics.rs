@@ -13,8 +13,8 @@ fn stats(problem: &Problem, method: Method, rtol: f64, atol: f64) -> Stats {
         .stats
 }
 
-/// (evaluations, accepted, rejected) of torchdiffeq's algorithm for dopri5 at (1e-3, 1e-6), (1e-6, 1e-8), (1e-9, 1e-10),
-/// and the rejections spared here: it steps past the end and interpolates back, where we cut the last step to the end.
+/// (evaluations, accepted, rejected) of torchdiffeq's dopri5 at (1e-3, 1e-6), (1e-6, 1e-8), (1e-9, 1e-10), and the
+/// rejections spared here: it steps past the end and interpolates back, where we cut the last step to the end.
 const TORCHDIFFEQ: [(Problem, [[usize; 3]; 3], [usize; 3]); 7] = [
     (problems::DECAY, [[38, 6, 0], [128, 21, 0], [404, 67, 0]], [0, 0, 0]),
     (
