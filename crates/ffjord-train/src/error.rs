@@ -1,0 +1,234 @@
+//! What can go wrong in training, and in the files of a run.
+
+use safetensors::SafeTensorError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A tensor operation failed (device, memory, shape).
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A flow could not be evaluated.
+    #[error(transparent)]
+    Flow(#[from] ffjord_flow::FlowError),
+    /// Data could not be read or cut into batches.
+    #[error(transparent)]
+    Data(#[from] ffjord_data::DataError),
+    /// A network could not be built or loaded.
+    #[error(transparent)]
+    Network(#[from] ffjord_nn::NnError),
+    /// JSON could not be written or read.
+    #[error("JSON failed: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Too many iterations in a row failed.
+    #[error(
+        "{count} iterations in a row failed, the last one because: {last}. Lower the learning rate, clip the gradient \
+         or loosen the solver's tolerance, and resume from the last checkpoint"
+    )]
+    TooManyFailures {
+        /// How many.
+        count: u32,
+        /// Why the last one failed.
+        last: String,
+    },
+    /// An iteration failed, and failures end the run.
+    #[error("iteration {iteration} failed: {cause}. The last checkpoint is untouched")]
+    StepFailed {
+        /// The iteration, counted from 1.
+        iteration: u64,
+        /// Why it failed.
+        cause: String,
+    },
+    /// A loss is NaN or infinite; nothing was changed by it.
+    #[error(
+        "the loss is {loss}: nothing was changed; look for rows that are not finite in the data, lower the learning \
+         rate or clip the gradient"
+    )]
+    NonFiniteLoss {
+        /// Its value.
+        loss: f64,
+    },
+    /// Held-out data could not be evaluated.
+    #[error("validation failed: {cause}")]
+    ValidationFailed {
+        /// Why.
+        cause: String,
+    },
+    /// A setting lies outside its range.
+    #[error("{setting} is {given}: accepted is {accepted}")]
+    InvalidSetting {
+        /// Which setting.
+        setting: &'static str,
+        /// Its value.
+        given: String,
+        /// The accepted values in words.
+        accepted: &'static str,
+    },
+    /// A name is not known.
+    #[error("unknown {kind} `{given}`: accepted are {accepted}")]
+    UnknownName {
+        /// What was being named.
+        kind: &'static str,
+        /// The name that was given.
+        given: String,
+        /// The names that are accepted, separated by commas.
+        accepted: String,
+    },
+    /// Gradients hold NaN, an infinity or a value whose square overflows; nothing was changed by them.
+    #[error(
+        "the gradient is not finite (or its square is not) for {}: nothing was changed; lower the learning rate, \
+         clip the gradient or tighten the solver's tolerance",
+        .parameters.join(", ")
+    )]
+    NonFiniteGradient {
+        /// Names of the parameters concerned.
+        parameters: Vec<String>,
+    },
+    /// There are more or fewer gradients than parameters.
+    #[error("{given} gradients were given for {expected} parameters: give one each, in the parameters' order")]
+    GradientCount {
+        /// Gradients given.
+        given: usize,
+        /// Parameters there are.
+        expected: usize,
+    },
+    /// A gradient has another shape or type than its parameter.
+    #[error("the gradient of `{parameter}` is {given}, but the parameter is {expected}")]
+    GradientMismatch {
+        /// The parameter's name.
+        parameter: String,
+        /// The gradient's type and shape.
+        given: String,
+        /// The parameter's type and shape.
+        expected: String,
+    },
+    /// A saved state does not fit what it is to be loaded into; nothing was changed.
+    #[error(
+        "the saved state does not fit: {}. Load the state that was saved with the same model and settings",
+        .problems.join("; ")
+    )]
+    StateMismatch {
+        /// Each missing or misshapen entry in words.
+        problems: Vec<String>,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    File {
+        /// What was tried, for example `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A tensor file is damaged or of another format.
+    #[error("{} is not a whole safetensors file ({source}): restore it from a copy or write it anew", .path.display())]
+    TensorFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SafeTensorError,
+    },
+    /// A tensor is of a type that is not stored.
+    #[error("`{name}` is of type {given}, which is not stored: convert it to f32, f64, u32 or i64")]
+    StoredType {
+        /// The tensor's name.
+        name: String,
+        /// Its type.
+        given: &'static str,
+    },
+    /// Two tensors of one file would have the same name.
+    #[error("two tensors are called `{name}`: names within a file must differ")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// The description of a checkpoint cannot be understood.
+    #[error(
+        "{} does not describe a checkpoint ({reason}): restore it from a copy, or delete it to start anew",
+        .path.display()
+    )]
+    CheckpointFormat {
+        /// The description's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A checkpoint was written by another version of the format.
+    #[error(
+        "{} is of checkpoint format {given}, but this program reads format {accepted}: use the program that wrote it",
+        .path.display()
+    )]
+    CheckpointVersion {
+        /// The description's file.
+        path: PathBuf,
+        /// Its version.
+        given: u64,
+        /// The version that is read.
+        accepted: u64,
+    },
+    /// The tensors of a checkpoint are gone.
+    #[error(
+        "{}, the tensors of the checkpoint, is missing: restore it from a copy, or delete checkpoint.json beside it \
+         to start anew",
+        .path.display()
+    )]
+    CheckpointIncomplete {
+        /// The tensors' file.
+        path: PathBuf,
+    },
+    /// The tensors of a checkpoint are not those that were saved.
+    #[error(
+        "{} is damaged (SHA-256 {given}, but {expected} was saved): restore it from a copy, or delete checkpoint.json \
+         beside it to start anew",
+        .path.display()
+    )]
+    CheckpointDamaged {
+        /// The tensors' file.
+        path: PathBuf,
+        /// SHA-256 of the file.
+        given: String,
+        /// SHA-256 of what was saved.
+        expected: String,
+    },
+    /// A complete line of a metrics file is not JSON.
+    #[error("line {line} of {} is not JSON ({source}): remove it, or restore the file from a copy", .path.display())]
+    MetricsLine {
+        /// The file.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// A result with this crate's error.
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+impl TrainError {
+    /// Adds to an error of the system what was tried and where.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::File { action, path, source }
+    }
+}
+
+/// Refuses a setting that fails `accepts`.
+pub(crate) fn check_setting(
+    setting: &'static str,
+    value: f64,
+    accepted: &'static str,
+    accepts: impl FnOnce(f64) -> bool,
+) -> Result<()> {
+    if accepts(value) {
+        return Ok(());
+    }
+    Err(TrainError::InvalidSetting {
+        setting,
+        given: value.to_string(),
+        accepted,
+    })
+}
