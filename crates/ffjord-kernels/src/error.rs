@@ -61,6 +61,12 @@ pub enum KernelError {
     /// A workspace, tape or gradient of another network.
     #[error("the {0} was made for a network of another shape: make it with this kernel")]
     Foreign(&'static str),
+    /// The trace in closed form needs one hidden layer and as many outputs as inputs.
+    #[error(
+        "a network of dimensions {0:?} has no trace in closed form: \
+         it needs one hidden layer and as many outputs as inputs; use unit tangents"
+    )]
+    ClosedFormTrace(Vec<usize>),
     /// A tape nothing has been recorded on.
     #[error("the tape is empty: record a forward pass on it before the reverse pass")]
     EmptyTape,

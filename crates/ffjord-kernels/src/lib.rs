@@ -1,4 +1,8 @@
-//! SIMD element-wise functions and fused value-and-tangent layers for neural vector fields.
+#![doc = include_str!("../README.md")]
+#![deny(
+    unsafe_code,
+    reason = "confined to the dispatch in `simd` and the call into the `gemm` crate"
+)]
 
 pub mod elementwise;
 mod error;

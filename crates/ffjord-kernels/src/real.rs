@@ -50,6 +50,8 @@ pub trait Real:
     const EXP_UNDERFLOW: Self;
     /// Below this eˣ − 1 has long been −1, while eˣ is still a normal number.
     const EXP_M1_SATURATED: Self;
+    /// exp(−2 x) − 1 at the x where tanh x = ½.
+    const TANH_HALF: Self;
     /// 1.5 · 2^(mantissa bits): adding it rounds a small number to an integer and leaves that in the low bits.
     const ROUNDER: Self;
     /// log₂ e.
@@ -91,6 +93,7 @@ macro_rules! real {
             const ONE: Self = 1.0;
             const TWO: Self = 2.0;
             const HALF: Self = 0.5;
+            const TANH_HALF: Self = -2.0 / 3.0;
             const LOG2_E: Self = std::$float::consts::LOG2_E;
             $($constants)*
 
@@ -147,7 +150,7 @@ real!(f32, u32, exponent_bias: 127, mantissa_bits: 23, {
     const EXP_UNDERFLOW: Self = -105.0;
     const EXP_M1_SATURATED: Self = -87.0;
     const ROUNDER: Self = 12_582_912.0;
-    const LN_2_HIGH: Self = 0.693_359_375;
+    const LN_2_HIGH: Self = 0.693_359_4;
     const LN_2_LOW: Self = -2.121_944_4e-4;
 });
 

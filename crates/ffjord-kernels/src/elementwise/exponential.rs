@@ -1,6 +1,7 @@
 //! The exponential and its relatives, without branches or library calls, so that loops over them vectorise.
 //!
-//! eˣ = 2ⁿ eʳ with n = round(x / ln 2) and |r| ≤ ½ ln 2; ln(1 + u) = 2 atanh(u / (u + 2)). A NaN goes through all of
+//! eˣ = 2ⁿ eʳ with n = round(x / ln 2) and |r| ≤ ½ ln 2; ln(1 + u) = 2 atanh s with s = u / (u + 2),
+//! which is u − s (u − 2 (s² / 3 + s⁴ / 5 + …)). A NaN goes through all of
 //! them: comparisons are written so that it takes the side on which it is kept.
 
 use crate::Real;
@@ -52,11 +53,12 @@ pub(super) fn exp_m1_of_nonpositive<T: Real, S: Isa>(x: T) -> (T, T) {
 }
 
 /// ln(1 + u) for 0 ≤ u ≤ 1.
+///
+/// Written as u minus a correction, so that the rounding of s counts for that alone.
 #[inline(always)]
 pub(super) fn ln_1p_of_unit<T: Real, S: Isa>(u: T) -> T {
     let s = u / (u + T::TWO);
     let z = s * s;
-    let higher = polynomial::<T, S>(T::ATANH_COEFFICIENTS, z);
-    let twice = s + s;
-    (twice * z).fma::<S>(higher, twice)
+    let higher = (z + z) * polynomial::<T, S>(T::ATANH_COEFFICIENTS, z);
+    (-s).fma::<S>(u - higher, u)
 }

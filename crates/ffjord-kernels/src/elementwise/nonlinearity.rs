@@ -130,8 +130,16 @@ impl<T: Real> Nonlinearity<T> for Tanh {
     const SAVED: Saved = Saved::Output;
     #[inline(always)]
     fn value<S: Isa>(self, x: T) -> T {
-        let (e_m1, _) = exp_m1_of_nonpositive::<T, S>(-T::TWO * x.abs());
-        (e_m1 / (e_m1 + T::TWO)).copysign(x)
+        // With e = exp(−2 |x|): (1 − e) / (1 + e) while that is small, else 1 − 2 e / (1 + e), where only the last
+        // rounding counts.
+        let (e_m1, e) = exp_m1_of_nonpositive::<T, S>(-T::TWO * x.abs());
+        let small = e_m1 > T::TANH_HALF;
+        let denominator = e_m1 + T::TWO;
+        let quotient = (if small { -e_m1 } else { e + e }) / denominator;
+        // What the sum 1 + e lost, over that sum, which is 2 / (1 + tanh |x|).
+        let lost = (e_m1 - (denominator - T::TWO)) * quotient.fma::<S>(T::HALF, T::HALF);
+        let quotient = (-quotient).fma::<S>(lost, quotient);
+        (if small { quotient } else { T::ONE - quotient }).copysign(x)
     }
     #[inline(always)]
     fn value_and_slope<S: Isa>(self, x: T) -> (T, T) {

@@ -1,7 +1,7 @@
 //! Sums of outer products over rows: the weight gradient.
 
 use super::tile::outer_sum;
-use super::{Rows, RowsMut};
+use super::{Rows, RowsMut, large};
 use crate::Real;
 use crate::simd::{Isa, Kernel, SimdLevel};
 
@@ -26,8 +26,16 @@ pub fn accumulate_outer<T: Real>(
         m == 0 || (m - 1) * c.stride + n <= c.data.len(),
         "a result with a row for each column of X"
     );
-    level.dispatch(AccumulateOuter { m, n, x, y, c });
+    if m.min(n) >= LARGE {
+        large::accumulate_outer((m, n), x, y, c);
+    } else {
+        level.dispatch(AccumulateOuter { m, n, x, y, c });
+    }
 }
+
+/// Results with at least this many rows and columns are left to the `gemm` crate: there the columns of X and Y lie so
+/// far apart that copying them together, as it does, pays.
+const LARGE: usize = 192;
 
 struct AccumulateOuter<'a, T> {
     m: usize,
@@ -37,8 +45,8 @@ struct AccumulateOuter<'a, T> {
     c: RowsMut<'a, T>,
 }
 
-/// Rows that are summed at a time, so that their X and Y stay in the first-level cache for all tiles of C.
-const ROW_PANEL: usize = 64;
+/// Bytes of X and Y that are summed at a time: they stay in the second-level cache for all tiles of C.
+const PANEL_BYTES: usize = 64 << 10;
 
 impl<T: Real> Kernel for AccumulateOuter<'_, T> {
     type Output = ();
@@ -46,8 +54,9 @@ impl<T: Real> Kernel for AccumulateOuter<'_, T> {
     #[inline(always)]
     fn run<S: Isa>(mut self) {
         let vector = S::VECTOR_BYTES / size_of::<T>();
-        let x_panels = self.x.data.chunks(ROW_PANEL * self.x.stride);
-        let y_panels = self.y.data.chunks(ROW_PANEL * self.y.stride);
+        let rows = (PANEL_BYTES / size_of::<T>() / (self.x.stride + self.y.stride)).max(32);
+        let x_panels = self.x.data.chunks(rows * self.x.stride);
+        let y_panels = self.y.data.chunks(rows * self.y.stride);
         for (x, y) in x_panels.zip(y_panels) {
             match vector {
                 16 => self.row_panel::<S, 32, 64>(x, y),
@@ -80,16 +89,25 @@ impl<T: Real> AccumulateOuter<'_, T> {
     /// computed again and not stored.
     #[inline(always)]
     fn tiles<S: Isa, const M: usize, const N: usize>(&mut self, x: &[T], y: &[T]) {
-        for i in (0..self.m).step_by(M) {
-            let tile_i = i.min(self.m.max(M) - M);
-            for j in (0..self.n).step_by(N) {
-                let tile_j = j.min(self.y.stride - N);
+        for j in (0..self.n).step_by(N) {
+            let tile_j = j.min(self.y.stride - N);
+            for i in (0..self.m).step_by(M) {
+                let tile_i = i.min(self.m.max(M) - M);
                 let sums = outer_sum::<T, S, M, N>((x, self.x.stride, tile_i), (y, self.y.stride, tile_j));
-                let columns = j..(tile_j + N).min(self.n);
-                for (row, sums) in (tile_i..).zip(&sums).skip(i - tile_i) {
-                    let c = &mut self.c.data[row * self.c.stride..][columns.clone()];
-                    for (c, &sum) in c.iter_mut().zip(&sums[j - tile_j..]) {
-                        *c += sum;
+                if tile_i == i && tile_j == j && j + N <= self.n {
+                    for (a, sums) in sums.iter().enumerate() {
+                        let c = &mut self.c.data[(i + a) * self.c.stride + j..][..N];
+                        for b in 0..N {
+                            c[b] += sums[b];
+                        }
+                    }
+                } else {
+                    let columns = j..(tile_j + N).min(self.n);
+                    for (row, sums) in (tile_i..self.m).zip(&sums).skip(i - tile_i) {
+                        let c = &mut self.c.data[row * self.c.stride..][columns.clone()];
+                        for (c, &sum) in c.iter_mut().zip(&sums[j - tile_j..]) {
+                            *c += sum;
+                        }
                     }
                 }
             }

@@ -3,6 +3,8 @@
 mod accumulate;
 mod aligned;
 mod column_sums;
+#[allow(unsafe_code, reason = "the `gemm` crate takes pointers")]
+mod large;
 mod multiply;
 mod packed;
 mod tile;

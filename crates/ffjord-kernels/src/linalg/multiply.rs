@@ -1,7 +1,7 @@
 //! Rows times a packed matrix.
 
 use super::PackedMatrix;
-use super::tile::{eight_rows_times_panel, six_rows_times_panel};
+use super::tile::{EightRows, RowTile, SixRows};
 use crate::Real;
 use crate::simd::{Isa, Kernel, SimdLevel};
 
@@ -30,12 +30,18 @@ pub struct RowsMut<'a, T> {
 /// where the bias is zero. A row's result does not depend on the other rows.
 ///
 /// # Panics
-/// If A or C holds less than R whole rows, where R is the row count of C, or a row is shorter than the product needs.
+/// If A and C do not hold the same number of whole rows, or a row is shorter than the product needs.
 pub fn multiply<T: Real>(level: SimdLevel, a: Rows<'_, T>, b: &PackedMatrix<T>, bias: &[T], c: RowsMut<'_, T>) {
     let columns = b.layout().padded();
     assert!(
         bias.is_empty() || bias.len() == columns,
         "a bias for each padded column"
+    );
+    assert_eq!(c.data.len() % c.stride, 0, "whole rows");
+    assert_eq!(
+        a.data.len(),
+        c.data.len() / c.stride * a.stride,
+        "a row of A for each row of C"
     );
     assert!(a.stride >= b.depth(), "a row of A holds the depth of the product");
     assert!(
@@ -63,51 +69,69 @@ impl<T: Real> Kernel for Multiply<'_, T> {
         for (first, width) in self.b.layout().panels() {
             let narrow = width < 2 * vector;
             match width {
-                32 if !narrow => self.panel(first, six_rows_times_panel::<T, S, 32>),
-                16 if !narrow => self.panel(first, six_rows_times_panel::<T, S, 16>),
-                16 if vector == 16 => self.panel(first, eight_rows_times_panel::<T, S, 16>),
-                8 if !narrow && vector == 4 => self.panel(first, six_rows_times_panel::<T, S, 8>),
-                8 if vector >= 8 => self.panel(first, eight_rows_times_panel::<T, S, 8>),
-                4 if vector == 2 => self.panel(first, six_rows_times_panel::<T, S, 4>),
-                4 if vector >= 4 => self.panel(first, eight_rows_times_panel::<T, S, 4>),
-                _ => self.panel(first, eight_rows_times_panel::<T, S, 2>),
+                32 if !narrow => self.panel::<S, SixRows, 6, 32>(first),
+                16 if !narrow => self.panel::<S, SixRows, 6, 16>(first),
+                16 if vector == 16 => self.panel::<S, EightRows, 8, 16>(first),
+                8 if !narrow && vector == 4 => self.panel::<S, SixRows, 6, 8>(first),
+                8 if vector >= 8 => self.panel::<S, EightRows, 8, 8>(first),
+                4 if vector == 2 => self.panel::<S, SixRows, 6, 4>(first),
+                4 if vector >= 4 => self.panel::<S, EightRows, 8, 4>(first),
+                _ => self.panel::<S, EightRows, 8, 2>(first),
             }
         }
     }
 }
 
 impl<T: Real> Multiply<'_, T> {
+    /// All rows times the panel of `N` columns that starts at `first`, `M` rows at a time.
     #[inline(always)]
-    fn panel<const M: usize, const N: usize>(
-        &mut self,
-        first: usize,
-        tile: impl Fn([&[T]; M], &[[T; N]], &[T; N]) -> [[T; N]; M],
-    ) {
+    fn panel<S: Isa, Tile: RowTile<M>, const M: usize, const N: usize>(&mut self, first: usize) {
         let (panel, _) = self.b.panel(first, N).as_chunks::<N>();
+        let (a_stride, c_stride) = (self.a.stride, self.c.stride);
         let mut start = [T::ZERO; N];
         if !self.bias.is_empty() {
             start.copy_from_slice(&self.bias[first..first + N]);
         }
-        let valid = N.min(self.c.stride - first);
-        let tiles = self
-            .c
-            .data
-            .chunks_mut(M * self.c.stride)
-            .zip(self.a.data.chunks(M * self.a.stride));
-        for (c, a) in tiles {
-            let rows = c.len() / self.c.stride;
-            // A tile with too few rows repeats its last one; what that computes is not stored.
-            let a: [&[T]; M] = std::array::from_fn(|i| &a[i.min(rows - 1) * self.a.stride..]);
-            let sums = tile(a, panel, &start);
-            if valid == N && rows == M {
-                for (c, sums) in c.chunks_exact_mut(self.c.stride).zip(&sums) {
-                    c[first..first + N].copy_from_slice(sums);
+        let valid = N.min(c_stride - first);
+        let mut c_tiles = self.c.data.chunks_exact_mut(M * c_stride);
+        let mut a_tiles = self.a.data.chunks_exact(M * a_stride);
+        if valid == N {
+            for (c, a) in c_tiles.by_ref().zip(a_tiles.by_ref()) {
+                let sums = Tile::times_panel::<T, S, N>(a, a_stride, M - 1, panel, &start);
+                for i in 0..M {
+                    c[i * c_stride + first..][..N].copy_from_slice(&sums[i]);
                 }
-            } else {
-                for (c, sums) in c.chunks_exact_mut(self.c.stride).zip(&sums) {
-                    c[first..first + valid].copy_from_slice(&sums[..valid]);
+            }
+        } else {
+            for (c, a) in c_tiles.by_ref().zip(a_tiles.by_ref()) {
+                let sums = Tile::times_panel::<T, S, N>(a, a_stride, M - 1, panel, &start);
+                for i in 0..M {
+                    copy_prefix(&mut c[i * c_stride + first..][..valid], &sums[i]);
                 }
             }
         }
+        let (c, a) = (c_tiles.into_remainder(), a_tiles.remainder());
+        let rows = c.len() / c_stride;
+        if rows > 0 {
+            // The last tile repeats its last row; what that computes is not stored.
+            let sums = Tile::times_panel::<T, S, N>(a, a_stride, rows - 1, panel, &start);
+            for (c, sums) in c.chunks_exact_mut(c_stride).zip(&sums) {
+                copy_prefix(&mut c[first..first + valid], sums);
+            }
+        }
+    }
+}
+
+/// Copies as many numbers as `to` holds, in pieces of constant size: a call of `memcpy` would cost more than it moves.
+#[inline(always)]
+fn copy_prefix<T: Real, const N: usize>(to: &mut [T], from: &[T; N]) {
+    let (to_pieces, to_rest) = to.as_chunks_mut::<4>();
+    let (from_pieces, _) = from.as_chunks::<4>();
+    for (to, from) in to_pieces.iter_mut().zip(from_pieces) {
+        *to = *from;
+    }
+    let done = N.min(4 * to_pieces.len());
+    for (to, from) in to_rest.iter_mut().zip(&from[done..]).take(4) {
+        *to = *from;
     }
 }

@@ -101,6 +101,19 @@ impl<T: Real> PackedMatrix<T> {
         &self.data[column * self.depth..(column + width) * self.depth]
     }
 
+    /// The entry at row k and column n.
+    ///
+    /// # Panics
+    /// If there is no such row or column.
+    #[must_use]
+    pub fn entry(&self, k: usize, n: usize) -> T {
+        assert!(k < self.depth && n < self.layout.columns, "an entry of the matrix");
+        let whole = self.layout.full * self.layout.width;
+        let width = if n < whole { self.layout.width } else { self.layout.last };
+        let first = if n < whole { n / width * width } else { whole };
+        self.panel(first, width)[k * width + n - first]
+    }
+
     /// Sets every entry, `entry(k, n)` at row k and column n; the padding stays zero.
     pub fn fill_with(&mut self, entry: impl Fn(usize, usize) -> T) {
         let (depth, columns) = (self.depth, self.layout.columns);

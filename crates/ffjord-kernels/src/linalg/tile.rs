@@ -3,37 +3,53 @@
 use crate::Real;
 use crate::simd::Isa;
 
-/// Some rows of A times one panel of packed B, starting from `start`: returns
-/// `start + Σₖ rows[i][k] · panel[k][j]`. All rows are at least as long as the panel.
-///
-/// The rows are walked with nested zips because the compiler then drops every bounds check from the inner loop, which
-/// it does not for an array of slices.
-macro_rules! rows_times_panel {
-    ($name:ident, $count:literal, $first:ident $(, $row:ident)*) => {
-        #[inline(always)]
-        pub(super) fn $name<T: Real, S: Isa, const N: usize>(
-            [$first, $($row),*]: [&[T]; $count],
-            panel: &[[T; N]],
-            start: &[T; N],
-        ) -> [[T; N]; $count] {
-            let mut sums = [*start; $count];
-            let steps = panel.iter().zip($first)$(.zip($row))*;
-            for rows_times_panel!(@pattern (weights, $first) $(, $row)*) in steps {
-                for (&a, sums) in [$first, $($row),*].into_iter().zip(&mut sums) {
-                    for j in 0..N {
-                        sums[j] = a.fma::<S>(weights[j], sums[j]);
-                    }
-                }
-            }
-            sums
-        }
-    };
-    (@pattern $done:pat) => { $done };
-    (@pattern $done:pat, $next:ident $(, $rest:ident)*) => { rows_times_panel!(@pattern ($done, $next) $(, $rest)*) };
+/// A register tile of `M` rows.
+pub(super) trait RowTile<const M: usize> {
+    /// `M` rows of A times one panel of packed B, starting from `start`: returns
+    /// `start + Σₖ A[i, k] · panel[k][j]`. The rows of A are `stride` apart; rows behind row `last` repeat it.
+    fn times_panel<T: Real, S: Isa, const N: usize>(
+        a: &[T],
+        stride: usize,
+        last: usize,
+        panel: &[[T; N]],
+        start: &[T; N],
+    ) -> [[T; N]; M];
 }
 
-rows_times_panel!(six_rows_times_panel, 6, a, b, c, d, e, f);
-rows_times_panel!(eight_rows_times_panel, 8, a, b, c, d, e, f, g, h);
+/// Every row is a variable of its own, cut to the length of the panel, and the loops are counted: so the compiler
+/// drops all bounds checks from the inner loop and keeps the sums in registers.
+macro_rules! row_tile {
+    ($name:ident, $count:literal, $($row:ident $index:literal),*) => {
+        pub(super) struct $name;
+
+        impl RowTile<$count> for $name {
+            #[inline(always)]
+            fn times_panel<T: Real, S: Isa, const N: usize>(
+                a: &[T],
+                stride: usize,
+                last: usize,
+                panel: &[[T; N]],
+                start: &[T; N],
+            ) -> [[T; N]; $count] {
+                let depth = panel.len();
+                $(let $row = &a[if $index < last { $index } else { last } * stride..][..depth];)*
+                let mut sums = [*start; $count];
+                for k in 0..depth {
+                    let (x, weights) = ([$($row[k]),*], &panel[k]);
+                    for i in 0..$count {
+                        for j in 0..N {
+                            sums[i][j] = x[i].fma::<S>(weights[j], sums[i][j]);
+                        }
+                    }
+                }
+                sums
+            }
+        }
+    };
+}
+
+row_tile!(SixRows, 6, r0 0, r1 1, r2 2, r3 3, r4 4, r5 5);
+row_tile!(EightRows, 8, r0 0, r1 1, r2 2, r3 3, r4 4, r5 5, r6 6, r7 7);
 
 /// Sum over rows of outer products of `M` columns of X, from `i`, with `N` columns of Y, from `j`:
 /// `Σᵣ X[r, i + a] · Y[r, j + b]`.

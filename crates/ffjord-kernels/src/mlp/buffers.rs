@@ -172,6 +172,14 @@ impl<T: Real> MlpGradient<T> {
         &mut self.values
     }
 
+    /// Exchanges all numbers with those of a vector, so that a caller's own buffer is accumulated into without a copy.
+    ///
+    /// A vector of another length makes this the gradient of no network: [`MlpKernel::reverse`](super::MlpKernel)
+    /// refuses it.
+    pub fn swap(&mut self, values: &mut Vec<T>) {
+        std::mem::swap(&mut self.values, values);
+    }
+
     /// Sets every number to zero.
     pub fn clear(&mut self) {
         self.values.fill(T::ZERO);

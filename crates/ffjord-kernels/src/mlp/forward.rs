@@ -19,6 +19,13 @@ impl Extent {
     }
 }
 
+/// Where a pass puts the activations of the hidden layers.
+struct Hidden<'a, T: Real> {
+    /// A buffer for each layer, or some to use in turn if the pass is not recorded.
+    layers: &'a mut [HiddenLayer<T>],
+    record: bool,
+}
+
 impl<T: Real> MlpKernel<T> {
     /// f(t, z) and, for every tangent, (∂f/∂z) e.
     ///
@@ -35,7 +42,17 @@ impl<T: Real> MlpKernel<T> {
     ) -> Result<(), KernelError> {
         let extent = self.extent(input, &output, workspace)?;
         let mut hidden = std::mem::take(&mut workspace.hidden);
-        self.run(t, extent, input, output, &mut hidden, false, workspace);
+        self.run(
+            t,
+            extent,
+            input,
+            output,
+            Hidden {
+                layers: &mut hidden,
+                record: false,
+            },
+            workspace,
+        );
         workspace.hidden = hidden;
         Ok(())
     }
@@ -62,7 +79,17 @@ impl<T: Real> MlpKernel<T> {
         let (value, tangents) = kept.split_at_mut(input.value.len());
         value.copy_from_slice(input.value);
         tangents.copy_from_slice(input.tangents);
-        self.run(t, extent, input, output, &mut tape.hidden, true, workspace);
+        self.run(
+            t,
+            extent,
+            input,
+            output,
+            Hidden {
+                layers: &mut tape.hidden,
+                record: true,
+            },
+            workspace,
+        );
         Ok(())
     }
 
@@ -81,29 +108,32 @@ impl<T: Real> MlpKernel<T> {
         };
         check_length("the output", output.value.len(), rows * outputs)?;
         check_length("the tangent output", output.tangents.len(), tangents * rows * outputs)?;
-        if workspace.architecture != self.architecture {
-            return Err(KernelError::Foreign("workspace"));
-        }
         let extent = Extent { rows, tangents };
-        check_capacity(extent, workspace.capacity)?;
+        self.check_workspace(extent, workspace)?;
         Ok(extent)
     }
 
-    /// The pass itself; `hidden` has a buffer for each hidden layer, or some to use in turn if it is not recorded.
-    #[allow(clippy::too_many_arguments)]
+    pub(super) fn check_workspace(&self, extent: Extent, workspace: &MlpWorkspace<T>) -> Result<(), KernelError> {
+        if workspace.architecture != self.architecture {
+            return Err(KernelError::Foreign("workspace"));
+        }
+        check_capacity(extent, workspace.capacity)
+    }
+
+    /// The pass itself.
     fn run(
         &self,
         t: f64,
         extent: Extent,
         input: Stack<'_, T>,
         output: StackMut<'_, T>,
-        hidden: &mut [HiddenLayer<T>],
-        record: bool,
+        hidden: Hidden<'_, T>,
         workspace: &mut MlpWorkspace<T>,
     ) {
         if extent.rows == 0 {
             return;
         }
+        let (StackMut { value: f, tangents: u }, Hidden { layers: hidden, record }) = (output, hidden);
         let time = T::from_f64(t);
         let function = self.architecture.activation().function(self.beta());
         let last = self.layers.len() - 1;
@@ -134,22 +164,8 @@ impl<T: Real> MlpKernel<T> {
             );
             let Some(next) = next else {
                 let stride = self.architecture.outputs();
-                product(
-                    value,
-                    bias,
-                    RowsMut {
-                        data: output.value,
-                        stride,
-                    },
-                );
-                product(
-                    tangents,
-                    &[],
-                    RowsMut {
-                        data: output.tangents,
-                        stride,
-                    },
-                );
+                product(value, bias, RowsMut { data: f, stride });
+                product(tangents, &[], RowsMut { data: u, stride });
                 break;
             };
             let stride = self.layers[layer].stride;
@@ -176,12 +192,12 @@ impl<T: Real> MlpKernel<T> {
             function.forward_stack(self.level, values, stack, &mut next.slope[..keep]);
         }
         if self.architecture.is_residual() {
-            subtract(output.value, input.value);
-            subtract(output.tangents, input.tangents);
+            subtract(f, input.value);
+            subtract(u, input.tangents);
         }
     }
 
-    fn prepare_forward(&self, layer: usize, t: T, workspace: &mut MlpWorkspace<T>) {
+    pub(super) fn prepare_forward(&self, layer: usize, t: T, workspace: &mut MlpWorkspace<T>) {
         let rule = self.architecture.conditionings()[layer].rule::<T>();
         let parameters = &self.parameters[self.architecture.span(layer)];
         let effective = &mut workspace.effective[layer];

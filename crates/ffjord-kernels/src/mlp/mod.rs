@@ -6,9 +6,11 @@ mod conditioning;
 mod forward;
 mod kernel;
 mod reverse;
+mod trace;
 mod weights;
 
 pub use architecture::{Activation, MlpArchitecture, ParameterSpec};
 pub use buffers::{MlpGradient, MlpTape, MlpWorkspace};
 pub use conditioning::Conditioning;
 pub use kernel::{MlpKernel, Stack, StackMut};
+pub use trace::contract;

@@ -2,7 +2,7 @@
 
 use super::buffers::{MlpGradient, MlpTape, MlpWorkspace};
 use super::conditioning::EffectiveGradient;
-use super::forward::{Extent, check_capacity, subtract};
+use super::forward::{Extent, subtract};
 use super::kernel::{MlpKernel, Stack, check_length};
 use crate::elementwise::{Saved, SavedStack};
 use crate::linalg::{Rows, RowsMut, accumulate_outer, add_column_sums, multiply};
@@ -38,16 +38,13 @@ impl<T: Real> MlpKernel<T> {
         if tape.architecture != self.architecture {
             return Err(KernelError::Foreign("tape"));
         }
-        if workspace.architecture != self.architecture {
-            return Err(KernelError::Foreign("workspace"));
-        }
         if gradient.as_slice().len() != self.parameters.len() {
             return Err(KernelError::Foreign("gradient"));
         }
         if extent.rows == 0 {
             return Err(KernelError::EmptyTape);
         }
-        check_capacity(extent, workspace.capacity)?;
+        self.check_workspace(extent, workspace)?;
         let outputs = extent.rows * self.architecture.outputs();
         check_length("the cotangent", cotangent.value.len(), outputs)?;
         check_length(
@@ -168,6 +165,11 @@ impl<T: Real> MlpKernel<T> {
         gradient: &mut [T],
         scratch: GradientScratch<'_, T>,
     ) -> T {
+        let GradientScratch {
+            weight: effective_weight,
+            transposed,
+            bias,
+        } = scratch;
         let (weights, span) = (&self.layers[layer], self.architecture.span(layer));
         let (parameters, gradient) = (&self.parameters[span.clone()], &mut gradient[span]);
         let shape = weights.shape;
@@ -178,20 +180,20 @@ impl<T: Real> MlpKernel<T> {
         let (x, dx) = stack[..extent.stacked() * stride].split_at(extent.rows * stride);
         let pairs = [(value, Rows { data: x, stride }), (tangents, Rows { data: dx, stride })];
 
-        let bias = &mut scratch.bias[..value.stride];
+        let bias = &mut bias[..value.stride];
         bias.fill(T::ZERO);
         add_column_sums(self.level, value, bias);
         let in_place = weights.constant();
         let (target, target_stride) = match in_place {
             Some((offset, stride)) => (&mut gradient[offset..], stride),
             None => {
-                let weight = &mut scratch.weight[..shape.weights()];
+                let weight = &mut effective_weight[..shape.weights()];
                 weight.fill(T::ZERO);
                 (weight, shape.inputs)
             }
         };
         if shape.inputs < FEW_COLUMNS && shape.outputs > shape.inputs {
-            let transposed = &mut scratch.transposed[..shape.weights()];
+            let transposed = &mut transposed[..shape.weights()];
             transposed.fill(T::ZERO);
             for (g, x) in pairs {
                 let c = RowsMut {
@@ -220,11 +222,11 @@ impl<T: Real> MlpKernel<T> {
         let weight = if in_place.is_some() {
             &[]
         } else {
-            &scratch.weight[..shape.weights()]
+            &effective_weight[..shape.weights()]
         };
         let effective = EffectiveGradient {
             weight,
-            bias: &scratch.bias[..shape.outputs],
+            bias: &bias[..shape.outputs],
         };
         let rule = self.architecture.conditionings()[layer].rule::<T>();
         rule.pull_back(shape, parameters, T::from_f64(tape.time), effective, gradient)

@@ -5,6 +5,10 @@
 //! copy runs is decided by the [`SimdLevel`] value, which can only be made for instruction sets the processor has.
 
 mod isa;
+#[allow(
+    unsafe_code,
+    reason = "code compiled for an instruction set may only be called where that exists"
+)]
 mod level;
 
 pub use isa::{Avx2, Avx512, Isa, Neon, Scalar};

@@ -1,0 +1,286 @@
+//! Properties of the fused network that need no reference: traces, precision, independence of rows, refusals.
+
+mod reference;
+
+use ffjord_kernels::mlp::{
+    Activation, Conditioning, MlpArchitecture, MlpGradient, MlpKernel, Stack, StackMut, contract,
+};
+use ffjord_kernels::simd::SimdLevel;
+use ffjord_kernels::{KernelError, Real};
+use proptest::prelude::*;
+use reference::{noises, relative_error};
+
+fn numbers<T: Real>(seed: usize, len: usize, scale: f64) -> Vec<T> {
+    noises(seed, len).into_iter().map(|x| T::from_f64(scale * x)).collect()
+}
+
+/// (f, u, grad z, gradient, grad t) in double precision, of a kernel that runs in `T`.
+fn all_outputs<T: Real>(level: SimdLevel, net: &MlpArchitecture, rows: usize, tangents: usize) -> [Vec<f64>; 4] {
+    let widest = net.dimensions().iter().copied().max().unwrap_or(1) as f64;
+    let kernel = MlpKernel::<T>::new(
+        level,
+        net.clone(),
+        &numbers(1, net.parameter_count(), widest.powf(-0.5)),
+    )
+    .unwrap();
+    let (n_in, n_out) = (rows * net.inputs(), rows * net.outputs());
+    let (z, e) = (numbers::<T>(2, n_in, 1.0), numbers::<T>(3, tangents * n_in, 1.0));
+    let (of_f, of_u) = (numbers::<T>(4, n_out, 1.0), numbers::<T>(5, tangents * n_out, 1.0));
+    let (mut f, mut u) = (vec![T::ZERO; n_out], vec![T::ZERO; tangents * n_out]);
+    let stacked = rows * (1 + tangents);
+    let (mut workspace, mut tape) = (kernel.workspace(stacked), kernel.tape(stacked));
+    let (mut grad_z, mut gradient) = (vec![T::ZERO; n_in], MlpGradient::zeros(net));
+    let input = Stack {
+        value: &z,
+        tangents: &e,
+    };
+    kernel
+        .record(
+            0.3,
+            input,
+            StackMut {
+                value: &mut f,
+                tangents: &mut u,
+            },
+            &mut tape,
+            &mut workspace,
+        )
+        .unwrap();
+    let cotangent = Stack {
+        value: &of_f,
+        tangents: &of_u,
+    };
+    kernel
+        .reverse(&tape, cotangent, &mut grad_z, &mut gradient, &mut workspace)
+        .unwrap();
+    let double = |x: &[T]| x.iter().map(|x| x.to_f64()).collect();
+    [double(&f), double(&u), double(&grad_z), double(gradient.as_slice())]
+}
+
+#[test]
+fn single_precision_agrees_with_double_precision() {
+    for (dimensions, activation) in [
+        (&[2usize, 64, 64, 64, 2][..], Activation::Tanh),
+        (&[6, 60, 60, 60, 6], Activation::Swish),
+        (&[43, 250, 250, 43], Activation::Softplus),
+    ] {
+        for conditioning in [Conditioning::ConcatSquash, Conditioning::Blend] {
+            let net = MlpArchitecture::new(dimensions, conditioning, activation).unwrap();
+            for level in SimdLevel::available() {
+                let single = all_outputs::<f32>(level, &net, 61, 1);
+                let double = all_outputs::<f64>(level, &net, 61, 1);
+                for (single, double) in single.iter().zip(&double) {
+                    let error = relative_error(single, double);
+                    assert!(error < 1e-4, "{level} {dimensions:?} {conditioning:?}: {error:e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_neighbours() {
+    let net = MlpArchitecture::new(&[3, 20, 17, 3], Conditioning::ConcatSquash, Activation::Softplus).unwrap();
+    let kernel = MlpKernel::<f32>::new(
+        SimdLevel::detect(),
+        net.clone(),
+        &numbers(1, net.parameter_count(), 0.5),
+    )
+    .unwrap();
+    let mut workspace = kernel.workspace(2 * 29);
+    let (z, e) = (numbers::<f32>(2, 29 * 3, 1.0), numbers::<f32>(3, 29 * 3, 1.0));
+    let mut run = |z: &[f32], e: &[f32]| {
+        let (mut f, mut u) = (vec![0.0; z.len()], vec![0.0; z.len()]);
+        let output = StackMut {
+            value: &mut f,
+            tangents: &mut u,
+        };
+        kernel
+            .forward(0.7, Stack { value: z, tangents: e }, output, &mut workspace)
+            .unwrap();
+        (f, u)
+    };
+    let (f, u) = run(&z, &e);
+    for (first, rows) in [(0, 1), (3, 7), (13, 16)] {
+        let span = 3 * first..3 * (first + rows);
+        assert_eq!(
+            run(&z[span.clone()], &e[span.clone()]),
+            (f[span.clone()].to_vec(), u[span].to_vec())
+        );
+    }
+}
+
+#[test]
+fn several_recordings_add_up_and_no_rows_are_no_error() {
+    let net = MlpArchitecture::new(&[2, 9, 2], Conditioning::ConcatV2, Activation::Elu).unwrap();
+    let kernel = MlpKernel::<f64>::new(
+        SimdLevel::detect(),
+        net.clone(),
+        &numbers(1, net.parameter_count(), 0.5),
+    )
+    .unwrap();
+    let (mut workspace, mut tape) = (kernel.workspace(8), kernel.tape(8));
+    let z = numbers::<f64>(2, 8, 1.0);
+    let gradient_of = |parts: &[&[f64]], workspace: &mut _, tape: &mut _| {
+        let mut gradient = MlpGradient::zeros(&net);
+        for z in parts {
+            let (mut f, mut grad_z) = (vec![0.0; z.len()], vec![0.0; z.len()]);
+            let output = StackMut {
+                value: &mut f,
+                tangents: &mut [],
+            };
+            kernel
+                .record(
+                    0.1,
+                    Stack {
+                        value: z,
+                        tangents: &[],
+                    },
+                    output,
+                    tape,
+                    workspace,
+                )
+                .unwrap();
+            let ones = vec![1.0; z.len()];
+            let cotangent = Stack {
+                value: &ones,
+                tangents: &[],
+            };
+            kernel
+                .reverse(tape, cotangent, &mut grad_z, &mut gradient, workspace)
+                .unwrap();
+        }
+        gradient
+    };
+    let whole = gradient_of(&[&z], &mut workspace, &mut tape);
+    let parts = gradient_of(&[&z[..6], &z[6..]], &mut workspace, &mut tape);
+    assert!(relative_error(parts.as_slice(), whole.as_slice()) < 1e-14);
+    let nothing = StackMut {
+        value: &mut [],
+        tangents: &mut [],
+    };
+    kernel
+        .forward(
+            0.0,
+            Stack {
+                value: &[],
+                tangents: &[],
+            },
+            nothing,
+            &mut workspace,
+        )
+        .unwrap();
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let net = |dimensions: &[usize]| MlpArchitecture::new(dimensions, Conditioning::Ignore, Activation::Tanh);
+    assert_eq!(net(&[2]), Err(KernelError::Dimensions(vec![2])));
+    assert_eq!(net(&[2, 0, 2]), Err(KernelError::Dimensions(vec![2, 0, 2])));
+    assert_eq!(
+        net(&[2, 3]).unwrap().residual(),
+        Err(KernelError::Residual { inputs: 2, outputs: 3 })
+    );
+    let net = net(&[2, 4, 2]).unwrap();
+    assert!(matches!(
+        MlpKernel::<f32>::new(SimdLevel::detect(), net.clone(), &[0.0; 3]),
+        Err(KernelError::Length {
+            given: 3,
+            expected: 22,
+            ..
+        })
+    ));
+    let kernel = MlpKernel::<f32>::new(SimdLevel::detect(), net, &[0.1; 22]).unwrap();
+    let (mut workspace, mut tape) = (kernel.workspace(2), kernel.tape(1));
+    let mut f = [0.0; 8];
+    let mut call = |z: &[f32], f: &mut [f32]| {
+        let output = StackMut {
+            value: f,
+            tangents: &mut [],
+        };
+        kernel.record(
+            0.0,
+            Stack {
+                value: z,
+                tangents: &[],
+            },
+            output,
+            &mut tape,
+            &mut workspace,
+        )
+    };
+    assert!(matches!(
+        call(&[0.0; 3], &mut f[..3]),
+        Err(KernelError::NotWhole { given: 3, of: 2, .. })
+    ));
+    assert!(matches!(
+        call(&[0.0; 2], &mut f[..3]),
+        Err(KernelError::Length {
+            given: 3,
+            expected: 2,
+            ..
+        })
+    ));
+    assert!(matches!(
+        call(&[0.0; 6], &mut f[..6]),
+        Err(KernelError::Capacity {
+            rows: 3,
+            max_rows: 2,
+            ..
+        })
+    ));
+    assert!(matches!(
+        call(&[0.0; 4], &mut f[..4]),
+        Err(KernelError::Capacity {
+            rows: 2,
+            max_rows: 1,
+            ..
+        })
+    ));
+    let mut gradient = MlpGradient::zeros(kernel.architecture());
+    let cotangent = Stack {
+        value: &[],
+        tangents: &[],
+    };
+    let refusal = kernel.reverse(&kernel.tape(1), cotangent, &mut [], &mut gradient, &mut workspace);
+    assert_eq!(refusal, Err(KernelError::EmptyTape));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_closed_form_is_the_trace_of_the_unit_tangents(
+        dimension in 1usize..7,
+        units in 1usize..40,
+        rows in 1usize..20,
+        conditioning in 0usize..7,
+        activation in 0usize..8,
+        residual: bool,
+        seed in 0usize..1000,
+    ) {
+        let (conditioning, activation) = (Conditioning::ALL[conditioning], Activation::ALL[activation]);
+        let mut net = MlpArchitecture::new(&[dimension, units, dimension], conditioning, activation).unwrap();
+        if residual {
+            net = net.residual().unwrap();
+        }
+        let parameters = numbers::<f64>(seed, net.parameter_count(), 1.0);
+        let z = numbers::<f64>(seed + 1, rows * dimension, 1.0);
+        for level in SimdLevel::available() {
+            let kernel = MlpKernel::new(level, net.clone(), &parameters).unwrap();
+            let mut workspace = kernel.workspace(rows * (1 + dimension));
+            let mut units = vec![0.0; dimension * z.len()];
+            kernel.unit_tangents(rows, &mut units).unwrap();
+            let (mut f, mut u) = (vec![0.0; z.len()], vec![0.0; units.len()]);
+            let output = StackMut { value: &mut f, tangents: &mut u };
+            kernel.forward(0.4, Stack { value: &z, tangents: &units }, output, &mut workspace).unwrap();
+            let (mut exact, mut closed, mut g) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; z.len()]);
+            contract(dimension, &units, &u, &mut exact).unwrap();
+            kernel.closed_form_trace(0.4, &z, &mut g, &mut closed, &mut workspace).unwrap();
+            prop_assert_eq!(&f, &g);
+            for (exact, closed) in exact.iter().zip(&closed) {
+                prop_assert!((exact - closed).abs() < 1e-11 * (1.0 + exact.abs()), "{} and {}", exact, closed);
+            }
+        }
+    }
+}
