@@ -71,3 +71,19 @@ pub enum KernelError {
     #[error("the tape is empty: record a forward pass on it before the reverse pass")]
     EmptyTape,
 }
+
+pub(crate) fn check_length(what: &'static str, given: usize, expected: usize) -> Result<(), KernelError> {
+    if given == expected {
+        Ok(())
+    } else {
+        Err(KernelError::Length { what, given, expected })
+    }
+}
+
+pub(crate) fn whole_rows(what: &'static str, given: usize, of: usize) -> Result<usize, KernelError> {
+    if given.is_multiple_of(of) {
+        Ok(given / of)
+    } else {
+        Err(KernelError::NotWhole { what, given, of })
+    }
+}

@@ -8,6 +8,7 @@ pub mod elementwise;
 mod error;
 pub mod linalg;
 pub mod mlp;
+pub mod ode;
 mod real;
 pub mod simd;
 

@@ -134,11 +134,7 @@ impl<T: Real> Nonlinearity<T> for Tanh {
         // rounding counts.
         let (e_m1, e) = exp_m1_of_nonpositive::<T, S>(-T::TWO * x.abs());
         let small = e_m1 > T::TANH_HALF;
-        let denominator = e_m1 + T::TWO;
-        let quotient = (if small { -e_m1 } else { e + e }) / denominator;
-        // What the sum 1 + e lost, over that sum, which is 2 / (1 + tanh |x|).
-        let lost = (e_m1 - (denominator - T::TWO)) * quotient.fma::<S>(T::HALF, T::HALF);
-        let quotient = (-quotient).fma::<S>(lost, quotient);
+        let quotient = (if small { -e_m1 } else { e + e }) / (e_m1 + T::TWO);
         (if small { quotient } else { T::ONE - quotient }).copysign(x)
     }
     #[inline(always)]

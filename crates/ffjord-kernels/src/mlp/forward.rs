@@ -1,8 +1,9 @@
 //! The forward pass: every layer one product over the stacked rows and one pass of the nonlinearity.
 
 use super::buffers::{HiddenLayer, MlpTape, MlpWorkspace};
-use super::kernel::{MlpKernel, Stack, StackMut, check_length, whole_rows};
+use super::kernel::{MlpKernel, Stack, StackMut};
 use crate::elementwise::Saved;
+use crate::error::{check_length, whole_rows};
 use crate::linalg::{Rows, RowsMut, multiply};
 use crate::{KernelError, Real};
 

@@ -3,6 +3,7 @@
 use super::architecture::MlpArchitecture;
 use super::buffers::{MlpTape, MlpWorkspace};
 use super::weights::LayerWeights;
+use crate::error::check_length;
 use crate::simd::SimdLevel;
 use crate::{KernelError, Real};
 
@@ -135,21 +136,5 @@ impl<T: Real> MlpKernel<T> {
 
     pub(super) fn beta(&self) -> T {
         self.parameters.last().copied().unwrap_or(T::ONE)
-    }
-}
-
-pub(super) fn check_length(what: &'static str, given: usize, expected: usize) -> Result<(), KernelError> {
-    if given == expected {
-        Ok(())
-    } else {
-        Err(KernelError::Length { what, given, expected })
-    }
-}
-
-pub(super) fn whole_rows(what: &'static str, given: usize, of: usize) -> Result<usize, KernelError> {
-    if given.is_multiple_of(of) {
-        Ok(given / of)
-    } else {
-        Err(KernelError::NotWhole { what, given, of })
     }
 }

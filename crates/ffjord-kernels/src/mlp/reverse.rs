@@ -3,8 +3,9 @@
 use super::buffers::{MlpGradient, MlpTape, MlpWorkspace};
 use super::conditioning::EffectiveGradient;
 use super::forward::{Extent, subtract};
-use super::kernel::{MlpKernel, Stack, check_length};
+use super::kernel::{MlpKernel, Stack};
 use crate::elementwise::{Saved, SavedStack};
+use crate::error::check_length;
 use crate::linalg::{Rows, RowsMut, accumulate_outer, add_column_sums, multiply};
 use crate::{KernelError, Real};
 

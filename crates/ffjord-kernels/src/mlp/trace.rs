@@ -1,7 +1,8 @@
 //! The trace of a network with one hidden layer, in closed form.
 
 use super::forward::{Extent, subtract};
-use super::kernel::{MlpKernel, check_length, whole_rows};
+use super::kernel::MlpKernel;
+use crate::error::{check_length, whole_rows};
 use crate::linalg::{Rows, RowsMut, multiply};
 use crate::mlp::MlpWorkspace;
 use crate::{KernelError, Real};
