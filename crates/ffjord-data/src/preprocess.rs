@@ -116,6 +116,28 @@ impl Standardizer {
         Self::fit_values(table.as_slice(), table.columns(), names, constant)
     }
 
+    /// The map with known means and standard deviations, for example those stored with a model.
+    ///
+    /// # Errors
+    /// [`DataError::ColumnCount`] when the lengths differ, [`DataError::ConstantColumn`] for a standard deviation that
+    /// is not positive and finite.
+    pub fn new(means: Vec<f64>, stds: Vec<f64>) -> Result<Self, DataError> {
+        if means.len() != stds.len() {
+            return Err(DataError::ColumnCount {
+                given: stds.len(),
+                expected: means.len(),
+            });
+        }
+        if let Some(column) = stds.iter().position(|std| !(std.is_finite() && *std > 0.0)) {
+            return Err(DataError::ConstantColumn {
+                column,
+                name: None,
+                value: means[column],
+            });
+        }
+        Ok(Self { means, stds })
+    }
+
     fn fit_values(
         values: &[f64],
         columns: usize,

@@ -15,7 +15,7 @@ pub use base::StandardNormalBase;
 pub use batch_norm::MovingBatchNorm;
 pub use bijection::{Bijection, Transformed};
 pub use chain::Chain;
-pub use cnf::{Cnf, CnfSettings, SolveSettings, TraceMode};
+pub use cnf::{Backend, Cnf, CnfSettings, SolveSettings, TraceMode};
 pub use density::{Density, Flow, FlowLogProb};
 pub use error::{FlowError, Result};
 pub use integral::{PathIntegral, PathIntegrals};

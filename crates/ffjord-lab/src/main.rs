@@ -1,4 +1,28 @@
-//! Runs experiments from presets and writes their results.
+//! `ffjord-lab`: runs experiments from presets and writes their results.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod cli;
+mod commands;
+mod config;
+mod data;
+mod error;
+mod evaluation;
+mod model;
+mod original;
+mod parity;
+mod pictures;
+mod provenance;
+mod run_folder;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

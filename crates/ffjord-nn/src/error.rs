@@ -8,6 +8,9 @@ pub enum NnError {
     /// A tensor operation failed (device, memory, shape).
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A fused kernel refused its arguments.
+    #[error(transparent)]
+    Kernel(#[from] ffjord_kernels::KernelError),
     /// A name in a configuration or file is not known.
     #[error("unknown {kind} `{given}`: accepted are {accepted}")]
     UnknownName {

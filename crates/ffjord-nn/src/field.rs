@@ -2,6 +2,7 @@
 
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
+use crate::fused::FusedField;
 use crate::parameter::Parameter;
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -48,6 +49,16 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When a tensor operation fails; callers check shapes and types beforehand.
     fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual>;
+
+    /// The field with its present weights for the fused CPU kernels, minus its state if it is `residual`; none where
+    /// there is no kernel for the network, its device or its number type.
+    ///
+    /// # Errors
+    /// When the weights cannot be read.
+    fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
+        let _ = residual;
+        Ok(None)
+    }
 
     /// `f(z, t)` for `z` `[B, …]`; the result has no gradient.
     ///

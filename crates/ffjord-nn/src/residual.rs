@@ -3,6 +3,7 @@
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::field::VectorField;
+use crate::fused::FusedField;
 use crate::parameter::Parameter;
 use candle_core::{DType, Device, Tensor};
 
@@ -38,5 +39,10 @@ impl<F: VectorField> VectorField for Residual<F> {
 
     fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
         self.inner.dual(t, z)?.sub(z)
+    }
+
+    fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
+        // The kernels subtract the state once.
+        if residual { Ok(None) } else { self.inner.fused(true) }
     }
 }

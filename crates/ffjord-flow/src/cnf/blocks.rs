@@ -1,11 +1,12 @@
 //! A batch as row blocks with solves of their own.
 
+use super::fused::FusedSystem;
 use super::settings::SolveSettings;
 use super::system::{AugmentedSystem, TraceForm};
 use crate::error::{FlowError, Result};
 use crate::integral::PathIntegral;
-use candle_core::Tensor;
-use ffjord_nn::{NnError, VectorField};
+use candle_core::{Device, Tensor, WithDType};
+use ffjord_nn::{FusedField, NnError, VectorField};
 use ffjord_ode::adjoint::{Adjoint, AdjointMethod, AdjointRecord, AdjointSolution};
 use ffjord_ode::{SolveError, Stats};
 use rayon::prelude::*;
@@ -15,6 +16,8 @@ use std::ops::Range;
 #[derive(Debug, Clone)]
 pub(super) struct BatchSolve<'a> {
     pub(super) field: &'a dyn VectorField,
+    /// The field packed for the fused kernels; none takes the generic path.
+    pub(super) fused: Option<&'a FusedField>,
     pub(super) settings: &'a SolveSettings,
     /// Start and end of time.
     pub(super) span: (f64, f64),
@@ -28,7 +31,23 @@ pub(super) struct BatchSolve<'a> {
 pub(super) struct BlockRecord {
     rows: Range<usize>,
     trace: Option<TraceForm>,
-    record: AdjointRecord<Tensor>,
+    record: Record,
+}
+
+/// The record of a block's solve, on the path that it took.
+#[derive(Debug)]
+enum Record {
+    Generic(AdjointRecord<Tensor>),
+    F32(AdjointRecord<Vec<f32>>),
+    F64(AdjointRecord<Vec<f64>>),
+}
+
+/// The gradient of a block, as tensors.
+struct BlockGradient {
+    state: Tensor,
+    parameters: Tensor,
+    span: (f64, f64),
+    stats: Stats,
 }
 
 /// A solved batch.
@@ -86,7 +105,174 @@ impl BatchSolve<'_> {
             .transpose()
     }
 
-    fn system(&self, trace: Option<TraceForm>) -> AugmentedSystem<'_> {
+    /// Solves every block, without anything for gradients.
+    pub(super) fn solve(&self, z: &Tensor) -> Result<Solved> {
+        let z = z.detach();
+        let blocks = ranges(z.dim(0)?, self.settings.block_rows)
+            .into_par_iter()
+            .map(|rows| {
+                let (state, stats) = self.solve_block(&rows, &z.narrow(0, rows.start, rows.len())?)?;
+                Ok((rows.len(), state, stats))
+            })
+            .collect::<Vec<_>>();
+        collect(in_order(blocks)?)
+    }
+
+    fn solve_block(&self, rows: &Range<usize>, z: &Tensor) -> Result<(Tensor, Stats)> {
+        let trace = self.trace_of(rows)?;
+        let (solver, (start, end)) = (&self.settings.solver, self.span);
+        let fail = |source| failed(rows, source);
+        match self.fused {
+            None => {
+                let system = self.generic_system(trace);
+                let solution = solver.solve(&system, &self.initial(z)?, start, end).map_err(fail)?;
+                Ok((solution.state, solution.stats))
+            }
+            Some(FusedField::F32(kernel)) => {
+                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
+                let solution = solver.solve(&system, &system.initial(z)?, start, end).map_err(fail)?;
+                Ok((system.to_tensor(&solution.state)?, solution.stats))
+            }
+            Some(FusedField::F64(kernel)) => {
+                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
+                let solution = solver.solve(&system, &system.initial(z)?, start, end).map_err(fail)?;
+                Ok((system.to_tensor(&solution.state)?, solution.stats))
+            }
+        }
+    }
+
+    /// Solves every block and keeps what its gradient needs.
+    pub(super) fn solve_recorded(&self, z: &Tensor, adjoint: &AdjointMethod) -> Result<(Solved, Vec<BlockRecord>)> {
+        let z = z.detach();
+        let solved = ranges(z.dim(0)?, self.settings.block_rows)
+            .into_par_iter()
+            .map(|rows| {
+                let trace = self.trace_of(&rows)?;
+                let z = z.narrow(0, rows.start, rows.len())?;
+                let (state, stats, record) = self.record_block(&rows, &z, trace.clone(), adjoint)?;
+                Ok(((rows.len(), state, stats), BlockRecord { rows, trace, record }))
+            })
+            .collect::<Vec<_>>();
+        let (blocks, records) = in_order(solved)?.into_iter().unzip();
+        Ok((collect(blocks)?, records))
+    }
+
+    fn record_block(
+        &self,
+        rows: &Range<usize>,
+        z: &Tensor,
+        trace: Option<TraceForm>,
+        adjoint: &AdjointMethod,
+    ) -> Result<(Tensor, Stats, Record)> {
+        let (solver, (start, end)) = (&self.settings.solver, self.span);
+        let fail = |source| failed(rows, source);
+        match self.fused {
+            None => {
+                let system = self.generic_system(trace);
+                let (solution, record) = adjoint
+                    .forward(solver, &system, &self.initial(z)?, start, end)
+                    .map_err(fail)?;
+                Ok((solution.state, solution.stats, Record::Generic(record)))
+            }
+            Some(FusedField::F32(kernel)) => {
+                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
+                let (solution, record) = adjoint
+                    .forward(solver, &system, &system.initial(z)?, start, end)
+                    .map_err(fail)?;
+                Ok((system.to_tensor(&solution.state)?, solution.stats, Record::F32(record)))
+            }
+            Some(FusedField::F64(kernel)) => {
+                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
+                let (solution, record) = adjoint
+                    .forward(solver, &system, &system.initial(z)?, start, end)
+                    .map_err(fail)?;
+                Ok((system.to_tensor(&solution.state)?, solution.stats, Record::F64(record)))
+            }
+        }
+    }
+
+    /// Pulls the cotangent `[B, D + 1 + m]` back through every block; gradients are summed in the blocks' order.
+    pub(super) fn pull_back(
+        &self,
+        records: Vec<BlockRecord>,
+        adjoint: &AdjointMethod,
+        cotangent: &Tensor,
+    ) -> Result<BatchGradient> {
+        let cotangent = cotangent.detach();
+        let gradients = records
+            .into_par_iter()
+            .map(|block| {
+                let cotangent = cotangent.narrow(0, block.rows.start, block.rows.len())?.contiguous()?;
+                Ok((block.rows.len(), self.pull_back_block(block, adjoint, &cotangent)?))
+            })
+            .collect::<Vec<_>>();
+        let mut states = Vec::new();
+        let mut parameters: Option<Tensor> = None;
+        let (mut start, mut end) = (0.0, 0.0);
+        let mut blocks = Vec::new();
+        for (rows, gradient) in in_order(gradients)? {
+            states.push(gradient.state);
+            parameters = Some(match parameters {
+                None => gradient.parameters,
+                Some(sum) => (sum + gradient.parameters)?,
+            });
+            start += gradient.span.0;
+            end += gradient.span.1;
+            blocks.push((rows, gradient.stats));
+        }
+        let parameters = match parameters {
+            Some(parameters) => parameters,
+            None => Tensor::zeros(0, cotangent.dtype(), cotangent.device())?,
+        };
+        Ok(BatchGradient {
+            state: Tensor::cat(&states, 0)?,
+            parameters,
+            span: (start, end),
+            blocks,
+        })
+    }
+
+    fn pull_back_block(
+        &self,
+        block: BlockRecord,
+        adjoint: &AdjointMethod,
+        cotangent: &Tensor,
+    ) -> Result<BlockGradient> {
+        let BlockRecord { rows, trace, record } = block;
+        let fail = |source| failed(&rows, source);
+        match (record, self.fused) {
+            (Record::Generic(record), _) => {
+                let system = self.generic_system(trace);
+                let solution: AdjointSolution<Tensor, Tensor> =
+                    adjoint.backward(&system, record, cotangent).map_err(fail)?;
+                Ok(BlockGradient {
+                    state: solution.y0,
+                    parameters: solution.gradient,
+                    span: (solution.t0, solution.t1),
+                    stats: solution.stats,
+                })
+            }
+            (Record::F32(record), Some(FusedField::F32(kernel))) => {
+                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
+                let cotangent = system.state_of(cotangent)?;
+                let solution = adjoint.backward(&system, record, &cotangent).map_err(fail)?;
+                block_gradient(system.to_tensor(&solution.y0)?, solution)
+            }
+            (Record::F64(record), Some(FusedField::F64(kernel))) => {
+                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
+                let cotangent = system.state_of(cotangent)?;
+                let solution = adjoint.backward(&system, record, &cotangent).map_err(fail)?;
+                block_gradient(system.to_tensor(&solution.y0)?, solution)
+            }
+            (Record::F32(_) | Record::F64(_), _) => Err(FlowError::InvalidSetting {
+                setting: "backend of a gradient",
+                given: "another one than the solve's".to_string(),
+                accepted: "the backend that the solve was recorded with",
+            }),
+        }
+    }
+
+    fn generic_system(&self, trace: Option<TraceForm>) -> AugmentedSystem<'_> {
         AugmentedSystem {
             field: self.field,
             trace,
@@ -102,97 +288,17 @@ impl BatchSolve<'_> {
             Some(_) => z.pad_with_zeros(1, 0, 1 + self.integrals.len())?,
         })
     }
+}
 
-    /// Solves every block, without anything for gradients.
-    pub(super) fn solve(&self, z: &Tensor) -> Result<Solved> {
-        let z = z.detach();
-        let blocks = ranges(z.dim(0)?, self.settings.block_rows)
-            .into_par_iter()
-            .map(|rows| {
-                let initial = self.initial(&z.narrow(0, rows.start, rows.len())?)?;
-                let system = self.system(self.trace_of(&rows)?);
-                let solution = self
-                    .settings
-                    .solver
-                    .solve(&system, &initial, self.span.0, self.span.1)
-                    .map_err(|source| failed(&rows, source))?;
-                Ok((rows.len(), solution.state, solution.stats))
-            })
-            .collect::<Vec<_>>();
-        collect(in_order(blocks)?)
-    }
-
-    /// Solves every block and keeps what its gradient needs.
-    pub(super) fn solve_recorded(&self, z: &Tensor, adjoint: &AdjointMethod) -> Result<(Solved, Vec<BlockRecord>)> {
-        let z = z.detach();
-        let solved = ranges(z.dim(0)?, self.settings.block_rows)
-            .into_par_iter()
-            .map(|rows| {
-                let initial = self.initial(&z.narrow(0, rows.start, rows.len())?)?;
-                let trace = self.trace_of(&rows)?;
-                let (solution, record) = adjoint
-                    .forward(
-                        &self.settings.solver,
-                        &self.system(trace.clone()),
-                        &initial,
-                        self.span.0,
-                        self.span.1,
-                    )
-                    .map_err(|source| failed(&rows, source))?;
-                Ok((
-                    (rows.len(), solution.state, solution.stats),
-                    BlockRecord { rows, trace, record },
-                ))
-            })
-            .collect::<Vec<_>>();
-        let (blocks, records) = in_order(solved)?.into_iter().unzip();
-        Ok((collect(blocks)?, records))
-    }
-
-    /// Pulls the cotangent `[B, D + 1 + m]` back through every block; gradients are summed in the blocks' order.
-    pub(super) fn pull_back(
-        &self,
-        records: Vec<BlockRecord>,
-        adjoint: &AdjointMethod,
-        cotangent: &Tensor,
-    ) -> Result<BatchGradient> {
-        let cotangent = cotangent.detach();
-        let solutions = records
-            .into_par_iter()
-            .map(|BlockRecord { rows, trace, record }| {
-                let cotangent = cotangent.narrow(0, rows.start, rows.len())?.contiguous()?;
-                let solution: AdjointSolution<Tensor, Tensor> = adjoint
-                    .backward(&self.system(trace), record, &cotangent)
-                    .map_err(|source| failed(&rows, source))?;
-                Ok((rows.len(), solution))
-            })
-            .collect::<Vec<_>>();
-        let solutions = in_order(solutions)?;
-        let mut states = Vec::with_capacity(solutions.len());
-        let mut parameters: Option<Tensor> = None;
-        let (mut start, mut end) = (0.0, 0.0);
-        let mut blocks = Vec::with_capacity(solutions.len());
-        for (rows, solution) in solutions {
-            states.push(solution.y0);
-            parameters = Some(match parameters {
-                None => solution.gradient,
-                Some(sum) => (sum + solution.gradient)?,
-            });
-            start += solution.t0;
-            end += solution.t1;
-            blocks.push((rows, solution.stats));
-        }
-        let parameters = match parameters {
-            Some(parameters) => parameters,
-            None => Tensor::zeros(0, cotangent.dtype(), cotangent.device())?,
-        };
-        Ok(BatchGradient {
-            state: Tensor::cat(&states, 0)?,
-            parameters,
-            span: (start, end),
-            blocks,
-        })
-    }
+/// A fused block's gradient as tensors.
+fn block_gradient<T: WithDType>(state: Tensor, solution: AdjointSolution<Vec<T>, Vec<T>>) -> Result<BlockGradient> {
+    let count = solution.gradient.len();
+    Ok(BlockGradient {
+        state,
+        parameters: Tensor::from_vec(solution.gradient, count, &Device::Cpu)?,
+        span: (solution.t0, solution.t1),
+        stats: solution.stats,
+    })
 }
 
 fn collect(blocks: Vec<(usize, Tensor, Stats)>) -> Result<Solved> {
@@ -225,7 +331,7 @@ mod tests {
     #[test]
     fn ranges_cover_every_row_once() {
         assert_eq!(ranges(10, 4), [0..4, 4..8, 8..10]);
-        assert_eq!(ranges(3, usize::MAX), [0..3]);
-        assert_eq!(ranges(4, 4), [0..4]);
+        assert_eq!(ranges(3, usize::MAX), vec![0..3; 1]);
+        assert_eq!(ranges(8, 4), [0..4, 4..8]);
     }
 }

@@ -1,11 +1,12 @@
 //! Continuous normalizing flows.
 
 mod blocks;
+mod fused;
 mod node;
 mod settings;
 mod system;
 
-pub use settings::{CnfSettings, SolveSettings, TraceMode};
+pub use settings::{Backend, CnfSettings, SolveSettings, TraceMode};
 
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::error::{FlowError, Result};
@@ -13,7 +14,7 @@ use crate::integral::{PathIntegral, PathIntegrals};
 use crate::pass::{Pass, Purpose, SolveCost};
 use blocks::{BatchSolve, Solved, weighted_mean};
 use candle_core::{DType, Tensor, Var};
-use ffjord_nn::{Parameter, VectorField};
+use ffjord_nn::{FusedField, Parameter, VectorField};
 use ffjord_trace::Probes;
 use node::SolveNode;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use system::TraceForm;
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use ffjord_flow::{Bijection, Cnf, CnfSettings, Pass, SolveSettings, TraceMode};
+/// use ffjord_flow::{Backend, Bijection, Cnf, CnfSettings, Pass, SolveSettings, TraceMode};
 /// use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
 /// use ffjord_ode::{adjoint::AdjointMethod, Method, Solver, Tolerance};
 /// use rand::SeedableRng;
@@ -53,6 +54,7 @@ use system::TraceForm;
 ///     evaluation: solve,
 ///     adjoint: AdjointMethod::default(),
 ///     integrals: Vec::new(),
+///     backend: Backend::Fused,
 /// };
 /// let cnf = Cnf::new(Arc::new(field), settings)?;
 ///
@@ -150,8 +152,10 @@ impl Cnf {
             Purpose::Sampling => None,
             Purpose::Training | Purpose::Evaluation => Some(self.draw_trace(settings.trace, state.dim(0)?, pass)?),
         };
+        let fused = self.fused()?;
         let solve = BatchSolve {
             field: self.field(),
+            fused: fused.as_ref(),
             settings,
             span,
             trace,
@@ -194,8 +198,10 @@ impl Cnf {
         cost: &SolveCost,
     ) -> Result<Transformed> {
         let span = self.span(direction)?;
+        let fused = self.fused()?;
         let solve = BatchSolve {
             field: self.field(),
+            fused: fused.as_ref(),
             settings: &self.settings.training,
             span,
             trace: Some(trace),
@@ -209,6 +215,7 @@ impl Cnf {
             move |cotangent: &Tensor| {
                 let solve = BatchSolve {
                     field: field.as_ref(),
+                    fused: fused.as_ref(),
                     settings: &settings.training,
                     span,
                     trace: None,
@@ -256,6 +263,14 @@ impl Cnf {
             return Ok(Tensor::zeros(0, self.field.dtype(), self.field.device())?);
         }
         Ok(Tensor::cat(&flat, 0)?)
+    }
+
+    /// The field packed for the fused kernels with its present weights, where that is wanted and possible.
+    fn fused(&self) -> Result<Option<FusedField>> {
+        match self.settings.backend {
+            Backend::Fused => Ok(self.field.fused(false)?),
+            Backend::Generic => Ok(None),
+        }
     }
 
     fn span(&self, direction: Direction) -> Result<(f64, f64)> {

@@ -34,6 +34,16 @@ pub struct SolveSettings {
     pub block_rows: usize,
 }
 
+/// What evaluates the vector field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// The fused CPU kernels where the field has one, else the generic path.
+    #[default]
+    Fused,
+    /// The field's own tensor operations.
+    Generic,
+}
+
 /// The settings of a [`Cnf`](crate::Cnf).
 #[derive(Debug, Clone)]
 pub struct CnfSettings {
@@ -49,6 +59,8 @@ pub struct CnfSettings {
     pub adjoint: AdjointMethod,
     /// Path integrals computed in training passes, at no further evaluations of the field.
     pub integrals: Vec<PathIntegral>,
+    /// What evaluates the vector field.
+    pub backend: Backend,
 }
 
 impl CnfSettings {

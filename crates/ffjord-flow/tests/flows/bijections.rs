@@ -49,9 +49,11 @@ fn determinant(mut matrix: Vec<Vec<f64>>) -> f64 {
         determinant *= matrix[i][i];
         for j in i + 1..n {
             let factor = matrix[j][i] / matrix[i][i];
-            for k in i..n {
-                matrix[j][k] -= factor * matrix[i][k];
-            }
+            let pivot_row = matrix[i].clone();
+            matrix[j]
+                .iter_mut()
+                .zip(pivot_row)
+                .for_each(|(entry, pivot)| *entry -= factor * pivot);
         }
     }
     determinant

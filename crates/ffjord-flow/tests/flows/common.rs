@@ -1,7 +1,7 @@
 //! Small flows with weights large enough that mistakes show.
 
 use candle_core::{DType, Device, Tensor};
-use ffjord_flow::{Cnf, CnfSettings, PathIntegral, SolveSettings, TraceMode};
+use ffjord_flow::{Backend, Cnf, CnfSettings, PathIntegral, SolveSettings, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Residual, VectorField};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver, Tolerance};
@@ -37,6 +37,7 @@ pub fn settings(tolerance: f64, trace: TraceMode) -> Result<CnfSettings, Box<dyn
         evaluation: solve,
         adjoint: AdjointMethod::default(),
         integrals: vec![PathIntegral::Kinetic, PathIntegral::Jacobian],
+        backend: Backend::Fused,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::common::{TestResult, cnf, max_abs, rng, settings, uniform};
 use candle_core::{Tensor, Var};
-use ffjord_flow::{Bijection, Cnf, Pass, PathIntegral, TraceMode};
+use ffjord_flow::{Backend, Bijection, Cnf, Pass, PathIntegral, TraceMode};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;
@@ -37,7 +37,14 @@ fn value(tensor: &Tensor) -> Result<f64, BoxError> {
 }
 
 fn check(trace: TraceMode, adjoint: &str, inverse: bool, tolerance: f64) -> TestResult {
+    [Backend::Fused, Backend::Generic]
+        .into_iter()
+        .try_for_each(|backend| check_backend(backend, trace, adjoint, inverse, tolerance))
+}
+
+fn check_backend(backend: Backend, trace: TraceMode, adjoint: &str, inverse: bool, tolerance: f64) -> TestResult {
     let mut settings = settings(1e-9, trace)?;
+    settings.backend = backend;
     settings.adjoint = adjoint.parse::<AdjointMethod>()?;
     if matches!(settings.adjoint, AdjointMethod::Checkpointed(_)) {
         // The gradient is that of the steps taken, so a few steps show as much as many.
@@ -79,6 +86,32 @@ fn checkpointed_with_exact_trace_backwards_in_time() -> TestResult {
 #[test]
 fn backsolve() -> TestResult {
     check(HUTCHINSON, "backsolve", false, 1e-5)
+}
+
+#[test]
+fn both_backends_are_the_same_function() -> TestResult {
+    let x = uniform(3, &[6, 3])?;
+    let run = |backend| -> Result<Vec<f64>, BoxError> {
+        let mut settings = settings(1e-5, HUTCHINSON)?;
+        settings.backend = backend;
+        let cnf = cnf(settings)?;
+        let total = loss(&cnf, &x, false)?;
+        let gradients = total.backward()?;
+        let mut values = vec![value(&total)?];
+        for parameter in cnf.parameters() {
+            let gradient = gradients
+                .get(&parameter.var)
+                .ok_or("every parameter must have a gradient")?;
+            values.extend(gradient.flatten_all()?.to_vec1::<f64>()?);
+        }
+        Ok(values)
+    };
+    let (fused, generic) = (run(Backend::Fused)?, run(Backend::Generic)?);
+    let scale = generic.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
+    for (a, b) in fused.iter().zip(&generic) {
+        assert!((a - b).abs() < 1e-10 * scale, "{a} against {b}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,0 +1,271 @@
+//! The flow's equation on slices, through the fused kernels.
+//!
+//! The same equation as [`super::system`], with the state of a block as one vector: z `[R, D]`, then the
+//! log-determinants `[R]`, then each path integral `[R]`.
+
+use super::system::TraceForm;
+use crate::integral::PathIntegral;
+use candle_core::{Device, Tensor, WithDType};
+use ffjord_kernels::Real;
+use ffjord_kernels::mlp::{MlpGradient, MlpKernel, MlpTape, MlpWorkspace, Stack, StackMut, contract};
+use ffjord_nn::NnError;
+use ffjord_ode::adjoint::DifferentiableSystem;
+use ffjord_ode::{State, System};
+use std::cell::RefCell;
+
+/// The equation for one block of rows.
+pub(super) struct FusedSystem<'a, T: Real> {
+    kernel: &'a MlpKernel<T>,
+    rows: usize,
+    dimension: usize,
+    /// The probes `[K, R, D]` and the weight of each.
+    trace: Option<(Vec<T>, T)>,
+    integrals: &'a [PathIntegral],
+    scratch: RefCell<Scratch<T>>,
+}
+
+/// Memory of evaluations, made once a solve.
+struct Scratch<T: Real> {
+    workspace: MlpWorkspace<T>,
+    /// Products, or cotangents of products, `[K, R, D]`.
+    products: Vec<T>,
+    /// Cotangent of the value, `[R, D]`.
+    value: Vec<T>,
+    gradient: MlpGradient<T>,
+    /// Tapes that are not in use.
+    tapes: Vec<FusedTape<T>>,
+}
+
+/// One evaluation kept for its reverse mode.
+pub(super) struct FusedTape<T: Real> {
+    tape: MlpTape<T>,
+    value: Vec<T>,
+    products: Vec<T>,
+}
+
+impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
+    pub(super) fn new(
+        kernel: &'a MlpKernel<T>,
+        rows: usize,
+        trace: Option<&TraceForm>,
+        integrals: &'a [PathIntegral],
+    ) -> candle_core::Result<Self> {
+        let dimension = kernel.architecture().inputs();
+        let trace = trace
+            .map(|trace| Ok::<_, candle_core::Error>((trace.vectors.flatten_all()?.to_vec1()?, from_f64(trace.weight))))
+            .transpose()?;
+        let products = trace.as_ref().map_or(0, |(probes, _): &(Vec<T>, T)| probes.len());
+        let scratch = RefCell::new(Scratch {
+            workspace: kernel.workspace(rows + products / dimension),
+            products: vec![T::ZERO; products],
+            value: vec![T::ZERO; rows * dimension],
+            gradient: MlpGradient::zeros(kernel.architecture()),
+            tapes: Vec::new(),
+        });
+        Ok(Self {
+            kernel,
+            rows,
+            dimension,
+            trace,
+            integrals,
+            scratch,
+        })
+    }
+
+    /// The state at the start: z `[R, D]` and zeros.
+    pub(super) fn initial(&self, z: &Tensor) -> candle_core::Result<Vec<T>> {
+        let mut state: Vec<T> = z.flatten_all()?.to_vec1()?;
+        let columns = if self.trace.is_some() {
+            1 + self.integrals.len()
+        } else {
+            0
+        };
+        state.resize(self.rows * (self.dimension + columns), T::ZERO);
+        Ok(state)
+    }
+
+    /// A state as a tensor `[R, D + 1 + m]`, or `[R, D]` without a trace.
+    pub(super) fn to_tensor(&self, state: &[T]) -> candle_core::Result<Tensor> {
+        let (z, columns) = state.split_at(self.rows * self.dimension);
+        let width = state.len() / self.rows;
+        let mut rows = Vec::with_capacity(state.len());
+        for (row, z) in z.chunks_exact(self.dimension).enumerate() {
+            rows.extend_from_slice(z);
+            rows.extend(columns.iter().skip(row).step_by(self.rows));
+        }
+        Tensor::from_vec(rows, (self.rows, width), &Device::Cpu)
+    }
+
+    /// The inverse of [`Self::to_tensor`].
+    pub(super) fn state_of(&self, tensor: &Tensor) -> candle_core::Result<Vec<T>> {
+        let width = tensor.dim(1)?;
+        let rows: Vec<T> = tensor.flatten_all()?.to_vec1()?;
+        let mut state = Vec::with_capacity(rows.len());
+        rows.chunks_exact(width)
+            .for_each(|row| state.extend_from_slice(&row[..self.dimension]));
+        for column in self.dimension..width {
+            state.extend(rows.iter().skip(column).step_by(width));
+        }
+        Ok(state)
+    }
+
+    /// Writes the derivatives of log-determinant and integrals behind that of z, which is there already.
+    fn complete(&self, products: &[T], dy: &mut [T]) -> Result<(), NnError> {
+        let Some((probes, weight)) = &self.trace else {
+            return Ok(());
+        };
+        let (value, columns) = dy.split_at_mut(self.rows * self.dimension);
+        let (log_det, integrals) = columns.split_at_mut(self.rows);
+        let weighted = |with: &[T], out: &mut [T]| -> Result<(), NnError> {
+            contract(self.dimension, with, products, out)?;
+            out.iter_mut().for_each(|sum| *sum *= *weight);
+            Ok(())
+        };
+        weighted(probes, log_det)?;
+        for (integral, out) in self.integrals.iter().zip(integrals.chunks_exact_mut(self.rows)) {
+            match integral {
+                PathIntegral::Kinetic => {
+                    for (out, row) in out.iter_mut().zip(value.chunks_exact(self.dimension)) {
+                        *out = row.iter().fold(T::ZERO, |sum, entry| sum + *entry * *entry);
+                    }
+                }
+                PathIntegral::Jacobian => weighted(products, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the cotangents of value and products that belong to the cotangent `v` of the whole derivative.
+    fn disassemble(&self, tape: &FusedTape<T>, v: &[T], value: &mut [T], products: &mut [T]) {
+        let (z, columns) = v.split_at(self.rows * self.dimension);
+        value.copy_from_slice(z);
+        let Some((probes, weight)) = &self.trace else {
+            return;
+        };
+        let mut columns = columns.chunks_exact(self.rows);
+        let Some(log_det) = columns.next() else {
+            return;
+        };
+        let block = (self.rows * self.dimension).max(1);
+        let scaled = |out: &mut [T], with: &[T], by: &[T], factor: T, add: bool| {
+            for (out, with) in out.chunks_exact_mut(block).zip(with.chunks_exact(block)) {
+                let rows = out
+                    .chunks_exact_mut(self.dimension)
+                    .zip(with.chunks_exact(self.dimension));
+                for ((out, with), by) in rows.zip(by) {
+                    let slope = *by * factor;
+                    for (out, with) in out.iter_mut().zip(with) {
+                        *out = if add { *out + slope * *with } else { slope * *with };
+                    }
+                }
+            }
+        };
+        scaled(products, probes, log_det, *weight, false);
+        for (integral, column) in self.integrals.iter().zip(columns) {
+            match integral {
+                PathIntegral::Kinetic => scaled(value, &tape.value, column, T::TWO, true),
+                PathIntegral::Jacobian => scaled(products, &tape.products, column, T::TWO * *weight, true),
+            }
+        }
+    }
+
+    fn probes(&self) -> &[T] {
+        self.trace.as_ref().map_or(&[], |(probes, _)| probes)
+    }
+}
+
+/// The nearest number of this precision.
+fn from_f64<T: WithDType>(value: f64) -> T {
+    T::from_f64(value)
+}
+
+impl<T: Real + WithDType> System<Vec<T>> for FusedSystem<'_, T>
+where
+    Vec<T>: State,
+{
+    type Error = NnError;
+
+    fn rhs(&self, t: f64, y: &Vec<T>, dy: &mut Vec<T>) -> Result<(), NnError> {
+        let mut scratch = self.scratch.borrow_mut();
+        let Scratch {
+            workspace, products, ..
+        } = &mut *scratch;
+        let split = self.rows * self.dimension;
+        let input = Stack {
+            value: &y[..split],
+            tangents: self.probes(),
+        };
+        let output = StackMut {
+            value: &mut dy[..split],
+            tangents: products,
+        };
+        self.kernel.forward(t, input, output, workspace)?;
+        self.complete(products, dy)
+    }
+}
+
+impl<T: Real + WithDType> DifferentiableSystem<Vec<T>> for FusedSystem<'_, T>
+where
+    Vec<T>: State,
+{
+    type Tape = FusedTape<T>;
+    /// All parameters' gradients one after the other, `[P]`.
+    type Gradient = Vec<T>;
+
+    fn zero_gradient(&self) -> Result<Vec<T>, NnError> {
+        Ok(vec![T::ZERO; self.kernel.architecture().parameter_count()])
+    }
+
+    fn linearize(&self, t: f64, y: &Vec<T>, dy: &mut Vec<T>) -> Result<FusedTape<T>, NnError> {
+        let mut scratch = self.scratch.borrow_mut();
+        let split = self.rows * self.dimension;
+        let mut tape = scratch.tapes.pop().unwrap_or_else(|| FusedTape {
+            tape: self.kernel.tape(self.rows + self.probes().len() / self.dimension),
+            value: vec![T::ZERO; split],
+            products: vec![T::ZERO; self.probes().len()],
+        });
+        let input = Stack {
+            value: &y[..split],
+            tangents: self.probes(),
+        };
+        let output = StackMut {
+            value: &mut dy[..split],
+            tangents: &mut tape.products,
+        };
+        self.kernel
+            .record(t, input, output, &mut tape.tape, &mut scratch.workspace)?;
+        tape.value.copy_from_slice(&dy[..split]);
+        self.complete(&tape.products, dy)?;
+        Ok(tape)
+    }
+
+    fn pullback(
+        &self,
+        tape: FusedTape<T>,
+        v: &Vec<T>,
+        grad_y: &mut Vec<T>,
+        gradient: &mut Vec<T>,
+    ) -> Result<f64, NnError> {
+        let mut scratch = self.scratch.borrow_mut();
+        let Scratch {
+            workspace,
+            products,
+            value,
+            gradient: total,
+            tapes,
+        } = &mut *scratch;
+        self.disassemble(&tape, v, value, products);
+        let (grad_z, rest) = grad_y.split_at_mut(self.rows * self.dimension);
+        rest.fill(T::ZERO);
+        // The kernel adds in place: it takes the solver's gradient for the time of the call.
+        total.swap(gradient);
+        let cotangent = Stack {
+            value,
+            tangents: products,
+        };
+        let time = self.kernel.reverse(&tape.tape, cotangent, grad_z, total, workspace);
+        total.swap(gradient);
+        tapes.push(tape);
+        Ok(time?)
+    }
+}

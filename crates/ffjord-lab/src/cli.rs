@@ -1,0 +1,44 @@
+//! The command line.
+
+use crate::commands;
+use crate::error::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Continuous normalizing flows: experiments, evaluation, samples and comparisons.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Trains a preset and writes a run folder with weights, metrics, results and pictures
+    Experiment(commands::experiment::Arguments),
+    /// Draws a run's pictures again
+    Plot(commands::plot::Arguments),
+    /// Evaluates the log-likelihood of a file's rows under a run or a checkpoint
+    Eval(commands::eval::Arguments),
+    /// Draws samples from a run or a checkpoint
+    Sample(commands::sample::Arguments),
+    /// Compares this implementation with a folder of reference vectors
+    Parity(commands::parity::Arguments),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::Experiment(arguments) => commands::experiment::run(&arguments),
+            Command::Plot(arguments) => commands::plot::run(&arguments),
+            Command::Eval(arguments) => commands::eval::run(&arguments),
+            Command::Sample(arguments) => commands::sample::run(&arguments),
+            Command::Parity(arguments) => commands::parity::run(&arguments),
+        }
+    }
+}

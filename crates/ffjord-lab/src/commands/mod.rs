@@ -1,0 +1,7 @@
+//! One file a command.
+
+pub mod eval;
+pub mod experiment;
+pub mod parity;
+pub mod plot;
+pub mod sample;

@@ -1,0 +1,109 @@
+//! `parity`: compares this implementation with a folder of reference vectors.
+
+use crate::error::{LabError, Result};
+use crate::parity::{Case, Comparison, ReferenceFile, compare_field, compare_flow};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments of `parity`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The folder with `.safetensors` files
+    directory: PathBuf,
+    /// Prints every quantity
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// Runs the command; fails if a file cannot be compared or an error exceeds its limit.
+///
+/// # Errors
+/// When the folder cannot be read or holds no reference file.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let files = reference_files(&arguments.directory)?;
+    let mut failures = 0;
+    for path in &files {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        match compare(path) {
+            Ok(comparisons) => {
+                let passed = comparisons.iter().all(Comparison::passes);
+                failures += usize::from(!passed);
+                println!(
+                    "{} {name}  {}",
+                    if passed { "ok    " } else { "FAILED" },
+                    line(&comparisons, arguments.verbose)
+                );
+            }
+            Err(error) => {
+                failures += 1;
+                println!("FAILED {name}  {error}");
+            }
+        }
+    }
+    println!("{} passed, {failures} failed", files.len() - failures);
+    Ok(if failures == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn reference_files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory).map_err(LabError::io("read", directory))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(LabError::Reference {
+            path: directory.to_path_buf(),
+            reason: "this folder has no .safetensors file to compare with".to_string(),
+        });
+    }
+    Ok(files)
+}
+
+fn compare(path: &Path) -> Result<Vec<Comparison>> {
+    let file = ReferenceFile::open(path)?;
+    match file.case {
+        Case::Mlp { .. } | Case::Conv { .. } => compare_field(&file),
+        Case::Flow { .. } => compare_flow(&file),
+    }
+}
+
+/// Every quantity with its error; the parameters' gradients as one, unless all are asked for.
+fn line(comparisons: &[Comparison], verbose: bool) -> String {
+    if verbose {
+        let each = comparisons
+            .iter()
+            .map(|c| format!("\n    {:<60} {:.1e} (limit {:.0e})", c.quantity, c.error, c.limit));
+        return each.collect();
+    }
+    let mut shown: Vec<(String, f64)> = Vec::new();
+    for comparison in comparisons {
+        let group = match comparison.quantity.split_once("gparam.") {
+            Some((label, _)) => format!("{label}gparam"),
+            None => comparison.quantity.clone(),
+        };
+        match shown.iter_mut().find(|(name, _)| *name == group) {
+            Some((_, error)) => {
+                *error = if error.is_nan() || comparison.error.is_nan() {
+                    f64::NAN
+                } else {
+                    error.max(comparison.error)
+                };
+            }
+            None => shown.push((group, comparison.error)),
+        }
+    }
+    shown
+        .iter()
+        .map(|(name, error)| format!("{name} {error:.1e}"))
+        .collect::<Vec<_>>()
+        .join("  ")
+}

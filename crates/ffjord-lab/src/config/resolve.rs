@@ -1,0 +1,176 @@
+//! From presets and `--set` to a checked configuration.
+
+use super::RunConfig;
+use super::preset::Preset;
+use crate::error::{LabError, Result};
+use serde_json::{Map, Value};
+
+/// The configuration of a preset with the changes of `--set KEY=VALUE` and `--seed`.
+///
+/// # Errors
+/// When a key or value is not accepted; the message says where and what is.
+pub fn resolve(preset: &Preset, settings: &[String], seed: Option<u64>) -> Result<RunConfig> {
+    let mut value = preset.value()?;
+    for setting in settings {
+        apply(&mut value, setting)?;
+    }
+    if let (Some(seed), Some(map)) = (seed, value.as_object_mut()) {
+        map.insert("seed".to_string(), seed.into());
+    }
+    check(value, &format!("preset {}", preset.name))
+}
+
+/// The configuration stored in a run folder.
+///
+/// # Errors
+/// When the text is not a configuration.
+pub fn resolve_stored(text: &str, origin: &str) -> Result<RunConfig> {
+    let value = serde_json::from_str(text).map_err(|error| LabError::Config {
+        origin: origin.to_string(),
+        reason: error.to_string(),
+    })?;
+    check(value, origin)
+}
+
+fn check(value: Value, origin: &str) -> Result<RunConfig> {
+    serde_path_to_error::deserialize(value).map_err(|error| LabError::Config {
+        origin: origin.to_string(),
+        reason: match error.path().to_string().as_str() {
+            "." => error.inner().to_string(),
+            path => format!("at `{path}`: {}", error.inner()),
+        },
+    })
+}
+
+/// Lays `over` on `under`: tables merge, everything else is replaced.
+pub(super) fn overlay(under: &mut Value, over: Value) {
+    match (under, over) {
+        // A table with another `kind` describes another thing: none of the old keys belong to it.
+        (Value::Object(under), Value::Object(over)) if same_kind(under, &over) => {
+            for (key, value) in over {
+                overlay(under.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
+    }
+}
+
+fn same_kind(under: &Map<String, Value>, over: &Map<String, Value>) -> bool {
+    match (under.get("kind"), over.get("kind")) {
+        (Some(under), Some(over)) => under == over,
+        _ => true,
+    }
+}
+
+/// Applies one `section.key=value`.
+fn apply(config: &mut Value, setting: &str) -> Result<()> {
+    let bad = |reason: String| LabError::Setting {
+        setting: setting.to_string(),
+        reason,
+    };
+    let (key, text) = setting
+        .split_once('=')
+        .ok_or_else(|| bad("it has no `=`: write KEY=VALUE".to_string()))?;
+    let mut path: Vec<&str> = key.trim().split('.').collect();
+    let last = path
+        .pop()
+        .filter(|last| !last.is_empty())
+        .ok_or_else(|| bad("the key is empty".to_string()))?;
+    let mut table = config;
+    for part in path {
+        let accepted = accepted_keys(table);
+        table = table
+            .get_mut(part)
+            .filter(|value| value.is_object())
+            .ok_or_else(|| bad(format!("there is no section `{part}`: accepted are {accepted}")))?;
+    }
+    let mut over = Map::new();
+    over.insert(last.to_string(), parse_value(text.trim()));
+    overlay(table, Value::Object(over));
+    Ok(())
+}
+
+fn accepted_keys(table: &Value) -> String {
+    table
+        .as_object()
+        .map(|map| {
+            map.iter()
+                .filter(|(_, value)| value.is_object())
+                .map(|(key, _)| key.as_str())
+        })
+        .map(|keys| keys.collect::<Vec<_>>().join(", "))
+        .unwrap_or_default()
+}
+
+/// A TOML value if the text is one (`3`, `1e-5`, `[64, 64]`, `{ kind = "constant", rate = 1e-3 }`), else the text itself.
+fn parse_value(text: &str) -> Value {
+    toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .and_then(|value| serde_json::to_value(value).ok())
+        .unwrap_or_else(|| match text {
+            "none" | "null" => Value::Null,
+            text => Value::String(text.to_string()),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn preset(name: &str) -> Result<&'static Preset> {
+        Preset::find(name)
+    }
+
+    #[test]
+    fn every_preset_is_a_configuration() -> Result<()> {
+        for preset in super::super::PRESETS {
+            resolve(preset, &[], None).map_err(|error| LabError::Config {
+                origin: preset.name.to_string(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn settings_change_values_and_keep_the_rest() -> Result<()> {
+        let base = resolve(preset("toy-8gaussians")?, &[], None)?;
+        let settings = [
+            "model.hidden=[8, 8]",
+            "solver.train.method=tsit5",
+            "training.patience=none",
+        ]
+        .map(String::from);
+        let changed = resolve(preset("toy-8gaussians")?, &settings, Some(7))?;
+        assert_eq!(changed.model.hidden, [8, 8]);
+        assert_eq!(changed.solver.train.method, "tsit5");
+        assert_eq!(changed.training.patience, None);
+        assert_eq!(changed.seed, 7);
+        assert_eq!(changed.solver.test, base.solver.test);
+        Ok(())
+    }
+
+    #[test]
+    fn wrong_settings_are_answered_with_what_is_accepted() -> Result<()> {
+        let answer = |setting: &str| -> Result<String> {
+            Ok(match resolve(preset("toy-8gaussians")?, &[setting.to_string()], None) {
+                Ok(_) => String::new(),
+                Err(error) => error.to_string(),
+            })
+        };
+        assert!(answer("model.hiden=[8]")?.contains("expected one of `blocks`, `hidden`"));
+        assert!(answer("modell.hidden=[8]")?.contains("accepted are data, model, solver"));
+        assert!(answer("model.blocks=many")?.contains("model.blocks"));
+        assert!(answer("model.blocks")?.contains("KEY=VALUE"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_configuration_survives_its_own_file() -> Result<()> {
+        let config = resolve(preset("power-quick")?, &[], Some(3))?;
+        let text = serde_json::to_string(&config)?;
+        assert_eq!(resolve_stored(&text, "test")?, config);
+        Ok(())
+    }
+}

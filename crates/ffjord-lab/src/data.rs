@@ -1,0 +1,153 @@
+//! The data of a run.
+
+use crate::config::{DataConfig, RunConfig};
+use crate::error::{LabError, Result};
+use crate::model::dtype;
+use crate::run_folder::DataSummary;
+use ffjord_data::power::{self, PowerDataset};
+use ffjord_data::table::{self, LoadOptions};
+use ffjord_data::toy::{ImageDensity, Ink};
+use ffjord_data::{ConstantColumns, Matrix, Prepared, SplitRule, Standardizer, ToyDensity, prepare};
+use ffjord_train::{BatchSource, FreshSamples, Purpose, ShuffledRows, Streams};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+
+/// A run's data: where batches come from, and what is held out.
+pub struct RunData {
+    /// The dimension D of a row.
+    pub dimension: usize,
+    /// The columns' names, if they have any.
+    pub names: Option<Vec<String>>,
+    /// Training batches.
+    pub source: Box<dyn BatchSource>,
+    /// Rows for validation.
+    pub validation: Matrix<f32>,
+    /// Rows for the final evaluation.
+    pub test: Matrix<f32>,
+    /// The map from original units to the model's, for tables.
+    pub standardizer: Option<Standardizer>,
+    /// Nats of a full-covariance Gaussian fitted to the training rows, for tables.
+    pub gaussian_nll: Option<f64>,
+}
+
+type Draw = Arc<dyn Fn(usize, &mut ChaCha8Rng) -> Matrix<f32>>;
+
+impl RunData {
+    /// Loads what a configuration asks for.
+    ///
+    /// # Errors
+    /// When a name is not known, or a file cannot be read or used.
+    pub fn load(config: &RunConfig, streams: &Streams) -> Result<Self> {
+        match &config.data {
+            DataConfig::Toy { name } => {
+                let density: ToyDensity = name.parse()?;
+                Ok(Self::fresh(
+                    config,
+                    streams,
+                    &(Arc::new(move |rows, rng: &mut ChaCha8Rng| density.sample(rows, rng)) as Draw),
+                ))
+            }
+            DataConfig::Image { path } => {
+                require_path("data.path", path)?;
+                let density = ImageDensity::open(path, Ink::Dark)?;
+                Ok(Self::fresh(
+                    config,
+                    streams,
+                    &(Arc::new(move |rows, rng: &mut ChaCha8Rng| density.sample(rows, rng)) as Draw),
+                ))
+            }
+            DataConfig::Table { path } => {
+                require_path("data.path", path)?;
+                let table = table::load(path, &LoadOptions::default())?;
+                let names = table.names.as_deref();
+                let prepared = prepare(&table.values, names, &SplitRule::default(), ConstantColumns::Reject)?;
+                Self::table(config, prepared, table.names, None, None)
+            }
+            DataConfig::Power { train_rows, test_rows } => {
+                let names = power::COLUMNS.iter().map(ToString::to_string).collect();
+                Self::table(
+                    config,
+                    PowerDataset::embedded().prepare()?,
+                    Some(names),
+                    *train_rows,
+                    *test_rows,
+                )
+            }
+        }
+    }
+
+    /// What a model must know of these data.
+    pub fn summary(&self) -> DataSummary {
+        let scales = self
+            .standardizer
+            .as_ref()
+            .map(|scale| (scale.means().to_vec(), scale.stds().to_vec()));
+        DataSummary {
+            dimension: self.dimension,
+            scales,
+        }
+    }
+
+    fn fresh(config: &RunConfig, streams: &Streams, draw: &Draw) -> Self {
+        let sample = |rows, purpose| draw(rows, &mut streams.rng(purpose, 0, 0));
+        let train = draw.clone();
+        Self {
+            dimension: 2,
+            names: None,
+            source: Box::new(FreshSamples::new(
+                config.training.batch,
+                dtype(config.model.precision),
+                move |rows, rng: &mut ChaCha8Rng| train(rows, rng),
+            )),
+            validation: sample(config.training.validation_rows.max(1), Purpose::Validation),
+            test: sample(config.evaluation.toy_rows.max(1), Purpose::Test),
+            standardizer: None,
+            gaussian_nll: None,
+        }
+    }
+
+    fn table(
+        config: &RunConfig,
+        prepared: Prepared,
+        names: Option<Vec<String>>,
+        train_rows: Option<usize>,
+        test_rows: Option<usize>,
+    ) -> Result<Self> {
+        let Prepared { splits, standardizer } = prepared;
+        let first = |matrix: Matrix<f32>, rows: Option<usize>| -> Result<Matrix<f32>> {
+            let rows = rows.unwrap_or(usize::MAX).min(matrix.rows());
+            Ok(if rows == matrix.rows() {
+                matrix
+            } else {
+                matrix.slice(0..rows)?
+            })
+        };
+        let train = first(splits.train, train_rows)?;
+        let test = first(splits.test, test_rows)?;
+        let gaussian_nll = crate::evaluation::gaussian_nll(&train, &test);
+        let rows = config.training.validation_rows;
+        Ok(Self {
+            dimension: train.columns(),
+            names,
+            validation: first(splits.validation, (rows > 0).then_some(rows))?,
+            source: Box::new(ShuffledRows::new(
+                train,
+                config.training.batch,
+                dtype(config.model.precision),
+            )?),
+            test,
+            standardizer: Some(standardizer),
+            gaussian_nll,
+        })
+    }
+}
+
+fn require_path(key: &str, path: &std::path::Path) -> Result<()> {
+    if path.as_os_str().is_empty() {
+        return Err(LabError::Setting {
+            setting: key.to_string(),
+            reason: format!("this preset needs a file: give --set {key}=FILE"),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What can go wrong on the command line.
+
+use std::path::{Path, PathBuf};
+
+/// Errors of the program; their texts are what a user sees.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The name of a preset is not known.
+    #[error("there is no preset `{given}`: accepted are {accepted}")]
+    UnknownPreset {
+        /// The name that was given.
+        given: String,
+        /// The names that are accepted.
+        accepted: String,
+    },
+    /// A configuration cannot be used.
+    #[error("{origin} is not a configuration: {reason}")]
+    Config {
+        /// The preset or file.
+        origin: String,
+        /// What is wrong, and what is accepted.
+        reason: String,
+    },
+    /// A `--set` cannot be applied.
+    #[error("--set {setting}: {reason}")]
+    Setting {
+        /// What was given.
+        setting: String,
+        /// What is wrong, and what is accepted.
+        reason: String,
+    },
+    /// A run folder cannot be used as asked.
+    #[error("{}: {reason}", .path.display())]
+    RunFolder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A checkpoint of the original implementation cannot be read.
+    #[error("{} is not a checkpoint of the original implementation that can be read: {reason}", .path.display())]
+    OriginalCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A reference vector cannot be read.
+    #[error("{}: {reason}", .path.display())]
+    Reference {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Ctrl-C cannot be caught.
+    #[error("cannot catch Ctrl-C: {0}")]
+    Interrupt(#[from] ctrlc::Error),
+    /// Tensors.
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// Data.
+    #[error(transparent)]
+    Data(#[from] ffjord_data::DataError),
+    /// Flows.
+    #[error(transparent)]
+    Flow(#[from] ffjord_flow::FlowError),
+    /// Networks.
+    #[error(transparent)]
+    Network(#[from] ffjord_nn::NnError),
+    /// Solver settings.
+    #[error(transparent)]
+    Solver(#[from] ffjord_ode::SetupError),
+    /// Probe distributions.
+    #[error(transparent)]
+    Trace(#[from] ffjord_trace::TraceError),
+    /// Pictures.
+    #[error(transparent)]
+    Plot(#[from] ffjord_plot::PlotError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] ffjord_train::TrainError),
+    /// JSON.
+    #[error("JSON failed: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// A result with this program's error.
+pub type Result<T> = std::result::Result<T, LabError>;
+
+impl LabError {
+    /// Adds to an error of the system what was tried and where.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,148 @@
+//! Log-likelihoods of many rows, and what to compare them with.
+
+use crate::error::Result;
+use crate::model::Model;
+use candle_core::{DType, WithDType};
+use ffjord_data::{Batches, Element, LastBatch, Matrix};
+use ffjord_flow::{Density, Pass};
+use ffjord_train::{Purpose, Streams, to_tensor};
+use serde::Serialize;
+
+/// The likelihood of a set of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Likelihood {
+    /// Mean negative log-likelihood, in nats.
+    pub nll: f64,
+    /// Its standard error over rows, in nats.
+    pub standard_error: f64,
+    /// The number of rows.
+    pub rows: usize,
+    /// Evaluations of the vector field, mean over batches.
+    pub nfe: f64,
+}
+
+/// `ln p(x)` of every row, in nats, and the mean number of evaluations; `batch` rows at a time.
+///
+/// # Errors
+/// When the rows do not fit the model or a solve fails.
+pub fn log_likelihoods<T: Element + WithDType>(
+    model: &Model,
+    rows: &Matrix<T>,
+    batch: usize,
+    streams: &Streams,
+    mut progress: impl FnMut(usize),
+) -> Result<(Vec<f64>, f64)> {
+    let batches = Batches::new(rows.rows(), batch.max(1), LastBatch::Keep)?;
+    let mut values = Vec::with_capacity(rows.rows());
+    let mut evaluations = 0.0;
+    for (index, range) in batches.ranges().enumerate() {
+        let x = to_tensor(&rows.slice(range)?, model.dtype())?;
+        let mut rng = streams.rng(Purpose::Test, index as u64, 1);
+        let mut pass = Pass::evaluation(&mut rng);
+        let log_prob = model.flow.log_prob(&x, &mut pass)?;
+        values.extend(log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        evaluations += pass.cost().snapshot().forward_evaluations;
+        progress(values.len());
+    }
+    Ok((values, evaluations / batches.len() as f64))
+}
+
+/// Mean and standard error of the negative log-likelihood.
+pub fn summarise(log_likelihoods: &[f64], nfe: f64) -> Likelihood {
+    let count = log_likelihoods.len() as f64;
+    let mean = log_likelihoods.iter().sum::<f64>() / count;
+    let variance = log_likelihoods.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    Likelihood {
+        nll: -mean,
+        standard_error: (variance / count).sqrt(),
+        rows: log_likelihoods.len(),
+        nfe,
+    }
+}
+
+/// The mean negative log-likelihood of `test` under a full-covariance Gaussian fitted to `train`, in nats; none where
+/// the covariance is singular.
+pub fn gaussian_nll(train: &Matrix<f32>, test: &Matrix<f32>) -> Option<f64> {
+    let d = train.columns();
+    let mean = train.column_means();
+    let mut covariance = vec![0.0; d * d];
+    for row in train.iter_rows() {
+        for i in 0..d {
+            let centred = f64::from(row[i]) - mean[i];
+            for j in 0..=i {
+                covariance[i * d + j] += centred * (f64::from(row[j]) - mean[j]);
+            }
+        }
+    }
+    covariance.iter_mut().for_each(|entry| *entry /= train.rows() as f64);
+    let factor = cholesky(&covariance, d)?;
+    let log_det: f64 = 2.0 * (0..d).map(|i| factor[i * d + i].ln()).sum::<f64>();
+    let mut total = 0.0;
+    let mut whitened = vec![0.0; d];
+    for row in test.iter_rows() {
+        for i in 0..d {
+            let known: f64 = (0..i).map(|j| factor[i * d + j] * whitened[j]).sum();
+            whitened[i] = (f64::from(row[i]) - mean[i] - known) / factor[i * d + i];
+        }
+        total += whitened.iter().map(|value| value * value).sum::<f64>();
+    }
+    let constant = d as f64 * (2.0 * std::f64::consts::PI).ln();
+    Some(0.5 * (constant + log_det + total / test.rows() as f64))
+}
+
+/// The lower factor of a symmetric positive definite matrix given by its lower triangle, row-major.
+fn cholesky(matrix: &[f64], d: usize) -> Option<Vec<f64>> {
+    let mut factor = vec![0.0; d * d];
+    for i in 0..d {
+        for j in 0..=i {
+            let known: f64 = (0..j).map(|k| factor[i * d + k] * factor[j * d + k]).sum();
+            let rest = matrix[i * d + j] - known;
+            factor[i * d + j] = if i == j {
+                if rest <= 0.0 || !rest.is_finite() {
+                    return None;
+                }
+                rest.sqrt()
+            } else {
+                rest / factor[j * d + j]
+            };
+        }
+    }
+    Some(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gaussian_scores_its_own_entropy() -> Result<()> {
+        use rand_distr::Distribution;
+        let mut rng = Streams::new(0).rng(Purpose::Data, 0, 0);
+        let values = (0..20_000)
+            .flat_map(|_| {
+                let a: f64 = rand_distr::StandardNormal.sample(&mut rng);
+                let b: f64 = rand_distr::StandardNormal.sample(&mut rng);
+                [(2.0 * a) as f32, (a + 0.5 * b) as f32]
+            })
+            .collect();
+        let table = Matrix::new(20_000, 2, values)?;
+        // ln det of the covariance is 2 ln(2 · 0.5) = 0.
+        let entropy = 1.0 + (2.0 * std::f64::consts::PI).ln();
+        let nll = gaussian_nll(&table, &table).unwrap_or(f64::NAN);
+        assert!((nll - entropy).abs() < 0.02, "{nll} against {entropy}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_constant_column_has_no_gaussian() -> Result<()> {
+        let table = Matrix::new(3, 2, vec![1.0, 5.0, 2.0, 5.0, 3.0, 5.0])?;
+        assert_eq!(gaussian_nll(&table, &table), None);
+        Ok(())
+    }
+
+    #[test]
+    fn standard_errors_are_those_of_a_mean() {
+        let likelihood = summarise(&[-1.0, -3.0], 10.0);
+        assert_eq!((likelihood.nll, likelihood.standard_error), (2.0, 1.0));
+    }
+}

@@ -1,0 +1,179 @@
+//! Flows from configurations.
+
+use crate::config::{ModelConfig, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig};
+use crate::error::Result;
+use candle_core::{DType, Device};
+use ffjord_flow::{
+    Backend, Bijection, Chain, Cnf, CnfSettings, Flow, MovingBatchNorm, PathIntegral, SolveSettings,
+    StandardNormalBase, TraceMode,
+};
+use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
+use ffjord_ode::{Solver, Tolerance};
+use rand::RngCore;
+use std::sync::Arc;
+
+/// A flow with its parts at hand.
+#[derive(Debug)]
+pub struct Model {
+    /// The density.
+    pub flow: Flow<Chain>,
+    /// The parts of the chain, the first nearest to the data.
+    pub parts: Vec<Part>,
+}
+
+/// One part of a chain.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// A continuous block.
+    Continuous(Arc<Cnf>),
+    /// Normalisation between blocks.
+    Norm(Arc<MovingBatchNorm>),
+}
+
+impl Model {
+    /// The flow of a chain of parts on rows of `dimension` numbers.
+    ///
+    /// # Errors
+    /// When the parts do not fit together.
+    pub fn new(parts: Vec<Part>, dimension: usize, dtype: DType) -> Result<Self> {
+        let boxed = parts
+            .iter()
+            .map(|part| -> Box<dyn Bijection> {
+                match part {
+                    Part::Continuous(cnf) => Box::new(cnf.clone()),
+                    Part::Norm(norm) => Box::new(norm.clone()),
+                }
+            })
+            .collect();
+        let base = StandardNormalBase::new(&[dimension], dtype, &Device::Cpu)?;
+        Ok(Self {
+            flow: Flow::new(Chain::new(boxed)?, base),
+            parts,
+        })
+    }
+
+    /// The flow that a configuration describes, with weights drawn from `rng`.
+    ///
+    /// # Errors
+    /// When the configuration names something that does not exist or cannot be built.
+    pub fn build(config: &RunConfig, dimension: usize, rng: &mut dyn RngCore) -> Result<Self> {
+        let settings = cnf_settings(&config.model, &config.solver, &config.regularisation)?;
+        let dtype = dtype(config.model.precision);
+        let norm = || -> Result<Part> {
+            Ok(Part::Norm(Arc::new(MovingBatchNorm::new(
+                &[dimension],
+                dtype,
+                &Device::Cpu,
+            )?)))
+        };
+        let mut parts = Vec::new();
+        if config.model.batch_norm {
+            parts.push(norm()?);
+        }
+        for _ in 0..config.model.blocks {
+            let field = vector_field(&config.model, dimension, dtype, rng)?;
+            parts.push(Part::Continuous(Arc::new(Cnf::new(field, settings.clone())?)));
+            if config.model.batch_norm {
+                parts.push(norm()?);
+            }
+        }
+        Self::new(parts, dimension, dtype)
+    }
+
+    /// The floating-point type.
+    pub fn dtype(&self) -> DType {
+        self.flow.base().dtype()
+    }
+
+    /// The dimension D of a row.
+    pub fn dimension(&self) -> usize {
+        self.flow.base().row_shape().iter().product()
+    }
+}
+
+/// The type that a precision stands for.
+pub fn dtype(precision: Precision) -> DType {
+    match precision {
+        Precision::F32 => DType::F32,
+        Precision::F64 => DType::F64,
+    }
+}
+
+fn vector_field(
+    config: &ModelConfig,
+    dimension: usize,
+    dtype: DType,
+    rng: &mut dyn RngCore,
+) -> Result<Arc<dyn VectorField>> {
+    let network = MlpConfig {
+        dimension,
+        hidden: config.hidden.clone(),
+        layer: config.layer.parse()?,
+        activation: config.activation.parse()?,
+    };
+    let network = Mlp::new(&network, rng, dtype, &Device::Cpu)?;
+    Ok(if config.residual {
+        Arc::new(Residual::new(network))
+    } else {
+        Arc::new(network)
+    })
+}
+
+fn cnf_settings(
+    model: &ModelConfig,
+    solver: &SolverConfig,
+    regularisation: &RegularisationConfig,
+) -> Result<CnfSettings> {
+    let weights = regularisation.weights();
+    Ok(CnfSettings {
+        end_time: model.end_time,
+        learn_end_time: model.learn_end_time,
+        training: solve_settings(&solver.train)?,
+        evaluation: solve_settings(&solver.test)?,
+        adjoint: solver.adjoint.parse()?,
+        integrals: weights.into_iter().map(|(integral, _)| integral).collect(),
+        backend: Backend::Fused,
+    })
+}
+
+/// The solver that a configuration describes.
+///
+/// # Errors
+/// When a name is not known or a number is outside its range.
+pub fn solve_settings(config: &SolveConfig) -> Result<SolveSettings> {
+    let solver = Solver::new(config.method.parse()?);
+    let solver = match config.control {
+        StepConfig::Adaptive { rtol, atol } => solver.adaptive(Tolerance::new(rtol, atol)?),
+        StepConfig::Fixed { steps } => solver.fixed_steps(steps),
+    };
+    let trace = match config.trace.as_str() {
+        "exact" => TraceMode::Exact,
+        distribution => TraceMode::Hutchinson {
+            distribution: distribution.parse()?,
+            probes: config.probes,
+        },
+    };
+    let block_rows = if config.block_rows == 0 {
+        usize::MAX
+    } else {
+        config.block_rows
+    };
+    Ok(SolveSettings {
+        solver,
+        trace,
+        block_rows,
+    })
+}
+
+impl RegularisationConfig {
+    /// The integrals with weights other than 0.
+    pub fn weights(&self) -> Vec<(PathIntegral, f64)> {
+        [
+            (PathIntegral::Kinetic, self.kinetic),
+            (PathIntegral::Jacobian, self.jacobian),
+        ]
+        .into_iter()
+        .filter(|(_, weight)| *weight != 0.0)
+        .collect()
+    }
+}

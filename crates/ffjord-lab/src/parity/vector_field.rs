@@ -1,0 +1,129 @@
+//! A vector field's value, traces and gradients against the reference.
+
+use super::{Case, Comparison, ReferenceFile};
+use crate::error::Result;
+use candle_core::{DType, Device, Tensor};
+use ffjord_nn::{ConvNet, ConvNetConfig, Mlp, MlpConfig, Residual, Stride, VectorField, load_parameters};
+use ffjord_trace::Probes;
+use ffjord_train::{Purpose, Streams};
+use std::sync::Arc;
+
+/// The largest relative error accepted, in double precision.
+const LIMIT: f64 = 1e-9;
+
+/// Compares `f`, both traces, and the gradients of `Σ a·f + Σ b·(eᵀ J e)`.
+///
+/// # Errors
+/// When the case cannot be built or a tensor is missing.
+pub fn compare_field(file: &ReferenceFile) -> Result<Vec<Comparison>> {
+    let field = field(&file.case)?;
+    load_parameters(field.parameters(), &file.under("param."))?;
+    let t: f64 = file
+        .get("t")?
+        .flatten_all()?
+        .to_vec1::<f64>()?
+        .first()
+        .copied()
+        .unwrap_or(f64::NAN);
+    let (y, e) = (file.get("y")?, file.get("e")?);
+    let probes = e.unsqueeze(0)?;
+    let mut comparisons = Vec::new();
+    let mut compare = |name: &str, ours: &Tensor, reference: &Tensor| -> Result<()> {
+        comparisons.push(Comparison::new(name, ours, reference, LIMIT)?);
+        Ok(())
+    };
+
+    let (value, products) = field.jvp(t, y, &probes)?;
+    compare("f", &value, file.get("f")?)?;
+    compare("hutch", &row_sums(&(products.get(0)? * e)?)?, file.get("hutch")?)?;
+    compare("div", &exact_trace(field.as_ref(), t, y)?, file.get("div")?)?;
+
+    let (a, b) = (file.get("a")?, file.get("b")?);
+    let mut per_row = vec![1; probes.rank()];
+    per_row[1] = b.elem_count();
+    let product_cotangent = probes.broadcast_mul(&b.reshape(per_row)?)?;
+    let gradients = field.vjp(t, y, Some(&probes), a, Some(&product_cotangent))?;
+    compare("gy", &gradients.state, file.get("gy")?)?;
+    compare("gt", &Tensor::new(gradients.time, &Device::Cpu)?, file.get("gt")?)?;
+    for (parameter, gradient) in field.parameters().iter().zip(&gradients.parameters) {
+        let name = format!("gparam.{}", parameter.name);
+        compare(&name, gradient, file.get(&name)?)?;
+    }
+    Ok(comparisons)
+}
+
+pub(super) fn field(case: &Case) -> Result<Arc<dyn VectorField>> {
+    // The weights drawn here are all replaced.
+    let mut rng = Streams::new(0).rng(Purpose::Initialise, 0, 0);
+    Ok(match case {
+        Case::Mlp {
+            layer,
+            activation,
+            dim,
+            hidden,
+            residual,
+        }
+        | Case::Flow {
+            layer,
+            activation,
+            dim,
+            hidden,
+            residual,
+            ..
+        } => {
+            let config = MlpConfig {
+                dimension: *dim,
+                hidden: hidden.clone(),
+                layer: layer.parse()?,
+                activation: activation.parse()?,
+            };
+            wrap(Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?, *residual)
+        }
+        Case::Conv {
+            layer,
+            activation,
+            channels,
+            size,
+            hidden,
+            strides,
+            residual,
+        } => {
+            let config = ConvNetConfig {
+                channels: *channels,
+                size: (*size, *size),
+                hidden: hidden.clone(),
+                strides: strides
+                    .iter()
+                    .map(|stride| Stride::try_from(*stride))
+                    .collect::<ffjord_nn::Result<_>>()?,
+                layer: layer.parse()?,
+                activation: activation.parse()?,
+            };
+            wrap(ConvNet::new(&config, &mut rng, DType::F64, &Device::Cpu)?, *residual)
+        }
+    })
+}
+
+fn wrap<F: VectorField + 'static>(field: F, residual: bool) -> Arc<dyn VectorField> {
+    if residual {
+        Arc::new(Residual::new(field))
+    } else {
+        Arc::new(field)
+    }
+}
+
+/// Sums over everything but the batch axis, `[B]`.
+fn row_sums(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.flatten_from(1)?.sum(1)?)
+}
+
+fn exact_trace(field: &dyn VectorField, t: f64, y: &Tensor) -> Result<Tensor> {
+    let rows = y.dim(0)?;
+    let dimension = y.elem_count() / rows.max(1);
+    let units = Probes::<f64>::unit_vectors(rows, dimension)?;
+    let mut shape = vec![dimension];
+    shape.extend_from_slice(y.dims());
+    let units = Tensor::from_slice(units.vectors(), shape, &Device::Cpu)?;
+    let (_, products) = field.jvp(t, y, &units)?;
+    Ok((products * units)?.flatten_from(2)?.sum(2)?.sum(0)?)
+}

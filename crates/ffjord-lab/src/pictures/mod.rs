@@ -1,0 +1,42 @@
+//! A run's pictures.
+
+mod path;
+mod table;
+mod training;
+mod two_dimensional;
+
+use crate::config::RunConfig;
+use crate::data::RunData;
+use crate::error::Result;
+use crate::model::Model;
+use crate::run_folder::RunFolder;
+use candle_core::{DType, Tensor};
+use ffjord_train::Streams;
+
+/// Draws everything that suits the data into the folder's `plots/`; for two-dimensional data, returns the integral of
+/// the density over the picture's grid.
+///
+/// # Errors
+/// When a solve fails or a picture cannot be written.
+pub fn draw(
+    config: &RunConfig,
+    data: &RunData,
+    model: &Model,
+    folder: &RunFolder,
+    streams: &Streams,
+) -> Result<Option<f64>> {
+    let plots = folder.plots();
+    std::fs::create_dir_all(&plots).map_err(crate::error::LabError::io("create", &plots))?;
+    training::draw(&folder.metrics(), &plots.join("training.png"))?;
+    if data.dimension == 2 {
+        return Ok(Some(two_dimensional::draw(config, data, model, &plots, streams)?));
+    }
+    table::draw(config, data, model, &plots, streams)?;
+    Ok(None)
+}
+
+/// The rows of a tensor `[B, 2]` as points.
+fn points(tensor: &Tensor) -> Result<Vec<[f32; 2]>> {
+    let rows = tensor.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+    Ok(rows.into_iter().map(|row| [row[0], row[1]]).collect())
+}

@@ -1,0 +1,124 @@
+//! The fused kernels and the generic path are the same functions: every layer type × activation, value, products,
+//! and gradients with respect to state, time and parameters.
+
+use candle_core::{DType, Device, Tensor};
+use ffjord_kernels::mlp::{MlpGradient, Stack, StackMut};
+use ffjord_nn::{ActivationKind, FusedField, LayerKind, Mlp, MlpConfig, Residual, VectorField};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+const ROWS: usize = 5;
+const TANGENTS: usize = 2;
+const DIMENSION: usize = 3;
+
+fn uniform(rng: &mut ChaCha8Rng, shape: &[usize]) -> candle_core::Result<Tensor> {
+    let values: Vec<f64> = (0..shape.iter().product())
+        .map(|_| rng.random_range(-1.0..1.0))
+        .collect();
+    Tensor::from_vec(values, shape, &Device::Cpu)
+}
+
+fn flat(tensor: &Tensor) -> candle_core::Result<Vec<f64>> {
+    tensor.flatten_all()?.to_vec1()
+}
+
+fn assert_close(ours: &[f64], reference: &[f64], label: &str) {
+    assert_eq!(ours.len(), reference.len(), "{label}");
+    let scale = reference.iter().fold(1e-3f64, |scale, value| scale.max(value.abs()));
+    for (a, b) in ours.iter().zip(reference) {
+        assert!((a - b).abs() < 1e-12 * scale, "{label}: {a} against {b}");
+    }
+}
+
+fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResult {
+    for parameter in field.parameters() {
+        parameter.var.set(&uniform(rng, parameter.var.dims())?)?;
+    }
+    let Some(FusedField::F64(kernel)) = field.fused(false)? else {
+        return Err(format!("{label}: there must be a kernel").into());
+    };
+    let names: Vec<String> = kernel
+        .architecture()
+        .parameters()
+        .into_iter()
+        .map(|spec| spec.name)
+        .collect();
+    let ours: Vec<String> = field
+        .parameters()
+        .iter()
+        .map(|parameter| parameter.name.clone())
+        .collect();
+    assert_eq!(names, ours, "the flat orders must agree");
+
+    let (t, z) = (0.37, uniform(rng, &[ROWS, DIMENSION])?);
+    let v = uniform(rng, &[TANGENTS, ROWS, DIMENSION])?;
+    let (a, b) = (
+        uniform(rng, &[ROWS, DIMENSION])?,
+        uniform(rng, &[TANGENTS, ROWS, DIMENSION])?,
+    );
+    let linearization = field.linearize(t, &z, Some(&v))?;
+    let (value, products) = (
+        linearization.value(),
+        linearization.products().ok_or("products were asked for")?,
+    );
+    let gradients = linearization.pullback(field.parameters(), &a, Some(&b))?;
+
+    let stacked = ROWS * (1 + TANGENTS);
+    let (mut workspace, mut tape) = (kernel.workspace(stacked), kernel.tape(stacked));
+    let (mut f, mut u) = (vec![0.0; ROWS * DIMENSION], vec![0.0; TANGENTS * ROWS * DIMENSION]);
+    let (z, v, a, b) = (flat(&z)?, flat(&v)?, flat(&a)?, flat(&b)?);
+    let input = Stack {
+        value: &z,
+        tangents: &v,
+    };
+    let output = StackMut {
+        value: &mut f,
+        tangents: &mut u,
+    };
+    kernel.record(t, input, output, &mut tape, &mut workspace)?;
+    assert_close(&f, &flat(&value)?, &format!("{label} value"));
+    assert_close(&u, &flat(&products)?, &format!("{label} products"));
+
+    let mut grad_z = vec![0.0; ROWS * DIMENSION];
+    let mut gradient = MlpGradient::zeros(kernel.architecture());
+    let cotangent = Stack {
+        value: &a,
+        tangents: &b,
+    };
+    let grad_t = kernel.reverse(&tape, cotangent, &mut grad_z, &mut gradient, &mut workspace)?;
+    assert_close(&grad_z, &flat(&gradients.state)?, &format!("{label} state gradient"));
+    assert_close(&[grad_t], &[gradients.time], &format!("{label} time gradient"));
+    let mut expected = Vec::new();
+    for tensor in &gradients.parameters {
+        expected.extend(flat(tensor)?);
+    }
+    assert_close(gradient.as_slice(), &expected, &format!("{label} parameter gradient"));
+    Ok(())
+}
+
+#[test]
+fn every_layer_and_activation_agrees_with_the_generic_path() -> TestResult {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for layer in LayerKind::ALL {
+        for activation in ActivationKind::ALL {
+            let config = MlpConfig {
+                dimension: DIMENSION,
+                hidden: vec![7, 5],
+                layer,
+                activation,
+            };
+            let field = Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+            check(&field, &mut rng, &format!("{layer} {activation}"))?;
+        }
+    }
+    let config = MlpConfig {
+        dimension: DIMENSION,
+        hidden: vec![6],
+        layer: LayerKind::ConcatSquash,
+        activation: ActivationKind::Softplus,
+    };
+    let field = Residual::new(Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?);
+    check(&field, &mut rng, "residual")
+}

@@ -1,0 +1,30 @@
+//! What the trainer needs to know of a model.
+
+use ffjord_flow::{Bijection, Flow};
+use ffjord_nn::Parameter;
+
+/// A model with trained parameters and untrained buffers, both under the names they have in checkpoints.
+pub trait Model {
+    /// The trained parameters, always in the same order.
+    fn parameters(&self) -> Vec<Parameter>;
+
+    /// What is saved with them but not trained, such as running statistics.
+    fn buffers(&self) -> Vec<Parameter>;
+
+    /// End times of continuous parts, for reports.
+    fn end_times(&self) -> Vec<f64>;
+}
+
+impl<B: Bijection> Model for Flow<B> {
+    fn parameters(&self) -> Vec<Parameter> {
+        self.bijection().parameters()
+    }
+
+    fn buffers(&self) -> Vec<Parameter> {
+        self.bijection().buffers()
+    }
+
+    fn end_times(&self) -> Vec<f64> {
+        self.bijection().end_times()
+    }
+}

@@ -1,0 +1,58 @@
+//! Metrics as JSON lines.
+
+use super::{FailureReport, IterationReport, Observer, ValidationReport};
+use crate::error::Result;
+use crate::metrics::MetricsWriter;
+use serde_json::{Map, Value, json};
+
+/// Writes every iteration, validation and failure as one line of JSON.
+#[derive(Debug)]
+pub struct JsonLines {
+    writer: MetricsWriter,
+}
+
+impl JsonLines {
+    /// Metrics through `writer`.
+    #[must_use]
+    pub fn new(writer: MetricsWriter) -> Self {
+        Self { writer }
+    }
+}
+
+impl Observer for JsonLines {
+    fn iteration(&mut self, report: &IterationReport) -> Result<()> {
+        let terms: Map<String, Value> = report
+            .terms
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
+        self.writer.write(&json!({
+            "kind": "train",
+            "iteration": report.iteration,
+            "loss": report.loss,
+            "terms": terms,
+            "nfe_forward": report.forward_evaluations,
+            "nfe_backward": report.backward_evaluations,
+            "end_times": report.end_times,
+            "gradient_norm": report.gradient_norm,
+            "learning_rate": report.learning_rate,
+            "seconds": report.seconds,
+        }))
+    }
+
+    fn validation(&mut self, report: &ValidationReport) -> Result<()> {
+        self.writer.write(&json!({
+            "kind": "validation",
+            "iteration": report.iteration,
+            "nll": report.nll,
+            "standard_error": report.standard_error,
+            "best": report.best,
+            "seconds": report.seconds,
+        }))
+    }
+
+    fn failure(&mut self, report: &FailureReport) -> Result<()> {
+        self.writer
+            .write(&json!({ "kind": "failure", "iteration": report.iteration, "cause": report.cause }))
+    }
+}

@@ -1,0 +1,104 @@
+//! Watching a run: progress on the terminal, metrics in a file, or whatever a user wants.
+
+mod jsonl;
+mod progress;
+
+pub use jsonl::JsonLines;
+pub use progress::Progress;
+
+use crate::error::Result;
+
+/// One finished iteration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IterationReport {
+    /// Iterations done, this one included.
+    pub iteration: u64,
+    /// The loss in nats, penalties included.
+    pub loss: f64,
+    /// The loss's terms before weighting.
+    pub terms: Vec<(String, f64)>,
+    /// Evaluations of the vector field in the forward solves.
+    pub forward_evaluations: f64,
+    /// Evaluations in the gradient.
+    pub backward_evaluations: f64,
+    /// End times of the continuous parts.
+    pub end_times: Vec<f64>,
+    /// The gradient's global norm before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate of the step.
+    pub learning_rate: f64,
+    /// Seconds of training so far, validations excluded, over all sessions of the run.
+    pub seconds: f64,
+}
+
+/// One validation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidationReport {
+    /// Iterations done before it.
+    pub iteration: u64,
+    /// Mean negative log-likelihood of the validation rows, in nats.
+    pub nll: f64,
+    /// Its standard error over rows.
+    pub standard_error: f64,
+    /// Whether it is the best so far.
+    pub best: bool,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// An iteration that changed nothing because it failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailureReport {
+    /// The iteration that failed, counted as in [`IterationReport::iteration`].
+    pub iteration: u64,
+    /// Why, in words.
+    pub cause: String,
+}
+
+/// Somebody who is told what happens in a run.
+pub trait Observer {
+    /// A run starts, or goes on after `iteration` iterations of `total`.
+    ///
+    /// # Errors
+    /// The observer's own; an error ends the run.
+    fn started(&mut self, iteration: u64, total: u64) -> Result<()> {
+        let _ = (iteration, total);
+        Ok(())
+    }
+
+    /// An iteration is done.
+    ///
+    /// # Errors
+    /// The observer's own; an error ends the run.
+    fn iteration(&mut self, report: &IterationReport) -> Result<()> {
+        let _ = report;
+        Ok(())
+    }
+
+    /// A validation is done.
+    ///
+    /// # Errors
+    /// The observer's own; an error ends the run.
+    fn validation(&mut self, report: &ValidationReport) -> Result<()> {
+        let _ = report;
+        Ok(())
+    }
+
+    /// An iteration failed and was left out.
+    ///
+    /// # Errors
+    /// The observer's own; an error ends the run.
+    fn failure(&mut self, report: &FailureReport) -> Result<()> {
+        let _ = report;
+        Ok(())
+    }
+
+    /// The run ends, finished or interrupted, with `message` saying how.
+    ///
+    /// # Errors
+    /// The observer's own.
+    fn ended(&mut self, message: &str) -> Result<()> {
+        let _ = message;
+        Ok(())
+    }
+}

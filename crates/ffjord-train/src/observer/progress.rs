@@ -1,0 +1,111 @@
+//! Progress on the terminal.
+
+use super::{FailureReport, IterationReport, Observer, ValidationReport};
+use crate::error::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Seconds between lines where standard error is not a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A progress bar with loss, evaluations, end time and gradient norm; plain lines where there is no terminal.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    terminal: bool,
+    last_line: Option<Instant>,
+    average_loss: Option<f64>,
+}
+
+impl Progress {
+    /// Progress on standard error.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            bar: ProgressBar::new(0),
+            terminal: std::io::stderr().is_terminal(),
+            last_line: None,
+            average_loss: None,
+        }
+    }
+
+    fn say(&self, line: &str) {
+        if self.terminal {
+            self.bar.println(line);
+        } else {
+            eprintln!("{line}");
+        }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observer for Progress {
+    fn started(&mut self, iteration: u64, total: u64) -> Result<()> {
+        self.bar.set_length(total);
+        self.bar.set_position(iteration);
+        // The template is a constant of this file; should indicatif refuse it, the default bar serves as well.
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} [{elapsed_precise}<{eta_precise}]");
+        self.bar
+            .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.reset_eta();
+        Ok(())
+    }
+
+    fn iteration(&mut self, report: &IterationReport) -> Result<()> {
+        let average = self
+            .average_loss
+            .map_or(report.loss, |average| 0.95 * average + 0.05 * report.loss);
+        self.average_loss = Some(average);
+        let end_times: Vec<String> = report.end_times.iter().map(|time| format!("{time:.2}")).collect();
+        let line = format!(
+            "loss {average:.3} (last {:.3})  NFE {:.0}+{:.0}  T {}  |g| {:.2}  {:.0} s",
+            report.loss,
+            report.forward_evaluations,
+            report.backward_evaluations,
+            end_times.join(" "),
+            report.gradient_norm,
+            report.seconds,
+        );
+        if self.terminal {
+            self.bar.set_position(report.iteration);
+            self.bar.set_message(line);
+        } else if self.last_line.is_none_or(|last| last.elapsed() >= LINE_INTERVAL) {
+            self.last_line = Some(Instant::now());
+            eprintln!(
+                "iteration {}/{}  {line}",
+                report.iteration,
+                self.bar.length().unwrap_or_default()
+            );
+        }
+        Ok(())
+    }
+
+    fn validation(&mut self, report: &ValidationReport) -> Result<()> {
+        let mark = if report.best { "  (best)" } else { "" };
+        self.say(&format!(
+            "validation after {} iterations, {:.0} s of training: NLL {:.4} ± {:.4} nats{mark}",
+            report.iteration, report.seconds, report.nll, report.standard_error
+        ));
+        Ok(())
+    }
+
+    fn failure(&mut self, report: &FailureReport) -> Result<()> {
+        self.say(&format!(
+            "iteration {} was left out: {}",
+            report.iteration, report.cause
+        ));
+        Ok(())
+    }
+
+    fn ended(&mut self, message: &str) -> Result<()> {
+        self.bar.finish_and_clear();
+        eprintln!("{message}");
+        Ok(())
+    }
+}
