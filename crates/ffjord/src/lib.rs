@@ -1,2 +1,18 @@
-//! Continuous normalizing flows with free-form dynamics (FFJORD).
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+/// The tensor library whose tensors, devices and number types appear in the API.
+pub use candle_core as candle;
+pub use ffjord_data as data;
+pub use ffjord_flow as flow;
+pub use ffjord_nn as nn;
+pub use ffjord_ode as ode;
+#[cfg(feature = "plot")]
+pub use ffjord_plot as plot;
+pub use ffjord_trace as trace;
+pub use ffjord_train as train;
+
+/// Compiles and runs the example of the workspace's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;
