@@ -12,8 +12,8 @@ use ffjord_ode::adjoint::{AdjointMethod, Backsolve};
 use ffjord_ode::{Method, Solver, Tolerance};
 use ffjord_train::{Purpose, Streams};
 
-/// Tolerance of the solves.
-const TOLERANCE: f64 = 1e-10;
+/// Tolerance of the solves: tight enough that the reference's own error is what is seen.
+const TOLERANCE: f64 = 1e-12;
 /// The largest relative errors accepted, in double precision.
 const LIMIT: f64 = 1e-7;
 const BACKSOLVE_LIMIT: f64 = 1e-5;
