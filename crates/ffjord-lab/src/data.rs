@@ -99,8 +99,8 @@ impl RunData {
                 dtype(config.model.precision),
                 move |rows, rng: &mut ChaCha8Rng| train(rows, rng),
             )),
-            validation: sample(config.training.validation_rows.max(1), Purpose::Validation),
-            test: sample(config.evaluation.toy_rows.max(1), Purpose::Test),
+            validation: sample(config.training.validation_rows, Purpose::Validation),
+            test: sample(config.evaluation.toy_rows, Purpose::Test),
             standardizer: None,
             gaussian_nll: None,
         }
@@ -124,22 +124,36 @@ impl RunData {
         };
         let train = first(splits.train, train_rows)?;
         let test = first(splits.test, test_rows)?;
+        let batch = config.training.batch;
+        require_rows("training", &train, batch, " or set training.batch to at most that")?;
+        require_rows("validation", &splits.validation, 1, "")?;
+        require_rows("test", &test, 1, "")?;
         let gaussian_nll = crate::evaluation::gaussian_nll(&train, &test);
-        let rows = config.training.validation_rows;
         Ok(Self {
             dimension: train.columns(),
             names,
-            validation: first(splits.validation, (rows > 0).then_some(rows))?,
-            source: Box::new(ShuffledRows::new(
-                train,
-                config.training.batch,
-                dtype(config.model.precision),
-            )?),
+            validation: first(splits.validation, Some(config.training.validation_rows))?,
+            source: Box::new(ShuffledRows::new(train, batch, dtype(config.model.precision))?),
             test,
             standardizer: Some(standardizer),
             gaussian_nll,
         })
     }
+}
+
+fn require_rows(split: &'static str, rows: &Matrix<f32>, needed: usize, remedy: &'static str) -> Result<()> {
+    if rows.rows() >= needed {
+        return Ok(());
+    }
+    Err(LabError::TooFewRows {
+        split,
+        rows: rows.rows(),
+        needed: match needed {
+            1 => "at least one is needed".to_string(),
+            batch => format!("a batch takes {batch}"),
+        },
+        remedy,
+    })
 }
 
 fn require_path(key: &str, path: &std::path::Path) -> Result<()> {

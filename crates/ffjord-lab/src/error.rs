@@ -14,7 +14,7 @@ pub enum LabError {
         accepted: String,
     },
     /// A configuration cannot be used.
-    #[error("{origin} is not a configuration: {reason}")]
+    #[error("the configuration ({origin}) cannot be used: {reason}")]
     Config {
         /// The preset or file.
         origin: String,
@@ -37,8 +37,40 @@ pub enum LabError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// Rows do not fit the model.
+    #[error("{}: its rows have {given} columns, but the model was trained on {expected}", .path.display())]
+    Columns {
+        /// The rows' file.
+        path: PathBuf,
+        /// Columns given.
+        given: usize,
+        /// The model's dimension.
+        expected: usize,
+    },
+    /// A split of the data is too small for what it is needed for.
+    #[error("the {split} split has {rows} rows, but {needed}: give more data{remedy}")]
+    TooFewRows {
+        /// The split.
+        split: &'static str,
+        /// Its rows.
+        rows: usize,
+        /// How many are needed, and for what.
+        needed: String,
+        /// What else helps.
+        remedy: &'static str,
+    },
+    /// A file is to be written in a format that there is not.
+    #[error("{}: samples are written to files that end in .npy or .csv", .path.display())]
+    OutputFormat {
+        /// The file.
+        path: PathBuf,
+    },
     /// A checkpoint of the original implementation cannot be read.
-    #[error("{} is not a checkpoint of the original implementation that can be read: {reason}", .path.display())]
+    #[error(
+        "{} is not a checkpoint of the original implementation (.pth) that can be read: {reason}. Accepted are these, \
+         and folders that `cargo xtask experiment` writes",
+        .path.display()
+    )]
     OriginalCheckpoint {
         /// The file.
         path: PathBuf,

@@ -13,6 +13,7 @@ mod parity;
 mod pictures;
 mod provenance;
 mod run_folder;
+mod sampling;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -3,10 +3,12 @@
 use crate::config::{RunConfig, resolve_stored};
 use crate::error::{LabError, Result};
 use crate::model::Model;
+use candle_core::Tensor;
 use ffjord_data::Standardizer;
 use ffjord_nn::load_parameters;
 use ffjord_train::{CheckpointStore, Model as _, Purpose, Streams, load_tensors, save_tensors, write_atomic};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -44,8 +46,8 @@ impl RunFolder {
     /// A new run with this configuration, or the continuation of one with the same.
     ///
     /// # Errors
-    /// When the folder holds a run and `resume` is not asked for, when its configuration is another, or when it cannot
-    /// be written.
+    /// When the folder holds a run and `resume` is not asked for, when its configuration or data are others, or when it
+    /// cannot be written.
     pub fn open(path: &Path, config: &RunConfig, data: &DataSummary, resume: bool) -> Result<Self> {
         let folder = Self {
             path: path.to_path_buf(),
@@ -71,7 +73,20 @@ impl RunFolder {
                     difference(&serde_json::to_value(&stored)?, &serde_json::to_value(config)?)
                 ));
             }
+            if folder.data()? != *data {
+                return refuse(
+                    "the data have changed since this run began: restore them, or write elsewhere with --out DIR"
+                        .to_string(),
+                );
+            }
             return Ok(folder);
+        }
+        if path.join("checkpoint.json").exists() {
+            return refuse(
+                "this folder holds a checkpoint but no config.json that says of what: restore the file, or write \
+                 elsewhere with --out DIR"
+                    .to_string(),
+            );
         }
         fs::create_dir_all(folder.plots()).map_err(LabError::io("create", &folder.plots()))?;
         folder.write_json(DATA, data)?;
@@ -176,20 +191,29 @@ impl RunFolder {
     /// # Errors
     /// When there are no weights, or they cannot be read.
     pub fn model(&self) -> Result<Model> {
+        if self.weights().is_file() {
+            return self.model_from(&self.weights());
+        }
+        let checkpoint = self.store().load()?.ok_or_else(|| LabError::RunFolder {
+            path: self.path.clone(),
+            reason: "the run has no weights yet: train it first, for example with `cargo xtask experiment … --resume`"
+                .to_string(),
+        })?;
+        self.model_with(checkpoint.tensors)
+    }
+
+    /// The run's model with the weights of a `.safetensors` file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds the weights of another model.
+    pub fn model_from(&self, weights: &Path) -> Result<Model> {
+        self.model_with(load_tensors(weights)?)
+    }
+
+    fn model_with(&self, mut stored: BTreeMap<String, Tensor>) -> Result<Model> {
         let config = self.config()?;
         let mut rng = Streams::new(config.seed).rng(Purpose::Initialise, 0, 0);
         let model = Model::build(&config, self.data()?.dimension, &mut rng)?;
-        let mut stored = if self.weights().is_file() {
-            load_tensors(&self.weights())?
-        } else {
-            let checkpoint = self.store().load()?.ok_or_else(|| LabError::RunFolder {
-                path: self.path.clone(),
-                reason: "the run has no weights yet: train it first, for example with `cargo xtask experiment … \
-                         --resume`"
-                    .to_string(),
-            })?;
-            checkpoint.tensors
-        };
         let all: Vec<_> = model
             .flow
             .parameters()

@@ -6,9 +6,11 @@ use super::system::{AugmentedSystem, TraceForm};
 use crate::error::{FlowError, Result};
 use crate::integral::PathIntegral;
 use candle_core::{Device, Tensor, WithDType};
+use ffjord_kernels::Real;
+use ffjord_kernels::mlp::MlpKernel;
 use ffjord_nn::{FusedField, NnError, VectorField};
 use ffjord_ode::adjoint::{Adjoint, AdjointMethod, AdjointRecord, AdjointSolution};
-use ffjord_ode::{SolveError, Stats};
+use ffjord_ode::{SolveError, State, Stats};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -128,17 +130,27 @@ impl BatchSolve<'_> {
                 let solution = solver.solve(&system, &self.initial(z)?, start, end).map_err(fail)?;
                 Ok((solution.state, solution.stats))
             }
-            Some(FusedField::F32(kernel)) => {
-                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
-                let solution = solver.solve(&system, &system.initial(z)?, start, end).map_err(fail)?;
-                Ok((system.to_tensor(&solution.state)?, solution.stats))
-            }
-            Some(FusedField::F64(kernel)) => {
-                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
-                let solution = solver.solve(&system, &system.initial(z)?, start, end).map_err(fail)?;
-                Ok((system.to_tensor(&solution.state)?, solution.stats))
-            }
+            Some(FusedField::F32(kernel)) => self.solve_fused(kernel, rows, z, trace.as_ref()),
+            Some(FusedField::F64(kernel)) => self.solve_fused(kernel, rows, z, trace.as_ref()),
         }
+    }
+
+    fn solve_fused<T: Real + WithDType>(
+        &self,
+        kernel: &MlpKernel<T>,
+        rows: &Range<usize>,
+        z: &Tensor,
+        trace: Option<&TraceForm>,
+    ) -> Result<(Tensor, Stats)>
+    where
+        Vec<T>: State,
+    {
+        let system = FusedSystem::new(kernel, rows.len(), trace, self.integrals)?;
+        let (solver, (start, end)) = (&self.settings.solver, self.span);
+        let solution = solver
+            .solve(&system, &system.initial(z)?, start, end)
+            .map_err(|source| failed(rows, source))?;
+        Ok((system.to_tensor(&solution.state)?, solution.stats))
     }
 
     /// Solves every block and keeps what its gradient needs.
@@ -175,20 +187,33 @@ impl BatchSolve<'_> {
                 Ok((solution.state, solution.stats, Record::Generic(record)))
             }
             Some(FusedField::F32(kernel)) => {
-                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
-                let (solution, record) = adjoint
-                    .forward(solver, &system, &system.initial(z)?, start, end)
-                    .map_err(fail)?;
-                Ok((system.to_tensor(&solution.state)?, solution.stats, Record::F32(record)))
+                let (state, stats, record) = self.record_fused(kernel, rows, z, trace.as_ref(), adjoint)?;
+                Ok((state, stats, Record::F32(record)))
             }
             Some(FusedField::F64(kernel)) => {
-                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
-                let (solution, record) = adjoint
-                    .forward(solver, &system, &system.initial(z)?, start, end)
-                    .map_err(fail)?;
-                Ok((system.to_tensor(&solution.state)?, solution.stats, Record::F64(record)))
+                let (state, stats, record) = self.record_fused(kernel, rows, z, trace.as_ref(), adjoint)?;
+                Ok((state, stats, Record::F64(record)))
             }
         }
+    }
+
+    fn record_fused<T: Real + WithDType>(
+        &self,
+        kernel: &MlpKernel<T>,
+        rows: &Range<usize>,
+        z: &Tensor,
+        trace: Option<&TraceForm>,
+        adjoint: &AdjointMethod,
+    ) -> Result<(Tensor, Stats, AdjointRecord<Vec<T>>)>
+    where
+        Vec<T>: State,
+    {
+        let system = FusedSystem::new(kernel, rows.len(), trace, self.integrals)?;
+        let (solver, (start, end)) = (&self.settings.solver, self.span);
+        let (solution, record) = adjoint
+            .forward(solver, &system, &system.initial(z)?, start, end)
+            .map_err(|source| failed(rows, source))?;
+        Ok((system.to_tensor(&solution.state)?, solution.stats, record))
     }
 
     /// Pulls the cotangent `[B, D + 1 + m]` back through every block; gradients are summed in the blocks' order.
@@ -253,16 +278,10 @@ impl BatchSolve<'_> {
                 })
             }
             (Record::F32(record), Some(FusedField::F32(kernel))) => {
-                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
-                let cotangent = system.state_of(cotangent)?;
-                let solution = adjoint.backward(&system, record, &cotangent).map_err(fail)?;
-                block_gradient(system.to_tensor(&solution.y0)?, solution)
+                self.pull_back_fused(kernel, &rows, trace.as_ref(), record, adjoint, cotangent)
             }
             (Record::F64(record), Some(FusedField::F64(kernel))) => {
-                let system = FusedSystem::new(kernel, rows.len(), trace.as_ref(), self.integrals)?;
-                let cotangent = system.state_of(cotangent)?;
-                let solution = adjoint.backward(&system, record, &cotangent).map_err(fail)?;
-                block_gradient(system.to_tensor(&solution.y0)?, solution)
+                self.pull_back_fused(kernel, &rows, trace.as_ref(), record, adjoint, cotangent)
             }
             (Record::F32(_) | Record::F64(_), _) => Err(FlowError::InvalidSetting {
                 setting: "backend of a gradient",
@@ -270,6 +289,32 @@ impl BatchSolve<'_> {
                 accepted: "the backend that the solve was recorded with",
             }),
         }
+    }
+
+    fn pull_back_fused<T: Real + WithDType>(
+        &self,
+        kernel: &MlpKernel<T>,
+        rows: &Range<usize>,
+        trace: Option<&TraceForm>,
+        record: AdjointRecord<Vec<T>>,
+        adjoint: &AdjointMethod,
+        cotangent: &Tensor,
+    ) -> Result<BlockGradient>
+    where
+        Vec<T>: State,
+    {
+        let system = FusedSystem::new(kernel, rows.len(), trace, self.integrals)?;
+        let cotangent = system.state_of(cotangent)?;
+        let solution: AdjointSolution<Vec<T>, Vec<T>> = adjoint
+            .backward(&system, record, &cotangent)
+            .map_err(|source| failed(rows, source))?;
+        let count = solution.gradient.len();
+        Ok(BlockGradient {
+            state: system.to_tensor(&solution.y0)?,
+            parameters: Tensor::from_vec(solution.gradient, count, &Device::Cpu)?,
+            span: (solution.t0, solution.t1),
+            stats: solution.stats,
+        })
     }
 
     fn generic_system(&self, trace: Option<TraceForm>) -> AugmentedSystem<'_> {
@@ -288,17 +333,6 @@ impl BatchSolve<'_> {
             Some(_) => z.pad_with_zeros(1, 0, 1 + self.integrals.len())?,
         })
     }
-}
-
-/// A fused block's gradient as tensors.
-fn block_gradient<T: WithDType>(state: Tensor, solution: AdjointSolution<Vec<T>, Vec<T>>) -> Result<BlockGradient> {
-    let count = solution.gradient.len();
-    Ok(BlockGradient {
-        state,
-        parameters: Tensor::from_vec(solution.gradient, count, &Device::Cpu)?,
-        span: (solution.t0, solution.t1),
-        stats: solution.stats,
-    })
 }
 
 fn collect(blocks: Vec<(usize, Tensor, Stats)>) -> Result<Solved> {

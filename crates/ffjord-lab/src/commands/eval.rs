@@ -9,13 +9,14 @@ use clap::Args;
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_data::{Matrix, Standardizer};
 use ffjord_train::Streams;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `eval`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A run folder, or a checkpoint of the original implementation (.pth)
+    /// A run folder, a .safetensors file in one, or a checkpoint of the original implementation (.pth)
     model: PathBuf,
     /// The rows: `.npy`, `.npz` or CSV, standardised as the model's training data were unless --raw is given
     #[arg(long, value_name = "FILE")]
@@ -31,8 +32,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Rows evaluated at a time
-    #[arg(long, default_value_t = 2000)]
-    batch: usize,
+    #[arg(long, default_value = "2000")]
+    batch: NonZeroUsize,
 }
 
 /// A model from a run folder or an original checkpoint.
@@ -44,25 +45,34 @@ pub struct LoadedModel {
 }
 
 impl LoadedModel {
-    /// Loads a run folder or a `.pth` file.
+    /// Loads a run folder, a `.safetensors` file of one, or a `.pth` file.
     ///
     /// # Errors
-    /// When it is neither, or cannot be read.
+    /// When it is none of these, or cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let origin = path.to_path_buf();
-        if path.is_dir() {
-            let folder = RunFolder::existing(path)?;
-            let (model, standardizer) = (folder.model()?, folder.data()?.standardizer()?);
+        let weights = path.extension().is_some_and(|extension| extension == "safetensors");
+        if !(path.is_dir() || weights) {
             return Ok(Self {
-                model,
+                model: original::load(path)?,
                 origin,
-                standardizer,
+                standardizer: None,
             });
         }
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let folder = RunFolder::existing(if weights { parent } else { path })?;
+        let model = if weights {
+            folder.model_from(path)?
+        } else {
+            folder.model()?
+        };
         Ok(Self {
-            model: original::load(path)?,
+            model,
             origin,
-            standardizer: None,
+            standardizer: folder.data()?.standardizer()?,
         })
     }
 
@@ -85,11 +95,18 @@ impl LoadedModel {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let loaded = LoadedModel::open(&arguments.model)?;
     let mut rows = load_rows(&arguments.data, arguments.array.as_deref())?;
+    if rows.columns() != loaded.model.dimension() {
+        return Err(LabError::Columns {
+            path: arguments.data.clone(),
+            given: rows.columns(),
+            expected: loaded.model.dimension(),
+        });
+    }
     if arguments.raw {
         rows = loaded.standardizer()?.apply(&rows)?;
     }
     let streams = Streams::new(0);
-    let (values, nfe) = log_likelihoods(&loaded.model, &rows, arguments.batch, &streams, |_| ())?;
+    let (values, nfe) = log_likelihoods(&loaded.model, &rows, arguments.batch.get(), &streams, |_| ())?;
     let out = arguments.out.clone().unwrap_or_else(|| default_output(&arguments.data));
     table::save_csv(
         &out,

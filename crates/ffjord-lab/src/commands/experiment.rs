@@ -40,7 +40,7 @@ pub struct Arguments {
     /// The run folder (default: runs/PRESET-seedSEED)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Continues the run in the folder
+    /// Continues the run in the folder, if there is one
     #[arg(long)]
     resume: bool,
 }
@@ -69,6 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
     let summary = train(&config, &data, &model, &folder, streams)?;
     if summary.end == TrainingEnd::Interrupted {
+        println!("continue with the same command and --resume");
         return Ok(ExitCode::from(INTERRUPTED));
     }
     folder.save_model(&model)?;

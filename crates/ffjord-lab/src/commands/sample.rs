@@ -1,13 +1,14 @@
 //! `sample`: draws samples from a run or a checkpoint.
 
 use crate::commands::eval::LoadedModel;
-use crate::error::Result;
+use crate::error::{LabError, Result};
+use crate::sampling::samples;
 use candle_core::DType;
 use clap::Args;
 use ffjord_data::{Matrix, table};
-use ffjord_flow::{Density, Pass};
-use ffjord_train::{Purpose, Streams};
-use std::path::PathBuf;
+use ffjord_train::Streams;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Samples drawn at a time.
@@ -16,11 +17,11 @@ const BATCH: usize = 4096;
 /// Arguments of `sample`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A run folder, or a checkpoint of the original implementation (.pth)
+    /// A run folder, a .safetensors file in one, or a checkpoint of the original implementation (.pth)
     model: PathBuf,
     /// The number of samples
     #[arg(short = 'n', long = "number", value_name = "N")]
-    number: usize,
+    number: NonZeroUsize,
     /// The seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -32,31 +33,42 @@ pub struct Arguments {
     raw: bool,
 }
 
+/// How samples are written.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Npy,
+    Csv,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("npy") => Ok(Self::Npy),
+            Some("csv") => Ok(Self::Csv),
+            _ => Err(LabError::OutputFormat {
+                path: path.to_path_buf(),
+            }),
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// When the model cannot be loaded, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let (format, number) = (Format::of(&arguments.out)?, arguments.number.get());
     let loaded = LoadedModel::open(&arguments.model)?;
     let model = &loaded.model;
     let streams = Streams::new(arguments.seed);
-    let mut values: Vec<f64> = Vec::new();
-    let mut drawn = 0;
-    while drawn < arguments.number {
-        let rows = BATCH.min(arguments.number - drawn);
-        let mut rng = streams.rng(Purpose::Sample, (drawn / BATCH) as u64, 0);
-        let samples = model.flow.sample(rows, &mut Pass::sampling(&mut rng))?;
-        values.extend(samples.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?);
-        drawn += rows;
-    }
-    let mut samples = Matrix::new(arguments.number, model.dimension(), values)?;
+    let samples = samples(model, number, BATCH, &streams)?.to_dtype(DType::F64)?;
+    let mut samples = Matrix::new(number, model.dimension(), samples.flatten_all()?.to_vec1()?)?;
     if arguments.raw {
         samples = loaded.standardizer()?.invert(&samples)?;
     }
-    if arguments.out.extension().is_some_and(|extension| extension == "csv") {
-        table::save_csv(&arguments.out, &samples, None)?;
-    } else {
-        table::save_npy(&arguments.out, &samples)?;
+    match format {
+        Format::Csv => table::save_csv(&arguments.out, &samples, None)?,
+        Format::Npy => table::save_npy(&arguments.out, &samples)?,
     }
     println!(
         "{} samples of dimension {}: {}",

@@ -1,5 +1,6 @@
 //! The configuration of a run: what a preset, `--set` and a run folder's `config.json` hold.
 
+mod check;
 mod preset;
 mod resolve;
 
@@ -182,7 +183,7 @@ pub struct TrainingConfig {
     pub validate_every: u64,
     /// Validations without improvement after which training stops.
     pub patience: Option<u32>,
-    /// Rows of the validation data, from the first; for toy data, fresh samples.
+    /// Rows of the validation data, from the first and at most all; for toy data, fresh samples.
     pub validation_rows: usize,
     /// Iterations between checkpoints.
     pub checkpoint_every: u64,

@@ -33,13 +33,18 @@ pub fn resolve_stored(text: &str, origin: &str) -> Result<RunConfig> {
 }
 
 fn check(value: Value, origin: &str) -> Result<RunConfig> {
-    serde_path_to_error::deserialize(value).map_err(|error| LabError::Config {
+    let fail = |reason| LabError::Config {
         origin: origin.to_string(),
-        reason: match error.path().to_string().as_str() {
+        reason,
+    };
+    let config: RunConfig = serde_path_to_error::deserialize(value).map_err(|error| {
+        fail(match error.path().to_string().as_str() {
             "." => error.inner().to_string(),
             path => format!("at `{path}`: {}", error.inner()),
-        },
-    })
+        })
+    })?;
+    super::check::check(&config).map_err(fail)?;
+    Ok(config)
 }
 
 /// Lays `over` on `under`: tables merge, everything else is replaced.
@@ -85,7 +90,7 @@ fn apply(config: &mut Value, setting: &str) -> Result<()> {
             .ok_or_else(|| bad(format!("there is no section `{part}`: accepted are {accepted}")))?;
     }
     let mut over = Map::new();
-    over.insert(last.to_string(), parse_value(text.trim()));
+    over.insert(last.to_string(), parse_value(text.trim()).map_err(bad)?);
     overlay(table, Value::Object(over));
     Ok(())
 }
@@ -103,15 +108,25 @@ fn accepted_keys(table: &Value) -> String {
 }
 
 /// A TOML value if the text is one (`3`, `1e-5`, `[64, 64]`, `{ kind = "constant", rate = 1e-3 }`), else the text itself.
-fn parse_value(text: &str) -> Value {
-    toml::from_str::<toml::Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .and_then(|value| serde_json::to_value(value).ok())
-        .unwrap_or_else(|| match text {
-            "none" | "null" => Value::Null,
-            text => Value::String(text.to_string()),
-        })
+fn parse_value(text: &str) -> std::result::Result<Value, String> {
+    let parsed = toml::from_str::<toml::Table>(&format!("value = {text}"));
+    match (parsed.ok().and_then(|mut table| table.remove("value")), text) {
+        // JSON has no such numbers: they would turn into `none` unseen.
+        (Some(value), _) if !is_finite(&value) => Err("NaN and infinity are not accepted".to_string()),
+        (Some(value), _) => serde_json::to_value(value).map_err(|error| error.to_string()),
+        (None, "none" | "null") => Ok(Value::Null),
+        (None, text) => Ok(Value::String(text.to_string())),
+    }
+}
+
+/// Whether all numbers of a value are.
+fn is_finite(value: &toml::Value) -> bool {
+    match value {
+        toml::Value::Float(number) => number.is_finite(),
+        toml::Value::Array(values) => values.iter().all(is_finite),
+        toml::Value::Table(table) => table.values().all(is_finite),
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +178,26 @@ mod tests {
         assert!(answer("modell.hidden=[8]")?.contains("accepted are data, model, solver"));
         assert!(answer("model.blocks=many")?.contains("model.blocks"));
         assert!(answer("model.blocks")?.contains("KEY=VALUE"));
+        for (setting, accepted) in [
+            ("training.iterations=0", "a whole number from 1"),
+            ("training.patience=0", "a whole number from 1"),
+            ("training.average=1.0", "below 1"),
+            ("training.clip_norm=-1.0", "positive"),
+            ("training.clip_norm=nan", "NaN and infinity"),
+            (
+                "training.schedule={ kind = \"constant\", rate = inf }",
+                "NaN and infinity",
+            ),
+            ("training.schedule.rate=-1e-3", "positive"),
+            (
+                "solver.train.control={ kind = \"fixed\", steps = 0 }",
+                "a whole number from 1",
+            ),
+            ("evaluation.grid=1", "a whole number from 2"),
+        ] {
+            let answer = answer(setting)?;
+            assert!(answer.contains(accepted), "{setting}: {answer}");
+        }
         Ok(())
     }
 

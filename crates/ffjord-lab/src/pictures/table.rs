@@ -4,27 +4,21 @@ use crate::config::RunConfig;
 use crate::data::RunData;
 use crate::error::Result;
 use crate::model::Model;
+use crate::sampling::samples;
 use candle_core::DType;
-use ffjord_flow::{Density, Pass};
 use ffjord_plot::{PairPlotOptions, pair_plot};
-use ffjord_train::{Purpose, Streams};
+use ffjord_train::Streams;
 use std::path::Path;
 
 /// All pairs of columns, in standardised units.
 pub(super) fn draw(config: &RunConfig, data: &RunData, model: &Model, plots: &Path, streams: &Streams) -> Result<()> {
-    if config.evaluation.samples == 0 {
+    let count = config.evaluation.samples;
+    if count == 0 {
         return Ok(());
     }
-    let mut samples: Vec<f32> = Vec::new();
-    let mut drawn = 0;
-    while drawn < config.evaluation.samples {
-        let rows = config.evaluation.batch.max(1).min(config.evaluation.samples - drawn);
-        let mut rng = streams.rng(Purpose::Sample, drawn as u64, 0);
-        let batch = model.flow.sample(rows, &mut Pass::sampling(&mut rng))?;
-        samples.extend(batch.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?);
-        drawn += rows;
-    }
-    let held_out = data.test.slice(0..config.evaluation.samples.min(data.test.rows()))?;
+    let samples = samples(model, count, config.evaluation.batch, streams)?;
+    let samples: Vec<f32> = samples.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    let held_out = data.test.slice(0..count.min(data.test.rows()))?;
     let names = data
         .names
         .clone()

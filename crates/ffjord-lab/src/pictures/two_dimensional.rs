@@ -5,6 +5,7 @@ use crate::config::RunConfig;
 use crate::data::RunData;
 use crate::error::Result;
 use crate::model::Model;
+use crate::sampling::samples;
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::Matrix;
 use ffjord_flow::{Density, Pass};
@@ -24,21 +25,24 @@ const INTEGRAL_POINTS: usize = 240;
 const FRAME_POINTS: usize = 80;
 const MOMENTS: usize = 21;
 const PARTICLES: usize = 300;
+/// Points a side of the density's picture where the configuration gives none.
+const DEFAULT_GRID: usize = 200;
 
 /// Data, density and samples side by side; the density; trajectories; an animation. Returns the density's integral.
 pub(super) fn draw(config: &RunConfig, data: &RunData, model: &Model, plots: &Path, streams: &Streams) -> Result<f64> {
     let window = Window::square(HALF)?;
-    let side = config.evaluation.grid.max(2);
-    let density = density(model, &window, side, config.evaluation.batch, streams)?;
+    let settings = &config.evaluation;
+    // A table of two columns is drawn as well, and its presets need no size.
+    let side = if settings.grid == 0 {
+        DEFAULT_GRID
+    } else {
+        settings.grid
+    };
+    let density = density(model, &window, side, settings.batch, streams)?;
     density_map(&density, &PanelOptions::default().title("density").color_bar("p(x)"))?
         .save(plots.join("density.png"))?;
 
-    let samples = samples(
-        model,
-        config.evaluation.samples.max(1),
-        config.evaluation.batch,
-        streams,
-    )?;
+    let samples = points(&samples(model, settings.samples.max(1), settings.batch, streams)?)?;
     let held_out = rows(&data.test);
     let titled = |title: &str| {
         PanelOptions::default()
@@ -87,16 +91,6 @@ fn density(model: &Model, window: &Window, side: usize, batch: usize, streams: &
         values.extend(log_prob.exp()?.to_dtype(DType::F32)?.to_vec1::<f32>()?);
     }
     Ok(Grid::new(window.clone(), side, side, values)?)
-}
-
-fn samples(model: &Model, count: usize, batch: usize, streams: &Streams) -> Result<Vec<[f32; 2]>> {
-    let mut drawn = Vec::with_capacity(count);
-    while drawn.len() < count {
-        let mut rng = streams.rng(Purpose::Sample, drawn.len() as u64, 0);
-        let rows = batch.max(1).min(count - drawn.len());
-        drawn.extend(points(&model.flow.sample(rows, &mut Pass::sampling(&mut rng))?)?);
-    }
-    Ok(drawn)
 }
 
 fn draw_trajectories(model: &Model, plots: &Path, streams: &Streams) -> Result<()> {

@@ -1,0 +1,110 @@
+//! Numbers of a configuration that must lie in a range.
+
+use super::{
+    DataConfig, EvaluationConfig, ModelConfig, RegularisationConfig, RunConfig, SolveConfig, StepConfig, TrainingConfig,
+};
+use std::fmt::Display;
+
+/// What is wrong, with the key and what it accepts.
+type Check = Result<(), String>;
+
+/// Finds numbers that nothing can be done with; names are checked where they are used.
+pub(super) fn check(config: &RunConfig) -> Check {
+    check_data(&config.data)?;
+    check_model(&config.model)?;
+    check_solve("train", &config.solver.train)?;
+    check_solve("test", &config.solver.test)?;
+    check_training(&config.training)?;
+    check_regularisation(&config.regularisation)?;
+    check_evaluation(&config.data, &config.evaluation)
+}
+
+fn check_data(data: &DataConfig) -> Check {
+    if let DataConfig::Power { train_rows, test_rows } = data {
+        optional("data.train_rows", train_rows.as_ref(), at_least_one)?;
+        optional("data.test_rows", test_rows.as_ref(), at_least_one)?;
+    }
+    Ok(())
+}
+
+fn check_model(model: &ModelConfig) -> Check {
+    at_least_one("model.blocks", &model.blocks)?;
+    for width in &model.hidden {
+        at_least_one("model.hidden", width)?;
+    }
+    positive("model.end_time", &model.end_time)
+}
+
+fn check_solve(which: &str, solve: &SolveConfig) -> Check {
+    at_least_one(&format!("solver.{which}.probes"), &solve.probes)?;
+    match &solve.control {
+        StepConfig::Fixed { steps } => at_least_one(&format!("solver.{which}.control.steps"), steps),
+        // What tolerances must be, the solver knows.
+        StepConfig::Adaptive { .. } => Ok(()),
+    }
+}
+
+fn check_training(training: &TrainingConfig) -> Check {
+    at_least_one("training.iterations", &training.iterations)?;
+    at_least_one("training.batch", &training.batch)?;
+    not_negative("training.weight_decay", &training.weight_decay)?;
+    optional("training.clip_norm", training.clip_norm.as_ref(), positive)?;
+    optional("training.average", training.average.as_ref(), |key, decay| {
+        require((0.0..1.0).contains(decay), key, decay, "a number from 0 to below 1")
+    })?;
+    at_least_one("training.validate_every", &training.validate_every)?;
+    optional("training.patience", training.patience.as_ref(), at_least_one)?;
+    at_least_one("training.validation_rows", &training.validation_rows)?;
+    at_least_one("training.checkpoint_every", &training.checkpoint_every)?;
+    let schedule = training.schedule.check();
+    schedule.map_err(|error| format!("at `training.schedule`: {error}"))
+}
+
+fn check_regularisation(weights: &RegularisationConfig) -> Check {
+    not_negative("regularisation.kinetic", &weights.kinetic)?;
+    not_negative("regularisation.jacobian", &weights.jacobian)
+}
+
+fn check_evaluation(data: &DataConfig, evaluation: &EvaluationConfig) -> Check {
+    at_least_one("evaluation.batch", &evaluation.batch)?;
+    if matches!(data, DataConfig::Toy { .. } | DataConfig::Image { .. }) {
+        at_least_one("evaluation.toy_rows", &evaluation.toy_rows)?;
+        at_least_one("evaluation.samples", &evaluation.samples)?;
+        let grid = evaluation.grid;
+        require(grid >= 2, "evaluation.grid", &grid, "a whole number from 2")?;
+    }
+    Ok(())
+}
+
+fn optional<T>(key: &str, value: Option<&T>, check: impl FnOnce(&str, &T) -> Check) -> Check {
+    value.map_or(Ok(()), |value| check(key, value))
+}
+
+fn at_least_one<T: Display + PartialOrd + From<bool>>(key: &str, value: &T) -> Check {
+    require(*value >= T::from(true), key, value, "a whole number from 1")
+}
+
+fn positive(key: &str, value: &f64) -> Check {
+    require(
+        *value > 0.0 && value.is_finite(),
+        key,
+        value,
+        "a positive, finite number",
+    )
+}
+
+fn not_negative(key: &str, value: &f64) -> Check {
+    require(
+        *value >= 0.0 && value.is_finite(),
+        key,
+        value,
+        "a finite number, not negative",
+    )
+}
+
+fn require(accepted: bool, key: &str, given: &impl Display, what: &str) -> Check {
+    if accepted {
+        return Ok(());
+    }
+    Err(format!("at `{key}`: {given} is given: accepted is {what}"))
+}
