@@ -25,7 +25,7 @@ pub enum TrainError {
     /// Too many iterations in a row failed.
     #[error(
         "{count} iterations in a row failed, the last one because: {last}. Lower the learning rate, clip the gradient \
-         or loosen the solver's tolerance, and resume from the last checkpoint"
+         or loosen the solver's tolerance; the last checkpoint is untouched"
     )]
     TooManyFailures {
         /// How many.

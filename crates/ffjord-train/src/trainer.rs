@@ -1,54 +1,24 @@
 //! The training loop.
 
+mod iteration;
+mod options;
 mod session;
+mod snapshot;
+mod stored;
+mod summary;
 
-pub use session::{TrainingEnd, TrainingSummary};
+pub use options::{FailurePolicy, TrainerOptions};
+pub use summary::{TrainingEnd, TrainingSummary};
 
 use crate::checkpoint::CheckpointStore;
 use crate::error::Result;
 use crate::model::Model;
 use crate::objective::Objective;
 use crate::observer::Observer;
-use crate::optim::OptimizerKind;
-use crate::schedule::ScheduleConfig;
 use crate::source::BatchSource;
 use crate::streams::Streams;
 use session::Session;
 use std::sync::atomic::AtomicBool;
-
-/// What happens when an iteration fails: a solve that cannot go on, a NaN in loss or gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailurePolicy {
-    /// The iteration is reported and changes nothing; training goes on with the next batch.
-    Skip,
-    /// Training ends with an error; the last checkpoint stays.
-    Stop,
-}
-
-/// How long and how to train.
-#[derive(Debug, Clone)]
-pub struct TrainerOptions {
-    /// Optimiser steps.
-    pub iterations: u64,
-    /// The optimiser.
-    pub optimizer: OptimizerKind,
-    /// L2 weight decay, added to the gradient.
-    pub weight_decay: f64,
-    /// The learning rate over time.
-    pub schedule: ScheduleConfig,
-    /// The largest global gradient norm; larger gradients are scaled down to it.
-    pub clip_norm: Option<f64>,
-    /// Decay of an exponential average of the weights; validations and the result then use the average.
-    pub average: Option<f64>,
-    /// Iterations between validations; a last one follows the last iteration.
-    pub validate_every: u64,
-    /// Validations without improvement after which training stops early.
-    pub patience: Option<u32>,
-    /// Iterations between checkpoints.
-    pub checkpoint_every: u64,
-    /// What happens when an iteration fails.
-    pub on_failure: FailurePolicy,
-}
 
 /// The mean negative log-likelihood of held-out rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,8 +60,9 @@ impl<M: Model> Trainer<'_, M> {
     /// the store if there is one. After a finished run the model holds the best weights of all validations.
     ///
     /// # Errors
-    /// When a checkpoint cannot be read or written, an observer fails, validation fails, or iterations fail and the
-    /// policy or their number ends the run.
+    /// [`TrainError::InvalidSetting`](crate::TrainError::InvalidSetting) for options outside their range. Later, when a
+    /// checkpoint cannot be read or written, an observer fails, or iterations or validations fail and the policy or
+    /// their number ends the run; the last checkpoint stays.
     pub fn run(&mut self) -> Result<TrainingSummary> {
         Session::start(self)?.run()
     }

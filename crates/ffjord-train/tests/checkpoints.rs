@@ -225,3 +225,19 @@ fn metadata_keep_every_bit_of_their_numbers() {
     CheckpointStore::new(folder.path()).save(1, &metadata, &[]).unwrap();
     assert_eq!(load(folder.path()).metadata, metadata);
 }
+
+#[test]
+fn a_description_that_cannot_be_read_now_is_not_taken_for_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    save(folder, 5, 1.0);
+    let before = fs::read(folder.join("checkpoint-5.safetensors")).unwrap();
+    // A folder of that name is refused by the system's read, as a failing disk would.
+    fs::remove_file(folder.join("checkpoint.json")).unwrap();
+    fs::create_dir(folder.join("checkpoint.json")).unwrap();
+    let error = CheckpointStore::new(folder)
+        .save(5, &json!(null), &tensors(2.0))
+        .unwrap_err();
+    assert!(matches!(error, TrainError::File { action: "read", .. }), "{error}");
+    assert_eq!(fs::read(folder.join("checkpoint-5.safetensors")).unwrap(), before);
+}

@@ -59,11 +59,12 @@ impl CheckpointStore {
     /// Saves a checkpoint in place of the last one.
     ///
     /// # Errors
-    /// [`TrainError::File`] if the folder cannot be written; [`TrainError::StoredType`] and
-    /// [`TrainError::DuplicateName`] for tensors that cannot be stored. The last checkpoint stays loadable then.
+    /// [`TrainError::File`] if the folder cannot be written, or its `checkpoint.json` not be read;
+    /// [`TrainError::StoredType`] and [`TrainError::DuplicateName`] for tensors that cannot be stored. The last
+    /// checkpoint stays loadable then.
     pub fn save(&self, iteration: u64, metadata: &Value, tensors: &[(String, Tensor)]) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(TrainError::file("create", &self.folder))?;
-        let file = self.free_name(iteration);
+        let file = self.free_name(iteration)?;
         let path = self.folder.join(&file);
         let bytes = to_bytes(&path, tensors, None)?;
         let description = Description {
@@ -121,11 +122,16 @@ impl CheckpointStore {
     }
 
     /// A name for the tensors of an iteration that is not that of the last checkpoint's.
-    fn free_name(&self, iteration: u64) -> String {
-        // A description that cannot be read cannot be loaded either: there is nothing to protect.
-        let taken = self.describe().ok().flatten().map(|description| description.file);
+    fn free_name(&self, iteration: u64) -> Result<String> {
+        let taken = match self.describe() {
+            Ok(description) => description.map(|description| description.file),
+            // The system may give the contents later: a checkpoint that counts may be there.
+            Err(error @ TrainError::File { .. }) => return Err(error),
+            // What is no description cannot be loaded at any time: there is nothing to protect.
+            Err(_) => None,
+        };
         let [name, other] = file_names(iteration);
-        if taken.as_ref() == Some(&name) { other } else { name }
+        Ok(if taken.as_ref() == Some(&name) { other } else { name })
     }
 
     /// Deletes tensors of other checkpoints, and what interrupted saves left behind.

@@ -46,10 +46,10 @@ pub struct ValidationReport {
     pub seconds: f64,
 }
 
-/// An iteration that changed nothing because it failed.
+/// An iteration or a validation that failed, and changed nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailureReport {
-    /// The iteration that failed, counted as in [`IterationReport::iteration`].
+    /// The iteration that failed, or after which a validation did, counted as in [`IterationReport::iteration`].
     pub iteration: u64,
     /// Why, in words.
     pub cause: String,
@@ -84,7 +84,7 @@ pub trait Observer {
         Ok(())
     }
 
-    /// An iteration failed and was left out.
+    /// An iteration or a validation failed and was left out.
     ///
     /// # Errors
     /// The observer's own; an error ends the run.

@@ -96,10 +96,7 @@ impl Observer for Progress {
     }
 
     fn failure(&mut self, report: &FailureReport) -> Result<()> {
-        self.say(&format!(
-            "iteration {} was left out: {}",
-            report.iteration, report.cause
-        ));
+        self.say(&format!("failure in iteration {}: {}", report.iteration, report.cause));
         Ok(())
     }
 

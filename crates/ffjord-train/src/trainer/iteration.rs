@@ -1,0 +1,110 @@
+//! One iteration: a step of the optimiser, or a failure that leaves everything as it was.
+
+use super::session::Session;
+use super::snapshot::{assign, copies};
+use crate::error::{Result, TrainError};
+use crate::model::Model;
+use crate::objective::scalar;
+use crate::observer::IterationReport;
+use crate::optim::{clip_global_norm, global_norm};
+use crate::streams::Purpose;
+use candle_core::Tensor;
+use ffjord_flow::Pass;
+use std::time::Instant;
+
+/// What loss and gradient of a batch were, and what they took.
+struct Descent {
+    loss: f64,
+    terms: Vec<(String, f64)>,
+    gradient_norm: f64,
+    /// After clipping.
+    gradients: Vec<Tensor>,
+    forward_evaluations: f64,
+    backward_evaluations: f64,
+}
+
+impl<M: Model> Session<'_, '_, M> {
+    /// Moves on by one iteration.
+    ///
+    /// Only what is known to have changed nothing, or can be undone, counts as a failed iteration; any other error ends
+    /// the run, whose last checkpoint is whole.
+    pub(super) fn advance(&mut self) -> Result<()> {
+        let clock = Instant::now();
+        let options = &self.trainer.options;
+        let stretch = self.state.patience.longest_without_improvement();
+        let rate = options.schedule.rate(self.iteration, options.iterations, stretch);
+        let buffers = copies(&self.buffers)?;
+        let outcome = match self.descent() {
+            Ok(descent) => match self.optimizer.step(&descent.gradients, rate) {
+                Ok(()) => {
+                    if let Some(average) = &mut self.average {
+                        average.update()?;
+                    }
+                    Ok(descent)
+                }
+                Err(error @ TrainError::NonFiniteGradient { .. }) => Err(error),
+                Err(error) => return Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        self.iteration += 1;
+        self.state.seconds += clock.elapsed().as_secs_f64();
+        match outcome {
+            Ok(descent) => {
+                self.state.failures_in_a_row = 0;
+                let report = IterationReport {
+                    iteration: self.iteration,
+                    loss: descent.loss,
+                    terms: descent.terms,
+                    forward_evaluations: descent.forward_evaluations,
+                    backward_evaluations: descent.backward_evaluations,
+                    end_times: self.trainer.model.end_times(),
+                    gradient_norm: descent.gradient_norm,
+                    learning_rate: rate,
+                    seconds: self.state.seconds,
+                };
+                self.tell(|observer| observer.iteration(&report))
+            }
+            Err(error) => {
+                // The forward solve may have moved running statistics before it failed.
+                assign(&self.buffers, &buffers)?;
+                self.leave_out(&error)
+            }
+        }
+    }
+
+    /// Loss and gradient of the next batch; changes nothing but running statistics.
+    fn descent(&self) -> Result<Descent> {
+        let trainer = &self.trainer;
+        let batch = trainer.source.batch(self.iteration, &trainer.streams)?;
+        let mut rng = trainer.streams.rng(Purpose::Probe, self.iteration, 0);
+        let mut pass = Pass::training(&mut rng);
+        let loss = trainer.objective.loss(trainer.model, &batch, &mut pass)?;
+        let value = scalar(&loss.total)?;
+        if !value.is_finite() {
+            return Err(TrainError::NonFiniteLoss { loss: value });
+        }
+        let store = loss.total.backward()?;
+        let gradients = self
+            .parameters
+            .iter()
+            .map(|parameter| match store.get(&parameter.var) {
+                Some(gradient) => Ok(gradient.detach()),
+                None => Ok(parameter.var.zeros_like()?),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let gradient_norm = global_norm(&gradients)?;
+        let cost = pass.cost().snapshot();
+        Ok(Descent {
+            loss: value,
+            terms: loss.terms,
+            gradient_norm,
+            gradients: match trainer.options.clip_norm {
+                Some(max_norm) => clip_global_norm(&gradients, max_norm, gradient_norm)?,
+                None => gradients,
+            },
+            forward_evaluations: cost.forward_evaluations,
+            backward_evaluations: cost.backward_evaluations,
+        })
+    }
+}

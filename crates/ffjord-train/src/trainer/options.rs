@@ -1,0 +1,68 @@
+//! How long and how to train.
+
+use crate::error::{Result, TrainError, check_setting};
+use crate::optim::OptimizerKind;
+use crate::schedule::ScheduleConfig;
+
+/// What happens when an iteration or a validation fails: a solve that cannot go on, a NaN in loss or gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// The failure is reported and changes nothing; training goes on with the next batch.
+    Skip,
+    /// The failure is reported, and training ends with an error; the last checkpoint stays.
+    Stop,
+}
+
+/// How long and how to train.
+#[derive(Debug, Clone)]
+pub struct TrainerOptions {
+    /// Iterations, at least 1; each is a step of the optimiser unless it fails.
+    pub iterations: u64,
+    /// The optimiser.
+    pub optimizer: OptimizerKind,
+    /// L2 weight decay, added to the gradient.
+    pub weight_decay: f64,
+    /// The learning rate over time.
+    pub schedule: ScheduleConfig,
+    /// The largest global gradient norm, positive; larger gradients are scaled down to it.
+    pub clip_norm: Option<f64>,
+    /// Decay of an exponential average of the weights; validations and the result then use the average.
+    pub average: Option<f64>,
+    /// Iterations between validations, at least 1; a last one follows the last iteration.
+    pub validate_every: u64,
+    /// Validations without improvement, at least 1, after which training stops early.
+    pub patience: Option<u32>,
+    /// Iterations between checkpoints, at least 1; a last one follows the last iteration.
+    pub checkpoint_every: u64,
+    /// What happens when an iteration or a validation fails.
+    pub on_failure: FailurePolicy,
+}
+
+impl TrainerOptions {
+    /// Checks everything that the optimiser and the average do not check when they are built.
+    pub(super) fn check(&self) -> Result<()> {
+        check_count("the number of iterations", self.iterations)?;
+        check_count("`validate_every`", self.validate_every)?;
+        check_count("`checkpoint_every`", self.checkpoint_every)?;
+        if let Some(patience) = self.patience {
+            check_count("the patience", u64::from(patience))?;
+        }
+        if let Some(norm) = self.clip_norm {
+            check_setting("the largest gradient norm", norm, "a positive number", |norm| {
+                norm > 0.0
+            })?;
+        }
+        self.schedule.check()
+    }
+}
+
+fn check_count(setting: &'static str, given: u64) -> Result<()> {
+    if given > 0 {
+        return Ok(());
+    }
+    Err(TrainError::InvalidSetting {
+        setting,
+        given: given.to_string(),
+        accepted: "a whole number from 1",
+    })
+}

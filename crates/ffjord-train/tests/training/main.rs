@@ -1,0 +1,7 @@
+//! The training loop: resuming, failures, early stopping and reproducibility, on flows that train in milliseconds.
+
+mod failures;
+mod harness;
+mod options;
+mod resuming;
+mod stopping;

@@ -1,0 +1,118 @@
+//! Early stopping, and which weights a run ends with.
+
+use crate::harness::{Log, Session, TinyFlow, bits, flow, options, two_steps};
+use ffjord_train::{Result, TrainerOptions, TrainingEnd, Validation};
+use std::cell::RefCell;
+
+type Weights = Vec<(String, Vec<u32>)>;
+
+/// Validations with given results, and the weights they saw.
+struct Script {
+    results: Vec<f64>,
+    seen: RefCell<Vec<Weights>>,
+}
+
+impl Script {
+    fn new(results: &[f64]) -> Self {
+        Self {
+            results: results.to_vec(),
+            seen: RefCell::default(),
+        }
+    }
+
+    fn validate(&self, model: &TinyFlow) -> Result<Validation> {
+        let mut seen = self.seen.borrow_mut();
+        seen.push(bits(model));
+        Ok(Validation {
+            nll: self.results[seen.len() - 1],
+            standard_error: 0.1,
+        })
+    }
+}
+
+fn patient(average: Option<f64>) -> TrainerOptions {
+    TrainerOptions {
+        patience: Some(2),
+        average,
+        ..options(20)
+    }
+}
+
+#[test]
+fn a_run_stops_without_improvement_and_ends_with_the_best_weights() {
+    for average in [None, Some(0.8)] {
+        let folder = tempfile::tempdir().unwrap();
+        let script = Script::new(&[3.0, 2.0, 2.0, f64::NAN]);
+        let validate = |model: &TinyFlow| script.validate(model);
+        let (log, model) = (Log::default(), flow(0, two_steps()));
+        let session = Session::new(folder.path(), patient(average)).validate(&validate);
+        let summary = session.observe(log.clone()).run(&model).unwrap();
+        assert_eq!((summary.end, summary.iterations), (TrainingEnd::StoppedEarly, 8));
+        assert_eq!(summary.best_nll, Some(2.0));
+        // An equal result is no improvement.
+        let best: Vec<bool> = log.0.borrow().validations.iter().map(|report| report.best).collect();
+        assert_eq!(best, [true, true, false, false]);
+        let seen = script.seen.borrow();
+        assert!(seen[1] != seen[0] && seen[1] != seen[3]);
+        assert!(bits(&model) == seen[1]);
+
+        // Going on changes nothing: the run is over.
+        let model = flow(99, two_steps());
+        let again = Session::new(folder.path(), patient(average))
+            .validate(&validate)
+            .run(&model)
+            .unwrap();
+        assert_eq!(again, summary);
+        assert!(bits(&model) == seen[1]);
+    }
+}
+
+#[test]
+fn without_a_finite_validation_the_last_weights_stay() {
+    for average in [None, Some(0.8)] {
+        let folder = tempfile::tempdir().unwrap();
+        let script = Script::new(&[f64::NAN, f64::INFINITY]);
+        let validate = |model: &TinyFlow| script.validate(model);
+        let model = flow(0, two_steps());
+        let options = TrainerOptions {
+            iterations: 4,
+            patience: None,
+            ..patient(average)
+        };
+        let summary = Session::new(folder.path(), options)
+            .validate(&validate)
+            .run(&model)
+            .unwrap();
+        assert_eq!((summary.end, summary.best_nll), (TrainingEnd::Finished, None));
+        // The validation after the last iteration saw the last weights, or their average.
+        assert!(bits(&model) == script.seen.borrow()[1]);
+    }
+}
+
+#[test]
+fn an_average_is_what_validations_see_and_never_what_is_trained() {
+    let run = |average| {
+        let folder = tempfile::tempdir().unwrap();
+        let script = Script::new(&[3.0, 2.0]);
+        let validate = |model: &TinyFlow| script.validate(model);
+        let options = TrainerOptions {
+            iterations: 4,
+            ..patient(average)
+        };
+        Session::new(folder.path(), options)
+            .validate(&validate)
+            .run(&flow(0, two_steps()))
+            .unwrap();
+        let losses: Vec<String> = ffjord_train::read_metrics(folder.path().join("metrics.jsonl"))
+            .unwrap()
+            .iter()
+            .filter(|line| line["kind"] == "train")
+            .map(|line| line["loss"].to_string())
+            .collect();
+        (script.seen.into_inner(), losses)
+    };
+    let (plain, plain_losses) = run(None);
+    let (averaged, averaged_losses) = run(Some(0.8));
+    assert_eq!(plain_losses, averaged_losses);
+    assert!(plain != averaged);
+}
