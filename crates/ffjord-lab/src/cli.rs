@@ -25,6 +25,8 @@ enum Command {
     Sample(commands::sample::Arguments),
     /// Compares this implementation with a folder of reference vectors
     Parity(commands::parity::Arguments),
+    /// Times training, likelihoods and sampling beside the machine's product ceiling
+    Bench(commands::bench::Arguments),
 }
 
 impl Cli {
@@ -39,6 +41,7 @@ impl Cli {
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
+            Command::Bench(arguments) => commands::bench::run(&arguments),
         }
     }
 }

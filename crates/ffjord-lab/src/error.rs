@@ -85,6 +85,17 @@ pub enum LabError {
         /// What is wrong.
         reason: String,
     },
+    /// No workload of the benchmark fits a filter.
+    #[error("no workload contains `{given}`: accepted is any part of {accepted}, or of a solver's name")]
+    NoWorkload {
+        /// What was given.
+        given: String,
+        /// The workloads.
+        accepted: String,
+    },
+    /// A pool of threads could not be made.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {

@@ -1,6 +1,7 @@
 //! `ffjord-lab`: runs experiments from presets and writes their results.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
 mod commands;
 mod config;

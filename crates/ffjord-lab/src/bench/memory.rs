@@ -1,0 +1,33 @@
+//! The process's largest resident memory, where the system tells (Linux).
+
+/// Forgets the largest resident memory so far; where that is not possible, it stays that of the whole process.
+pub(super) fn reset_peak() {
+    // Refused or missing, the number is an upper bound, which is what it claims to be.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The largest resident memory since [`reset_peak`], in MB (10⁶ bytes).
+pub(super) fn peak_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    high_water_mark_kib(&status).map(|kib| kib * 1024e-6)
+}
+
+fn high_water_mark_kib(status: &str) -> Option<f64> {
+    let value = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    value.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_is_read_from_the_systems_text() {
+        assert_eq!(
+            high_water_mark_kib("VmPeak:\t  99 kB\nVmHWM:\t   5120 kB\nVmRSS:\t 1 kB\n"),
+            Some(5120.0)
+        );
+        assert_eq!(high_water_mark_kib("VmRSS:\t 1 kB\n"), None);
+        assert_eq!(high_water_mark_kib("VmHWM:\t many kB\n"), None);
+    }
+}
