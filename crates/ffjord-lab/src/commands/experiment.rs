@@ -1,6 +1,6 @@
 //! `experiment`: trains a preset and writes a run folder.
 
-use crate::config::{OnFailure, PRESETS, Preset, RunConfig, resolve};
+use crate::config::{OnFailure, PRESETS, Preset, RunConfig, TrainingConfig, resolve};
 use crate::data::RunData;
 use crate::error::Result;
 use crate::evaluation::{Likelihood, log_likelihoods, summarise};
@@ -57,6 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let default_folder = || Path::new("runs").join(format!("{name}-seed{}", config.seed));
     let streams = Streams::new(config.seed);
     // Everything that can be wrong with settings and data is found before a folder is made.
+    let options = trainer_options(&config.training)?;
     let data = RunData::load(&config, &streams)?;
     let model = Model::build(&config, data.dimension, &mut streams.rng(Purpose::Initialise, 0, 0))?;
     let folder = RunFolder::open(
@@ -67,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     )?;
     println!("{}\nrun folder: {}", config.description, folder.path().display());
 
-    let summary = train(&config, &data, &model, &folder, streams)?;
+    let summary = train(&config, options, &data, &model, &folder, streams)?;
     if summary.end == TrainingEnd::Interrupted {
         println!("continue with the same command and --resume");
         return Ok(ExitCode::from(INTERRUPTED));
@@ -88,8 +89,27 @@ fn list() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn trainer_options(training: &TrainingConfig) -> Result<TrainerOptions> {
+    Ok(TrainerOptions {
+        iterations: training.iterations,
+        optimizer: training.optimizer.parse()?,
+        weight_decay: training.weight_decay,
+        schedule: training.schedule.clone(),
+        clip_norm: training.clip_norm,
+        average: training.average,
+        validate_every: training.validate_every,
+        patience: training.patience,
+        checkpoint_every: training.checkpoint_every,
+        on_failure: match training.on_failure {
+            OnFailure::Skip => FailurePolicy::Skip,
+            OnFailure::Stop => FailurePolicy::Stop,
+        },
+    })
+}
+
 fn train(
     config: &RunConfig,
+    options: TrainerOptions,
     data: &RunData,
     model: &Model,
     folder: &RunFolder,
@@ -102,7 +122,6 @@ fn train(
     };
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(JsonLines::new(metrics)), Box::new(Progress::new())];
     let stop = stop_flag()?;
-    let training = &config.training;
     let objective = MaximumLikelihood::new(config.regularisation.weights());
     let batch = config.evaluation.batch;
     let validate = |_: &_| -> ffjord_train::Result<Validation> {
@@ -123,21 +142,7 @@ fn train(
         source: data.source.as_ref(),
         validate: &validate,
         streams,
-        options: TrainerOptions {
-            iterations: training.iterations,
-            optimizer: training.optimizer.parse()?,
-            weight_decay: training.weight_decay,
-            schedule: training.schedule.clone(),
-            clip_norm: training.clip_norm,
-            average: training.average,
-            validate_every: training.validate_every,
-            patience: training.patience,
-            checkpoint_every: training.checkpoint_every,
-            on_failure: match training.on_failure {
-                OnFailure::Skip => FailurePolicy::Skip,
-                OnFailure::Stop => FailurePolicy::Stop,
-            },
-        },
+        options,
         store: &store,
         observers,
         stop: &stop,

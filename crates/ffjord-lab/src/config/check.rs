@@ -80,8 +80,8 @@ fn optional<T>(key: &str, value: Option<&T>, check: impl FnOnce(&str, &T) -> Che
     value.map_or(Ok(()), |value| check(key, value))
 }
 
-fn at_least_one<T: Display + PartialOrd + From<bool>>(key: &str, value: &T) -> Check {
-    require(*value >= T::from(true), key, value, "a whole number from 1")
+fn at_least_one<T: Display + PartialOrd + Default>(key: &str, value: &T) -> Check {
+    require(*value > T::default(), key, value, "a whole number from 1")
 }
 
 fn positive(key: &str, value: &f64) -> Check {

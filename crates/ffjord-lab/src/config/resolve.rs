@@ -95,16 +95,15 @@ fn apply(config: &mut Value, setting: &str) -> Result<()> {
     Ok(())
 }
 
+/// The sections of a table, in the order of the alphabet.
 fn accepted_keys(table: &Value) -> String {
-    table
-        .as_object()
-        .map(|map| {
-            map.iter()
-                .filter(|(_, value)| value.is_object())
-                .map(|(key, _)| key.as_str())
-        })
-        .map(|keys| keys.collect::<Vec<_>>().join(", "))
-        .unwrap_or_default()
+    let entries = table.as_object().into_iter().flatten();
+    let mut sections: Vec<&str> = entries
+        .filter(|(_, value)| value.is_object())
+        .map(|(key, _)| key.as_str())
+        .collect();
+    sections.sort_unstable();
+    sections.join(", ")
 }
 
 /// A TOML value if the text is one (`3`, `1e-5`, `[64, 64]`, `{ kind = "constant", rate = 1e-3 }`), else the text itself.
@@ -175,7 +174,7 @@ mod tests {
             })
         };
         assert!(answer("model.hiden=[8]")?.contains("expected one of `blocks`, `hidden`"));
-        assert!(answer("modell.hidden=[8]")?.contains("accepted are data, model, solver"));
+        assert!(answer("modell.hidden=[8]")?.contains("accepted are data, evaluation, model"));
         assert!(answer("model.blocks=many")?.contains("model.blocks"));
         assert!(answer("model.blocks")?.contains("KEY=VALUE"));
         for (setting, accepted) in [

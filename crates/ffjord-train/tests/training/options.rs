@@ -3,9 +3,12 @@
 use crate::harness::{Session, flow, options, two_steps};
 use ffjord_train::{ScheduleConfig, TrainError, TrainerOptions};
 
+/// Part of a setting's name, and what takes it out of its range.
+type Change = (&'static str, fn(&mut TrainerOptions));
+
 #[test]
 fn options_outside_their_range_are_named() {
-    let change: [(&str, fn(&mut TrainerOptions)); 11] = [
+    let change: [Change; 11] = [
         ("iterations", |options| options.iterations = 0),
         ("validate_every", |options| options.validate_every = 0),
         ("checkpoint_every", |options| options.checkpoint_every = 0),

@@ -1,0 +1,7 @@
+//! The program as its users meet it: commands, files, exit codes and messages.
+
+mod evaluating;
+mod harness;
+mod parity;
+mod refusals;
+mod running;

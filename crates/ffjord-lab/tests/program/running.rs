@@ -1,0 +1,132 @@
+//! `experiment` and `plot`: run folders, and going on with them.
+
+use crate::harness::{Answer, Place, csv, json, moons, table};
+use std::collections::BTreeSet;
+use std::fs;
+
+fn names(folder: &std::path::Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn presets_are_listed_with_what_they_do() {
+    let list = Place::new().succeed(&["experiment", "--list"]);
+    for name in ["power-quick", "toy-moons", "toy-moons-fast", "table"] {
+        let line = list.lines().find(|line| line.split(' ').next() == Some(name));
+        assert!(line.is_some_and(|line| line.contains("FFJORD")), "{name} in {list}");
+    }
+}
+
+#[test]
+fn a_run_leaves_a_whole_folder() {
+    let place = Place::new();
+    let said = place.succeed(&moons("run", &["--seed", "3"]));
+    assert!(said.contains("test NLL"), "{said}");
+    let run = place.path("run");
+    let expected = [
+        "checkpoint-4.safetensors",
+        "checkpoint.json",
+        "config.json",
+        "data.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "plots",
+        "result.json",
+    ];
+    assert_eq!(names(&run), set(&expected));
+    let pictures = set(&["density.png", "overview.png", "training.png", "trajectories.png"]);
+    assert_eq!(names(&run.join("plots")), pictures);
+    let result = json(&run.join("result.json"));
+    assert_eq!(result["seed"], 3);
+    assert_eq!(result["training"]["iterations"], 4);
+    assert_eq!(result["test"]["likelihood"]["rows"], 60);
+    assert_eq!(result["validation_curve"].as_array().unwrap().len(), 2);
+    let mass = result["density_integral"].as_f64().unwrap();
+    assert!((mass - 1.0).abs() < 0.05, "{mass}");
+
+    let metrics = fs::read(run.join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics.iter().filter(|byte| **byte == b'\n').count(), 6);
+
+    // `plot` draws the same pictures again.
+    let before = fs::read(run.join("plots/density.png")).unwrap();
+    fs::remove_dir_all(run.join("plots")).unwrap();
+    place.succeed(&["plot", "run"]);
+    assert_eq!(names(&run.join("plots")), pictures);
+    assert_eq!(fs::read(run.join("plots/density.png")).unwrap(), before);
+}
+
+#[test]
+fn a_table_is_run_with_its_columns_and_scales() {
+    let place = Place::new();
+    place.write("rows.csv", csv(200));
+    place.succeed(&table("run", &["--set", "data.path=rows.csv"]));
+    let run = place.path("run");
+    assert_eq!(json(&run.join("data.json"))["dimension"], 2);
+    assert!(json(&run.join("result.json"))["gaussian_nll"].is_number());
+
+    // The same rows in other units are other data.
+    place.write("rows.csv", csv(200).replace("1", "2"));
+    let resumed = table("run", &["--set", "data.path=rows.csv", "--resume"]);
+    place.refuse(&resumed, &["the data have changed", "--out DIR"]);
+}
+
+#[test]
+fn a_run_folder_is_never_overwritten() {
+    let place = Place::new();
+    place.succeed(&moons("run", &[]));
+    let before = fs::read(place.path("run/model.safetensors")).unwrap();
+    place.refuse(&moons("run", &[]), &["holds a run already", "--resume", "--out DIR"]);
+    let other = moons("run", &["--resume", "--set", "training.batch=17"]);
+    place.refuse(&other, &["training.batch = 16 there, 17 now"]);
+    // A finished run that is resumed ends as it did.
+    place.succeed(&moons("run", &["--resume"]));
+    assert_eq!(fs::read(place.path("run/model.safetensors")).unwrap(), before);
+
+    fs::remove_file(place.path("run/config.json")).unwrap();
+    place.refuse(&moons("run", &[]), &["config.json", "--out DIR"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_that_is_resumed_ends_with_the_same_bytes() {
+    use std::process::{Command, Stdio};
+
+    let place = Place::new();
+    let long = [
+        "--set",
+        "training.iterations=800",
+        "--set",
+        "training.validate_every=400",
+    ];
+    place.succeed(&moons("whole", &long));
+
+    let mut command = place.command(&moons("cut", &long));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let metrics = place.path("cut/metrics.jsonl");
+    // The handler is there before the first line of metrics.
+    while !fs::metadata(&metrics).is_ok_and(|metadata| metadata.len() > 0) {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    let answer = Answer::new(&child.wait_with_output().unwrap());
+    assert_eq!(answer.code, Some(130), "{}", answer.stderr);
+    assert!(answer.stdout.contains("--resume"), "{}", answer.stdout);
+    assert!(!place.path("cut/model.safetensors").exists());
+
+    let resumed: Vec<&str> = long.iter().copied().chain(["--resume"]).collect();
+    place.succeed(&moons("cut", &resumed));
+    let bytes = |name: &str| fs::read(place.path(name)).unwrap();
+    assert!(bytes("cut/model.safetensors") == bytes("whole/model.safetensors"));
+    assert!(bytes("cut/plots/density.png") == bytes("whole/plots/density.png"));
+}
