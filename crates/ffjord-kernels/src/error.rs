@@ -17,6 +17,34 @@ pub enum KernelError {
         /// Output dimension.
         outputs: usize,
     },
+    /// One stride for every convolution.
+    #[error("{given} strides were given for {layers} convolutions: give one for each, one more than hidden layers")]
+    Strides {
+        /// How many were given.
+        given: usize,
+        /// How many convolutions there are.
+        layers: usize,
+    },
+    /// An image is empty, or has an odd size that is to be halved.
+    #[error(
+        "convolution {layer} cannot take images of {height}×{width}: sizes must be positive, and even to be halved"
+    )]
+    ImageSize {
+        /// Which convolution.
+        layer: usize,
+        /// Height of its input.
+        height: usize,
+        /// Width of its input.
+        width: usize,
+    },
+    /// The strides do not lead back to the size of the state.
+    #[error("the strides lead from images of {from:?} to {to:?}: a vector field must end at the size it began with")]
+    ImageReturn {
+        /// Height and width of the state.
+        from: (usize, usize),
+        /// Height and width behind the last convolution.
+        to: (usize, usize),
+    },
     /// One conditioning for every layer.
     #[error("{given} time conditionings were given for {layers} layers: give one for each layer")]
     Conditionings {

@@ -4,6 +4,7 @@
     reason = "confined to the dispatch in `simd` and the call into the `gemm` crate"
 )]
 
+pub mod convolution;
 pub mod elementwise;
 mod error;
 pub mod linalg;

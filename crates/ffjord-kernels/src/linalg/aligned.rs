@@ -25,6 +25,16 @@ impl<T: Real> AlignedBuffer<T> {
     }
 }
 
+impl<T> Default for AlignedBuffer<T> {
+    fn default() -> Self {
+        Self {
+            storage: Vec::new(),
+            start: 0,
+            len: 0,
+        }
+    }
+}
+
 impl<T: Real> Clone for AlignedBuffer<T> {
     fn clone(&self) -> Self {
         let mut copy = Self::zeros(self.len);

@@ -9,18 +9,18 @@ use crate::{KernelError, Real};
 
 /// The activations of one hidden layer for `1 + K` stacked row blocks.
 #[derive(Clone, Debug)]
-pub(super) struct HiddenLayer<T: Real> {
+pub(crate) struct HiddenLayer<T: Real> {
     /// Outputs (y, dy₁, …): `[(1 + K) R, stride]`, the stride being the padded width.
-    pub(super) stack: AlignedBuffer<T>,
+    pub(crate) stack: AlignedBuffer<T>,
     /// φ'(x), where the activation's reverse needs it.
-    pub(super) slope: AlignedBuffer<T>,
+    pub(crate) slope: AlignedBuffer<T>,
     /// Inputs (x, dx₁, …), where the activation's reverse needs them.
-    pub(super) input: AlignedBuffer<T>,
+    pub(crate) input: AlignedBuffer<T>,
 }
 
 impl<T: Real> HiddenLayer<T> {
     /// Buffers for activations only.
-    pub(super) fn unrecorded(numbers: usize) -> Self {
+    pub(crate) fn unrecorded(numbers: usize) -> Self {
         Self {
             stack: AlignedBuffer::zeros(numbers),
             slope: AlignedBuffer::zeros(0),
@@ -28,7 +28,7 @@ impl<T: Real> HiddenLayer<T> {
         }
     }
 
-    fn recorded(numbers: usize, saved: Saved) -> Self {
+    pub(crate) fn recorded(numbers: usize, saved: Saved) -> Self {
         let used = |needed: bool| AlignedBuffer::zeros(if needed { numbers } else { 0 });
         Self {
             stack: AlignedBuffer::zeros(numbers),

@@ -9,13 +9,13 @@ use crate::{KernelError, Real};
 
 /// Rows and tangents of one call.
 #[derive(Clone, Copy)]
-pub(super) struct Extent {
-    pub(super) rows: usize,
-    pub(super) tangents: usize,
+pub(crate) struct Extent {
+    pub(crate) rows: usize,
+    pub(crate) tangents: usize,
 }
 
 impl Extent {
-    pub(super) fn stacked(self) -> usize {
+    pub(crate) fn stacked(self) -> usize {
         self.rows * (1 + self.tangents)
     }
 }
@@ -208,7 +208,7 @@ impl<T: Real> MlpKernel<T> {
 
 /// The buffers of the hidden layers before and after linear layer `layer`, where there are such. Fewer buffers than
 /// layers are used in turn.
-fn neighbours<T: Real>(
+pub(crate) fn neighbours<T: Real>(
     hidden: &mut [HiddenLayer<T>],
     layer: usize,
     last: usize,
@@ -225,7 +225,7 @@ fn neighbours<T: Real>(
     }
 }
 
-pub(super) fn check_capacity(extent: Extent, max_rows: usize) -> Result<(), KernelError> {
+pub(crate) fn check_capacity(extent: Extent, max_rows: usize) -> Result<(), KernelError> {
     let Extent { rows, tangents } = extent;
     if extent.stacked() <= max_rows {
         Ok(())
@@ -238,7 +238,7 @@ pub(super) fn check_capacity(extent: Extent, max_rows: usize) -> Result<(), Kern
     }
 }
 
-pub(super) fn subtract<T: Real>(from: &mut [T], what: &[T]) {
+pub(crate) fn subtract<T: Real>(from: &mut [T], what: &[T]) {
     for (from, &what) in from.iter_mut().zip(what) {
         *from -= what;
     }

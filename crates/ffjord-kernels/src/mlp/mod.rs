@@ -1,9 +1,9 @@
 //! Multilayer perceptrons with time-conditioned layers: value and tangents in one pass, and the reverse of it.
 
 mod architecture;
-mod buffers;
-mod conditioning;
-mod forward;
+pub(crate) mod buffers;
+pub(crate) mod conditioning;
+pub(crate) mod forward;
 mod kernel;
 mod reverse;
 mod trace;

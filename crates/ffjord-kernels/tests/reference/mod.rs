@@ -91,7 +91,7 @@ impl<N: Number> Number for Dual<N> {
     }
 }
 
-fn sigmoid<N: Number>(x: N) -> N {
+pub fn sigmoid<N: Number>(x: N) -> N {
     (N::constant(1.0) + (N::constant(0.0) - x).exp()).reciprocal()
 }
 
@@ -99,7 +99,7 @@ fn tanh<N: Number>(x: N) -> N {
     N::constant(2.0) * sigmoid(N::constant(2.0) * x) - N::constant(1.0)
 }
 
-fn activate<N: Number>(activation: Activation, x: N, beta: N) -> N {
+pub fn activate<N: Number>(activation: Activation, x: N, beta: N) -> N {
     let (zero, one) = (N::constant(0.0), N::constant(1.0));
     match activation {
         Activation::Identity => x,

@@ -123,13 +123,13 @@ pub(crate) trait Rule<T: Real>: Sync {
 }
 
 /// to[i] += factor · from[i].
-fn add_scaled<T: Real>(to: &mut [T], factor: T, from: &[T]) {
+pub(crate) fn add_scaled<T: Real>(to: &mut [T], factor: T, from: &[T]) {
     for (to, &from) in to.iter_mut().zip(from) {
         *to += factor * from;
     }
 }
 
 /// Σ a[i] b[i].
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     a.iter().zip(b).fold(T::ZERO, |sum, (&a, &b)| sum + a * b)
 }

@@ -1,0 +1,268 @@
+//! The shape of a convolutional network, and where its parameters lie in a flat buffer.
+
+use super::conditioning::ConvConditioning;
+use super::patches::Grid;
+use crate::KernelError;
+use crate::mlp::{Activation, ParameterSpec};
+
+/// How a convolution changes the size of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConvStride {
+    /// A 3×3 kernel, stride 1, padding 1: the size stays.
+    Keep,
+    /// A 4×4 kernel, stride 2, padding 1: height and width are halved.
+    Halve,
+    /// A transposed 4×4 kernel, stride 2, padding 1: height and width are doubled.
+    Double,
+}
+
+impl ConvStride {
+    /// The size behind the convolution; `None` where an odd or empty size is to be halved.
+    fn output_size(self, size: usize) -> Option<usize> {
+        match self {
+            Self::Keep => Some(size),
+            Self::Double => Some(2 * size),
+            Self::Halve => (size > 0 && size.is_multiple_of(2)).then_some(size / 2),
+        }
+    }
+}
+
+/// A stack of convolutions `[R, C, H, W]` → `[R, C, H, W]` with time in every layer.
+///
+/// ```
+/// use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvStride};
+/// use ffjord_kernels::mlp::Activation;
+///
+/// let strides = [ConvStride::Halve, ConvStride::Keep, ConvStride::Double];
+/// let net = ConvArchitecture::new(1, (8, 8), &[4, 4], &strides, ConvConditioning::Concat, Activation::Softplus)?;
+/// assert_eq!(net.parameters()[0].name, "layers.0._layer.weight");
+/// assert_eq!(net.parameters()[0].shape, [4, 2, 4, 4]);
+/// # Ok::<(), ffjord_kernels::KernelError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvArchitecture {
+    shapes: Vec<ConvShape>,
+    conditioning: ConvConditioning,
+    activation: Activation,
+    residual: bool,
+}
+
+impl ConvArchitecture {
+    /// A network on images of `channels` × `size` (height, width) with the given `hidden` channels, one stride for each
+    /// layer, of which there is one more than there are hidden channels, and no activation after the last.
+    ///
+    /// # Errors
+    /// [`KernelError::Dimensions`] if a number of channels is zero, [`KernelError::Strides`] if there is not one stride
+    /// for each layer, [`KernelError::ImageSize`] if an image is empty or an odd size is to be halved, and
+    /// [`KernelError::ImageReturn`] if the strides do not lead back to `size`.
+    pub fn new(
+        channels: usize,
+        size: (usize, usize),
+        hidden: &[usize],
+        strides: &[ConvStride],
+        conditioning: ConvConditioning,
+        activation: Activation,
+    ) -> Result<Self, KernelError> {
+        let dimensions = [&[channels], hidden, &[channels]].concat();
+        if dimensions.contains(&0) {
+            return Err(KernelError::Dimensions(dimensions));
+        }
+        let layers = dimensions.len() - 1;
+        if strides.len() != layers {
+            return Err(KernelError::Strides {
+                given: strides.len(),
+                layers,
+            });
+        }
+        let ((mut height, mut width), mut shapes) = (size, Vec::with_capacity(layers));
+        for (layer, (pair, &stride)) in dimensions.windows(2).zip(strides).enumerate() {
+            let image = KernelError::ImageSize { layer, height, width };
+            let output = (stride.output_size(height), stride.output_size(width));
+            let (true, (Some(next_height), Some(next_width))) = (height > 0 && width > 0, output) else {
+                return Err(image);
+            };
+            shapes.push(ConvShape {
+                inputs: pair[0],
+                outputs: pair[1],
+                stride,
+                input: (height, width),
+                output: (next_height, next_width),
+            });
+            (height, width) = (next_height, next_width);
+        }
+        if (height, width) != size {
+            return Err(KernelError::ImageReturn {
+                from: size,
+                to: (height, width),
+            });
+        }
+        Ok(Self {
+            shapes,
+            conditioning,
+            activation,
+            residual: false,
+        })
+    }
+
+    /// The same network with its input subtracted from its output: f(z) − z.
+    #[must_use]
+    pub fn residual(mut self) -> Self {
+        self.residual = true;
+        self
+    }
+
+    /// The number of convolutions.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        self.shapes.len()
+    }
+
+    /// The state's channels, height and width.
+    #[must_use]
+    pub fn state_shape(&self) -> [usize; 3] {
+        let ConvShape { inputs, input, .. } = self.shapes[0];
+        [inputs, input.0, input.1]
+    }
+
+    /// How each layer depends on time.
+    #[must_use]
+    pub fn conditioning(&self) -> ConvConditioning {
+        self.conditioning
+    }
+
+    /// The function between the layers.
+    #[must_use]
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// Whether the input is subtracted from the output.
+    #[must_use]
+    pub fn is_residual(&self) -> bool {
+        self.residual
+    }
+
+    /// The numbers of one state, C · H · W.
+    pub(super) fn state_len(&self) -> usize {
+        self.shapes[0].input_len()
+    }
+
+    pub(super) fn shapes(&self) -> &[ConvShape] {
+        &self.shapes
+    }
+
+    /// Where the parameters of layer `layer` lie in the flat buffer.
+    pub(super) fn span(&self, layer: usize) -> std::ops::Range<usize> {
+        let length = |layer: &ConvShape| self.conditioning.parameter_count(*layer);
+        let start = self.shapes[..layer].iter().map(length).sum();
+        start..start + length(&self.shapes[layer])
+    }
+
+    /// The length of the flat parameter buffer.
+    #[must_use]
+    pub fn parameter_count(&self) -> usize {
+        self.span(self.layers() - 1).end + usize::from(self.activation == Activation::Swish)
+    }
+
+    /// Every parameter tensor in the order of the flat buffer; kernels are `[outputs, inputs, k, k]`, those of a
+    /// transposed convolution `[inputs, outputs, k, k]`.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
+        let mut specs = Vec::new();
+        let mut offset = 0;
+        let mut push = |name: String, shape: Vec<usize>| {
+            let spec = ParameterSpec { name, shape, offset };
+            offset += spec.len();
+            specs.push(spec);
+        };
+        for (layer, &shape) in self.shapes.iter().enumerate() {
+            for (name, shape) in self.conditioning.parameters(shape) {
+                push(format!("layers.{layer}.{name}"), shape);
+            }
+        }
+        if self.activation == Activation::Swish {
+            push("activation_fns.0.beta".to_owned(), vec![1]);
+        }
+        specs
+    }
+}
+
+/// Channels and images of one convolution.
+///
+/// A stride relates a *fine* image to a *coarse* one: each coarse pixel sees a patch of the fine image. The coarse
+/// image is the output, but for the transposed convolution, whose input it is. Kernels are `[coarse, fine, k, k]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ConvShape {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) stride: ConvStride,
+    /// Height and width of the input.
+    pub(super) input: (usize, usize),
+    /// Height and width of the output.
+    pub(super) output: (usize, usize),
+}
+
+impl ConvShape {
+    pub(super) fn is_transposed(self) -> bool {
+        self.stride == ConvStride::Double
+    }
+
+    /// k, the kernel's height and width.
+    pub(super) fn kernel(self) -> usize {
+        if self.stride == ConvStride::Keep { 3 } else { 4 }
+    }
+
+    /// k².
+    pub(super) fn taps(self) -> usize {
+        self.kernel() * self.kernel()
+    }
+
+    /// Channels of the coarse and the fine image.
+    pub(super) fn coarse_and_fine(self) -> (usize, usize) {
+        if self.is_transposed() {
+            (self.inputs, self.outputs)
+        } else {
+            (self.outputs, self.inputs)
+        }
+    }
+
+    /// Numbers in the kernel of the state's channels.
+    pub(super) fn weights(self) -> usize {
+        self.inputs * self.outputs * self.taps()
+    }
+
+    /// The kernel's shape with `inputs` input channels.
+    pub(super) fn weight_shape(self, inputs: usize) -> Vec<usize> {
+        let (outputs, kernel) = (self.outputs, self.kernel());
+        if self.is_transposed() {
+            vec![inputs, outputs, kernel, kernel]
+        } else {
+            vec![outputs, inputs, kernel, kernel]
+        }
+    }
+
+    /// Numbers in one input image.
+    pub(super) fn input_len(self) -> usize {
+        self.inputs * self.input.0 * self.input.1
+    }
+
+    /// Numbers in one output image.
+    pub(super) fn output_len(self) -> usize {
+        self.outputs * self.output.0 * self.output.1
+    }
+
+    pub(super) fn grid(self) -> Grid {
+        let (coarse, fine) = if self.is_transposed() {
+            (self.input, self.output)
+        } else {
+            (self.output, self.input)
+        };
+        let step = if self.stride == ConvStride::Keep { 1 } else { 2 };
+        Grid {
+            coarse,
+            fine,
+            kernel: self.kernel(),
+            step,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Input channels that are the same for every image: time, and the position of a pixel.
+
+use crate::Real;
+use crate::convolution::architecture::ConvShape;
+use crate::mlp::conditioning::add_scaled;
+
+/// The kernels of one or three input channels: t, and then the pixel's row and column.
+///
+/// Their convolution is the same for every image: a bias for each pixel, at the border other than in the middle.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::convolution) struct Planes {
+    shape: ConvShape,
+    count: usize,
+    offset: usize,
+    plane_stride: usize,
+    output_stride: usize,
+}
+
+impl Planes {
+    /// `count` channels whose kernels are those of the input channels from `start` on.
+    pub(super) fn new(shape: ConvShape, count: usize, start: usize) -> Self {
+        let taps = shape.taps();
+        let (plane_stride, output_stride) = if shape.is_transposed() {
+            (shape.outputs * taps, taps)
+        } else {
+            (taps, (shape.inputs + count) * taps)
+        };
+        Self {
+            shape,
+            count,
+            offset: start * plane_stride,
+            plane_stride,
+            output_stride,
+        }
+    }
+
+    /// The numbers of the `kernels` buffers.
+    pub(in crate::convolution) fn kernel_numbers(self) -> usize {
+        self.count * self.shape.taps() * self.shape.outputs
+    }
+
+    /// Calls `visit(output pixel, plane, tap, value)` for each number of a plane that an output pixel sees. The first
+    /// plane counts as ones: time is a factor of its kernel.
+    fn for_each_value<T: Real>(self, mut visit: impl FnMut(usize, usize, usize, T)) {
+        let width = self.shape.input.1;
+        self.shape.grid().for_each_contact(|coarse, fine, tap| {
+            let (input, output) = if self.shape.is_transposed() {
+                (coarse, fine)
+            } else {
+                (fine, coarse)
+            };
+            let position = |index: usize| T::from_f64(index as f64);
+            visit(output, 0, tap, T::ONE);
+            if self.count > 1 {
+                visit(output, 1, tap, position(input / width));
+                visit(output, 2, tap, position(input % width));
+            }
+        });
+    }
+
+    fn parameter(self, plane: usize, tap: usize, output: usize) -> usize {
+        self.offset + plane * self.plane_stride + output * self.output_stride + tap
+    }
+
+    /// The part of the `[planes, k², outputs]` buffer of one plane and tap.
+    fn span(self, plane: usize, tap: usize) -> std::ops::Range<usize> {
+        let start = (plane * self.shape.taps() + tap) * self.shape.outputs;
+        start..start + self.shape.outputs
+    }
+
+    fn planes_and_taps(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.count).flat_map(move |plane| (0..self.shape.taps()).map(move |tap| (plane, tap)))
+    }
+
+    /// Adds the planes' convolution at time `t` to a map `[H', W', outputs]`; `kernels` is scratch.
+    pub(in crate::convolution) fn add_to<T: Real>(self, parameters: &[T], t: T, map: &mut [T], kernels: &mut [T]) {
+        for (plane, tap) in self.planes_and_taps() {
+            let factor = if plane == 0 { t } else { T::ONE };
+            for (output, to) in kernels[self.span(plane, tap)].iter_mut().enumerate() {
+                *to = factor * parameters[self.parameter(plane, tap, output)];
+            }
+        }
+        let outputs = self.shape.outputs;
+        self.for_each_value(|pixel, plane, tap, value| {
+            add_scaled(
+                &mut map[pixel * outputs..][..outputs],
+                value,
+                &kernels[self.span(plane, tap)],
+            );
+        });
+    }
+
+    /// Adds the gradient of the planes' kernels, given that of the map, and returns that of t; `kernels` is scratch.
+    pub(in crate::convolution) fn pull_back<T: Real>(
+        self,
+        parameters: &[T],
+        t: T,
+        map: &[T],
+        kernels: &mut [T],
+        gradient: &mut [T],
+    ) -> T {
+        let kernels = &mut kernels[..self.kernel_numbers()];
+        kernels.fill(T::ZERO);
+        let outputs = self.shape.outputs;
+        self.for_each_value(|pixel, plane, tap, value| {
+            add_scaled(
+                &mut kernels[self.span(plane, tap)],
+                value,
+                &map[pixel * outputs..][..outputs],
+            );
+        });
+        let mut time = T::ZERO;
+        for (plane, tap) in self.planes_and_taps() {
+            let factor = if plane == 0 { t } else { T::ONE };
+            for (output, &g) in kernels[self.span(plane, tap)].iter().enumerate() {
+                let at = self.parameter(plane, tap, output);
+                gradient[at] += factor * g;
+                if plane == 0 {
+                    time += parameters[at] * g;
+                }
+            }
+        }
+        time
+    }
+}

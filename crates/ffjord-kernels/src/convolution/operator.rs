@@ -1,0 +1,139 @@
+//! One convolution, in one direction, as products of rows with a packed kernel.
+
+use super::patches::Grid;
+use crate::Real;
+use crate::linalg::{PackedMatrix, Rows, RowsMut, multiply};
+use crate::simd::SimdLevel;
+use std::ops::Range;
+
+/// How the image that is read becomes the image that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    /// Each written pixel is a product of the patch it sees: reads the fine image, writes the coarse one.
+    Gather,
+    /// Each read pixel is multiplied into a patch, and the patches are summed: reads coarse, writes fine.
+    Scatter,
+}
+
+/// A linear map of images `[H, W, source]` → `[H', W', target]`.
+#[derive(Clone, Debug)]
+pub(super) struct ImageOperator<T: Real> {
+    pub(super) method: Method,
+    grid: Grid,
+    source: usize,
+    target: usize,
+    /// `[k² source, target]` to gather, `[source, k² target]` to scatter.
+    matrix: PackedMatrix<T>,
+}
+
+/// Bytes of patches that are made at a time: they stay in the second-level cache beside the packed kernel.
+const PATCH_BYTES: usize = 128 << 10;
+
+/// As many coarse lines at a time as keep their patches of `channels` channels in the cache; at least one.
+pub(super) fn line_tiles<T>(grid: Grid, channels: usize) -> impl Iterator<Item = Range<usize>> {
+    let lines = lines_at_a_time::<T>(grid, channels);
+    let height = grid.coarse.0;
+    (0..height)
+        .step_by(lines)
+        .map(move |first| first..height.min(first + lines))
+}
+
+/// The numbers of the patches of [`line_tiles`].
+pub(super) fn patch_numbers<T>(grid: Grid, channels: usize) -> usize {
+    lines_at_a_time::<T>(grid, channels) * grid.coarse.1 * grid.taps() * channels
+}
+
+fn lines_at_a_time<T>(grid: Grid, channels: usize) -> usize {
+    let line = grid.coarse.1 * grid.taps() * channels * size_of::<T>();
+    (PATCH_BYTES / line).clamp(1, grid.coarse.0)
+}
+
+impl<T: Real> ImageOperator<T> {
+    pub(super) fn zeros(level: SimdLevel, method: Method, grid: Grid, source: usize, target: usize) -> Self {
+        let matrix = match method {
+            Method::Gather => PackedMatrix::zeros(level, grid.taps() * source, target),
+            Method::Scatter => PackedMatrix::zeros(level, source, grid.taps() * target),
+        };
+        Self {
+            method,
+            grid,
+            source,
+            target,
+            matrix,
+        }
+    }
+
+    /// Sets the kernel, `entry(source channel, target channel, tap)`.
+    pub(super) fn fill_with(&mut self, entry: impl Fn(usize, usize, usize) -> T) {
+        let (source, target) = (self.source, self.target);
+        match self.method {
+            Method::Gather => self.matrix.fill_with(|k, n| entry(k % source, n, k / source)),
+            Method::Scatter => self.matrix.fill_with(|k, n| entry(k, n % target, n / target)),
+        }
+    }
+
+    /// The numbers of the buffer for patches.
+    pub(super) fn patch_numbers(&self) -> usize {
+        patch_numbers::<T>(self.grid, self.patch_channels())
+    }
+
+    fn patch_channels(&self) -> usize {
+        match self.method {
+            Method::Gather => self.source,
+            Method::Scatter => self.target,
+        }
+    }
+
+    /// Writes the image of every image in `from`.
+    pub(super) fn apply(&self, level: SimdLevel, from: &[T], to: &mut [T], patches: &mut [T]) {
+        let size = |(height, width): (usize, usize)| height * width;
+        let (coarse, fine) = (size(self.grid.coarse), size(self.grid.fine));
+        let (read, written) = match self.method {
+            Method::Gather => (fine, coarse),
+            Method::Scatter => (coarse, fine),
+        };
+        let images = from
+            .chunks_exact(read * self.source)
+            .zip(to.chunks_exact_mut(written * self.target));
+        for (from, to) in images {
+            self.apply_to_image(level, from, to, patches);
+        }
+    }
+
+    fn apply_to_image(&self, level: SimdLevel, from: &[T], to: &mut [T], patches: &mut [T]) {
+        if self.method == Method::Scatter {
+            to.fill(T::ZERO);
+        }
+        let row = self.grid.taps() * self.patch_channels();
+        for lines in line_tiles::<T>(self.grid, self.patch_channels()) {
+            let pixels = lines.start * self.grid.coarse.1..lines.end * self.grid.coarse.1;
+            let patches = &mut patches[..pixels.len() * row];
+            match self.method {
+                Method::Gather => {
+                    self.grid.gather(lines, self.source, from, patches);
+                    let a = Rows {
+                        data: &*patches,
+                        stride: row,
+                    };
+                    let c = RowsMut {
+                        data: &mut to[pixels.start * self.target..pixels.end * self.target],
+                        stride: self.target,
+                    };
+                    multiply(level, a, &self.matrix, &[], c);
+                }
+                Method::Scatter => {
+                    let a = Rows {
+                        data: &from[pixels.start * self.source..pixels.end * self.source],
+                        stride: self.source,
+                    };
+                    let c = RowsMut {
+                        data: &mut *patches,
+                        stride: row,
+                    };
+                    multiply(level, a, &self.matrix, &[], c);
+                    self.grid.scatter(level, lines, self.target, patches, to);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Patches of an image as rows of a matrix, and the sum of such rows back into an image.
+
+use crate::Real;
+use crate::simd::{Isa, Kernel, SimdLevel};
+use std::ops::Range;
+
+/// How each pixel (y, x) of a coarse image sees a k×k patch of a fine one, from (s y − 1, s x − 1) on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grid {
+    /// Height and width of the coarse image.
+    pub(super) coarse: (usize, usize),
+    /// Height and width of the fine image.
+    pub(super) fine: (usize, usize),
+    /// k.
+    pub(super) kernel: usize,
+    /// s.
+    pub(super) step: usize,
+}
+
+impl Grid {
+    pub(super) fn taps(self) -> usize {
+        self.kernel * self.kernel
+    }
+
+    /// The fine line that coarse line `y` sees through row `tap` of the kernel, if it lies in the image.
+    fn line(self, y: usize, tap: usize) -> Option<usize> {
+        (y * self.step + tap).checked_sub(1).filter(|&line| line < self.fine.0)
+    }
+
+    /// The kernel's columns through which coarse column `x` sees the image, and the fine column of the first of them.
+    fn columns(self, x: usize) -> (Range<usize>, usize) {
+        let start = x * self.step;
+        let first = 1usize.saturating_sub(start);
+        (first..self.kernel.min(self.fine.1 + 1 - start), start + first - 1)
+    }
+
+    /// Calls `visit(coarse pixel, fine pixel, tap)` for all pairs of pixels that see each other.
+    pub(super) fn for_each_contact(self, mut visit: impl FnMut(usize, usize, usize)) {
+        for y in 0..self.coarse.0 {
+            for (row, line) in (0..self.kernel).filter_map(|row| self.line(y, row).map(|line| (row, line))) {
+                for x in 0..self.coarse.1 {
+                    let (columns, first) = self.columns(x);
+                    for (i, column) in columns.enumerate() {
+                        visit(
+                            y * self.coarse.1 + x,
+                            line * self.fine.1 + first + i,
+                            row * self.kernel + column,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the patches `[pixels, k, k, channels]` of the coarse `lines` of a fine image `[H, W, channels]`; zeros
+    /// outside of it.
+    pub(super) fn gather<T: Real>(self, lines: Range<usize>, channels: usize, image: &[T], patches: &mut [T]) {
+        let (across, width) = (self.kernel * channels, self.fine.1);
+        let pixels = patches.chunks_exact_mut(self.kernel * across);
+        let positions = lines.flat_map(|y| (0..self.coarse.1).map(move |x| (y, x)));
+        for ((y, x), patch) in positions.zip(pixels) {
+            let (columns, first) = self.columns(x);
+            let inside = columns.start * channels..columns.end * channels;
+            for (row, to) in patch.chunks_exact_mut(across).enumerate() {
+                let Some(line) = self.line(y, row) else {
+                    to.fill(T::ZERO);
+                    continue;
+                };
+                let from = &image[(line * width + first) * channels..][..inside.len()];
+                to[..inside.start].fill(T::ZERO);
+                to[inside.clone()].copy_from_slice(from);
+                to[inside.end..].fill(T::ZERO);
+            }
+        }
+    }
+
+    /// Adds the patches of the coarse `lines` to a fine image: the adjoint of [`Grid::gather`].
+    pub(super) fn scatter<T: Real>(
+        self,
+        level: SimdLevel,
+        lines: Range<usize>,
+        channels: usize,
+        patches: &[T],
+        image: &mut [T],
+    ) {
+        level.dispatch(Scatter {
+            grid: self,
+            lines,
+            channels,
+            patches,
+            image,
+        });
+    }
+}
+
+struct Scatter<'a, T> {
+    grid: Grid,
+    lines: Range<usize>,
+    channels: usize,
+    patches: &'a [T],
+    image: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Scatter<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(self) {
+        let Self {
+            grid,
+            lines,
+            channels,
+            patches,
+            image,
+        } = self;
+        let (across, width) = (grid.kernel * channels, grid.fine.1);
+        let positions = lines.flat_map(|y| (0..grid.coarse.1).map(move |x| (y, x)));
+        for ((y, x), patch) in positions.zip(patches.chunks_exact(grid.kernel * across)) {
+            let (columns, first) = grid.columns(x);
+            let inside = columns.start * channels..columns.end * channels;
+            for (row, from) in patch.chunks_exact(across).enumerate() {
+                let Some(line) = grid.line(y, row) else { continue };
+                let to = &mut image[(line * width + first) * channels..][..inside.len()];
+                for (to, &from) in to.iter_mut().zip(&from[inside.clone()]) {
+                    *to += from;
+                }
+            }
+        }
+    }
+}

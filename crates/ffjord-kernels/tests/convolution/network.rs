@@ -1,0 +1,163 @@
+//! Convolutional networks as plain loops over a number type, straight from the definitions.
+
+use crate::reference::{Number, activate, sigmoid};
+use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvStride};
+use ffjord_kernels::mlp::ParameterSpec;
+
+/// An image `[channels, height, width]`.
+#[derive(Clone)]
+pub struct Image<N> {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    pub data: Vec<N>,
+}
+
+impl<N: Number> Image<N> {
+    fn map(&self, f: impl Fn(usize, N) -> N) -> Self {
+        let pixels = self.height * self.width;
+        let data = self.data.iter().enumerate().map(|(i, &x)| f(i / pixels, x)).collect();
+        Self { data, ..*self }
+    }
+
+    /// The image with the channels of `planes`, functions of row and column, before or after its own.
+    fn with_planes(&self, planes: &[&dyn Fn(usize, usize) -> N], first: bool) -> Self {
+        let mut added = Vec::new();
+        for plane in planes {
+            for y in 0..self.height {
+                added.extend((0..self.width).map(|x| plane(y, x)));
+            }
+        }
+        let data = if first {
+            [added, self.data.clone()].concat()
+        } else {
+            [self.data.clone(), added].concat()
+        };
+        let channels = self.channels + planes.len();
+        Self {
+            channels,
+            data,
+            ..*self
+        }
+    }
+}
+
+fn convolve<N: Number>(stride: ConvStride, weight: &[N], bias: &[N], x: &Image<N>) -> Image<N> {
+    let outputs = bias.len();
+    let (height, width, kernel) = match stride {
+        ConvStride::Keep => (x.height, x.width, 3),
+        ConvStride::Halve => (x.height / 2, x.width / 2, 4),
+        ConvStride::Double => (2 * x.height, 2 * x.width, 4),
+    };
+    let mut data: Vec<N> = (0..outputs * height * width)
+        .map(|i| bias[i / (height * width)])
+        .collect();
+    // Every input pixel, output pixel and tap: s · (row of the coarse image) + tap − 1 = row of the fine image.
+    let meets = |input: usize, output: usize, tap: usize| match stride {
+        ConvStride::Keep => output + tap == input + 1,
+        ConvStride::Halve => 2 * output + tap == input + 1,
+        ConvStride::Double => 2 * input + tap == output + 1,
+    };
+    for o in 0..outputs {
+        for i in 0..x.channels {
+            let kernels = match stride {
+                ConvStride::Double => i * outputs + o,
+                _ => o * x.channels + i,
+            };
+            for (y, row) in (0..height).flat_map(|y| (0..x.height).map(move |row| (y, row))) {
+                let Some(ky) = (0..kernel).find(|&k| meets(row, y, k)) else {
+                    continue;
+                };
+                for (column, to) in data[(o * height + y) * width..][..width].iter_mut().enumerate() {
+                    for (from, &value) in x.data[(i * x.height + row) * x.width..][..x.width].iter().enumerate() {
+                        if let Some(kx) = (0..kernel).find(|&k| meets(from, column, k)) {
+                            *to = *to + weight[(kernels * kernel + ky) * kernel + kx] * value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Image {
+        channels: outputs,
+        height,
+        width,
+        data,
+    }
+}
+
+fn layer<N: Number>(
+    (conditioning, stride): (ConvConditioning, ConvStride),
+    p: &[N],
+    t: N,
+    x: &Image<N>,
+    outputs: usize,
+) -> Image<N> {
+    let taps = if stride == ConvStride::Keep { 9 } else { 16 };
+    let affine = |p: &[N], x: &Image<N>| {
+        let weights = x.channels * outputs * taps;
+        convolve(stride, &p[..weights], &p[weights..weights + outputs], x)
+    };
+    let rest = &p[(x.channels * outputs * taps + outputs).min(p.len())..];
+    let position = |index: usize| N::constant(index as f64);
+    match conditioning {
+        ConvConditioning::Ignore => affine(p, x),
+        ConvConditioning::Concat => affine(p, &x.with_planes(&[&|_, _| t], true)),
+        ConvConditioning::ConcatCoord => affine(
+            p,
+            &x.with_planes(&[&|_, _| t, &|y, _| position(y), &|_, x| position(x)], false),
+        ),
+        ConvConditioning::ConcatV2 => affine(p, x).map(|o, y| y + rest[o] * t),
+        ConvConditioning::Squash => affine(p, x).map(|o, y| y * sigmoid(rest[o] * t + rest[outputs + o])),
+        ConvConditioning::ConcatSquash => {
+            affine(p, x).map(|o, y| y * sigmoid(rest[outputs + o] * t + rest[2 * outputs + o]) + rest[o] * t)
+        }
+        ConvConditioning::Blend => {
+            let (mut first, second) = (affine(p, x), affine(rest, x));
+            for (a, &b) in first.data.iter_mut().zip(&second.data) {
+                *a = *a + (b - *a) * t;
+            }
+            first
+        }
+        ConvConditioning::Hyper => {
+            let (slope, bias) = p.split_at(p.len() / 2);
+            let made: Vec<N> = slope.iter().zip(bias).map(|(&a, &b)| a * t + b).collect();
+            convolve(stride, &made, &made[..outputs], x)
+        }
+    }
+}
+
+/// f(t, z) for one image.
+pub fn network<N: Number>(
+    (net, strides, hidden): (&ConvArchitecture, &[ConvStride], &[usize]),
+    parameters: &[N],
+    t: N,
+    z: &[N],
+) -> Vec<N> {
+    let [channels, height, width] = net.state_shape();
+    let mut x = Image {
+        channels,
+        height,
+        width,
+        data: z.to_vec(),
+    };
+    let (specs, beta) = (net.parameters(), parameters[parameters.len() - 1]);
+    for (l, &stride) in strides.iter().enumerate() {
+        let of_layer = || {
+            specs
+                .iter()
+                .filter(|spec| spec.name.starts_with(&format!("layers.{l}.")))
+        };
+        let start = of_layer().map(|spec| spec.offset).min().unwrap();
+        let end = start + of_layer().map(ParameterSpec::len).sum::<usize>();
+        let outputs = hidden.get(l).copied().unwrap_or(channels);
+        x = layer((net.conditioning(), stride), &parameters[start..end], t, &x, outputs);
+        if l + 1 < strides.len() {
+            x = x.map(|_, x| activate(net.activation(), x, beta));
+        }
+    }
+    if net.is_residual() {
+        return x.data.into_iter().zip(z).map(|(f, &z)| f - z).collect();
+    }
+    x.data
+}
