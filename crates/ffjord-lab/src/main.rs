@@ -15,6 +15,7 @@ mod pictures;
 mod provenance;
 mod run_folder;
 mod sampling;
+mod terminal;
 
 use clap::Parser;
 use std::process::ExitCode;

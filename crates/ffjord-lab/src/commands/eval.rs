@@ -5,6 +5,7 @@ use crate::evaluation::{log_likelihoods, summarise};
 use crate::model::Model;
 use crate::original;
 use crate::run_folder::RunFolder;
+use crate::terminal::say;
 use clap::Args;
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_data::{Matrix, Standardizer};
@@ -114,7 +115,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(&["log_likelihood".to_string()]),
     )?;
     let likelihood = summarise(&values, nfe);
-    println!(
+    say!(
         "log-likelihood {:.6} ± {:.6} nats ({} rows, {:.0} evaluations); one a row: {}",
         -likelihood.nll,
         likelihood.standard_error,
@@ -123,7 +124,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         out.display()
     );
     if let Some(error) = reference_error(&arguments.data, &values) {
-        println!("largest difference from the file's own `logp`: {error:.3e} nats");
+        say!("largest difference from the file's own `logp`: {error:.3e} nats");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use crate::model::Model;
 use crate::pictures;
 use crate::provenance::Provenance;
 use crate::run_folder::RunFolder;
+use crate::terminal::say;
 use clap::Args;
 use ffjord_train::{
     FailurePolicy, JsonLines, MaximumLikelihood, MetricsWriter, Observer, Progress, Purpose, Streams, Trainer,
@@ -66,11 +67,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         &data.summary(),
         arguments.resume,
     )?;
-    println!("{}\nrun folder: {}", config.description, folder.path().display());
+    say!("{}\nrun folder: {}", config.description, folder.path().display());
 
     let summary = train(&config, options, &data, &model, &folder, streams)?;
     if summary.end == TrainingEnd::Interrupted {
-        println!("continue with the same command and --resume");
+        say!("continue with the same command and --resume");
         return Ok(ExitCode::from(INTERRUPTED));
     }
     folder.save_model(&model)?;
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn list() -> Result<ExitCode> {
     for preset in PRESETS {
-        println!("{:<24} {}", preset.name, preset.description()?);
+        say!("{:<24} {}", preset.name, preset.description()?);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -208,15 +209,18 @@ fn result(
 }
 
 fn report(data: &RunData, test: &Likelihood, density: Option<f64>, folder: &RunFolder) {
-    println!(
+    say!(
         "test NLL {:.4} ± {:.4} nats ({} rows, {:.0} evaluations)",
-        test.nll, test.standard_error, test.rows, test.nfe
+        test.nll,
+        test.standard_error,
+        test.rows,
+        test.nfe
     );
     if let Some(gaussian) = data.gaussian_nll {
-        println!("full-covariance Gaussian on the same rows: {gaussian:.4} nats");
+        say!("full-covariance Gaussian on the same rows: {gaussian:.4} nats");
     }
     if let Some(mass) = density {
-        println!("∫p dx on the picture's grid: {mass:.5}");
+        say!("∫p dx on the picture's grid: {mass:.5}");
     }
-    println!("pictures: {}", folder.plots().display());
+    say!("pictures: {}", folder.plots().display());
 }

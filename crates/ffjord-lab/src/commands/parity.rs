@@ -2,6 +2,7 @@
 
 use crate::error::{LabError, Result};
 use crate::parity::{Case, Comparison, ReferenceFile, compare_field, compare_flow};
+use crate::terminal::say;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Ok(comparisons) => {
                 let passed = comparisons.iter().all(Comparison::passes);
                 failures += usize::from(!passed);
-                println!(
+                say!(
                     "{} {name}  {}",
                     if passed { "ok    " } else { "FAILED" },
                     line(&comparisons, arguments.verbose)
@@ -40,11 +41,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Err(error) => {
                 failures += 1;
-                println!("FAILED {name}  {error}");
+                say!("FAILED {name}  {error}");
             }
         }
     }
-    println!("{} passed, {failures} failed", files.len() - failures);
+    say!("{} passed, {failures} failed", files.len() - failures);
     Ok(if failures == 0 {
         ExitCode::SUCCESS
     } else {

@@ -4,6 +4,7 @@ use crate::data::RunData;
 use crate::error::Result;
 use crate::pictures;
 use crate::run_folder::RunFolder;
+use crate::terminal::say;
 use clap::Args;
 use ffjord_train::Streams;
 use std::path::PathBuf;
@@ -27,6 +28,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let data = RunData::load(&config, &streams)?;
     let model = folder.model()?;
     pictures::draw(&config, &data, &model, &folder, &streams)?;
-    println!("pictures: {}", folder.plots().display());
+    say!("pictures: {}", folder.plots().display());
     Ok(ExitCode::SUCCESS)
 }

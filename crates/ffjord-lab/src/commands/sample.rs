@@ -3,6 +3,7 @@
 use crate::commands::eval::LoadedModel;
 use crate::error::{LabError, Result};
 use crate::sampling::samples;
+use crate::terminal::say;
 use candle_core::DType;
 use clap::Args;
 use ffjord_data::{Matrix, table};
@@ -70,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Format::Csv => table::save_csv(&arguments.out, &samples, None)?,
         Format::Npy => table::save_npy(&arguments.out, &samples)?,
     }
-    println!(
+    say!(
         "{} samples of dimension {}: {}",
         samples.rows(),
         samples.columns(),
