@@ -6,6 +6,7 @@ use crate::provenance::Provenance;
 use clap::Args;
 use ffjord_train::write_atomic;
 use serde_json::{Value, json};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,8 +23,8 @@ pub struct Arguments {
     #[arg(long, value_name = "W", default_value = "")]
     filter: String,
     /// Rows that share one solve
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    block_rows: usize,
+    #[arg(long, value_name = "N", default_value = "128")]
+    block_rows: NonZeroUsize,
 }
 
 /// Runs the command.
@@ -63,7 +64,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 .join("; "),
         });
     }
+    let block_rows = arguments.block_rows.get();
     let threads = rayon::current_num_threads();
+    let load_before = load_average();
     let ceiling = Ceiling::measure()?;
     println!(
         "{} threads; 2000³ product in f32: {:.1} GFLOP/s by the kernels, {:.1} by candle",
@@ -72,15 +75,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     print_header();
     let mut measurements = Vec::new();
     for (workload, method) in &selected {
-        let measurement = Measurement::take(workload, *method, arguments.block_rows, repetitions, ceiling.gflops())?;
+        let measurement = Measurement::take(workload, *method, block_rows, repetitions, ceiling.gflops())?;
         print_row(&measurement);
         measurements.push(measurement);
     }
-    let scaling = scaling(arguments.block_rows, repetitions)?;
+    let scaling = scaling(block_rows, repetitions)?;
     if let Some(path) = &arguments.json {
         let report = json!({
             "provenance": Provenance::now(),
             "threads": threads,
+            "load_average": { "before": load_before, "after": load_average() },
             "ceiling": ceiling,
             "measurements": measurements,
             "thread_scaling": scaling,
@@ -89,6 +93,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("{}", path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Programs that ran or waited over the last minute, where the system tells (Linux): beside other programs than this
+/// one, seconds and ceiling are not those of the machine.
+fn load_average() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// Times one workload on pools of one and of two threads.
