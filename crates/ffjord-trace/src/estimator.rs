@@ -31,7 +31,8 @@ pub trait TraceEstimator<T: Scalar> {
     /// The traces of a batch of operators from these probes; the same probes give the same estimate.
     ///
     /// # Errors
-    /// [`TraceError::Mismatch`] or [`TraceError::ProbeCount`] when the probes are of another size or number, [`TraceError::Operator`] when a product fails.
+    /// [`TraceError::Mismatch`] or [`TraceError::ProbeCount`] when the probes are of another size or number,
+    /// [`TraceError::Operator`] when a product fails.
     fn estimate<A: LinearOperator<T>>(
         &self,
         operator: &A,

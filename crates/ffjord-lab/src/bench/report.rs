@@ -1,10 +1,11 @@
 //! Measurements as a table on the terminal.
 
 use super::Measurement;
+use crate::terminal::say;
 
 /// Prints the columns' names.
 pub fn print_header() {
-    println!(
+    say!(
         "{:<18} {:<17} {:>10} {:>10} {:>9} {:>10} {:>12} {:>8} {:>8} {:>8} {:>11} {:>11}",
         "workload",
         "solver",
@@ -23,7 +24,7 @@ pub fn print_header() {
 
 /// Prints one measurement.
 pub fn print_row(m: &Measurement) {
-    println!(
+    say!(
         "{:<18} {:<17} {:>10} {:>10} {:>9} {:>10} {:>12} {:>8.1} {:>6.1} % {:>8} {:>11} {:>11}",
         m.workload,
         m.solver,

@@ -3,6 +3,7 @@
 use crate::bench::{Ceiling, Measurement, Method, Repetitions, all, print_header, print_row, training_seconds};
 use crate::error::{LabError, Result};
 use crate::provenance::Provenance;
+use crate::terminal::say;
 use clap::Args;
 use ffjord_train::write_atomic;
 use serde_json::{Value, json};
@@ -68,9 +69,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let threads = rayon::current_num_threads();
     let load_before = load_average();
     let ceiling = Ceiling::measure()?;
-    println!(
+    say!(
         "{} threads; 2000³ product in f32: {:.1} GFLOP/s by the kernels, {:.1} by candle",
-        threads, ceiling.kernels_gflops, ceiling.candle_gflops
+        threads,
+        ceiling.kernels_gflops,
+        ceiling.candle_gflops
     );
     print_header();
     let mut measurements = Vec::new();
@@ -90,7 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "thread_scaling": scaling,
         });
         write_atomic(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -116,7 +119,7 @@ fn scaling(block_rows: usize, repetitions: Repetitions) -> Result<Value> {
         *seconds = pool.install(|| training_seconds(workload, Method::Rk4, block_rows, repetitions))?;
     }
     let [one, two] = seconds;
-    println!(
+    say!(
         "{}, {}: {:.2} ms with one thread, {:.2} ms with two: {:.2} times as fast",
         workload.name,
         Method::Rk4.name(),
