@@ -71,6 +71,16 @@ pub enum SetupError {
         /// The names that are known.
         known: String,
     },
+    /// An adjoint asked to differentiate through a method that it cannot.
+    #[error("the {adjoint} adjoint cannot differentiate through {method}: use it with {accepted}, or another adjoint")]
+    AdjointNeedsMethod {
+        /// The adjoint's name.
+        adjoint: &'static str,
+        /// The solver's method.
+        method: &'static str,
+        /// The methods that it can differentiate through.
+        accepted: String,
+    },
     /// An adjoint asked to differentiate through intermediate outputs.
     #[error("adjoints differentiate the final state only: leave the solver's SaveAt at End")]
     AdjointSavesEndOnly,

@@ -64,7 +64,8 @@ impl Default for Limits {
 /// }
 ///
 /// let growth = |t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 3.0 * t * t;
-/// let mut stepper = ExplicitRungeKutta::new(Method::Rk4.tableau(), &[0.0])?;
+/// let rk4 = Method::Rk4.tableau().ok_or("an explicit Runge-Kutta method")?;
+/// let mut stepper = ExplicitRungeKutta::new(rk4, &[0.0])?;
 /// let mut controller = Halving { t1: 0.0, steps: 0 };
 /// let solution = integrate(&growth, &[0.0], (0.0, 2.0), &mut stepper, &mut controller, &Limits::default())?;
 /// assert!((solution.state[0] - 8.0).abs() < 1e-12);
@@ -77,10 +78,29 @@ impl Default for Limits {
 pub fn integrate<S, Sys, M, C>(
     system: &Sys,
     y0: &S,
+    span: (f64, f64),
+    stepper: &mut M,
+    controller: &mut C,
+    limits: &Limits,
+) -> Result<Solution<S>, SolveError<Sys::Error>>
+where
+    S: State,
+    Sys: System<S> + ?Sized,
+    M: Stepper<S>,
+    C: Controller + ?Sized,
+{
+    integrate_observed(system, y0, span, stepper, controller, limits, &mut |_, _| ())
+}
+
+/// [`integrate`], telling `observe` the time and the state after every accepted step.
+pub(crate) fn integrate_observed<S, Sys, M, C>(
+    system: &Sys,
+    y0: &S,
     (t0, t1): (f64, f64),
     stepper: &mut M,
     controller: &mut C,
     limits: &Limits,
+    observe: &mut dyn FnMut(f64, &S),
 ) -> Result<Solution<S>, SolveError<Sys::Error>>
 where
     S: State,
@@ -105,6 +125,7 @@ where
         stepper,
         controller,
         max_steps: limits.max_steps,
+        observe,
     };
     let mut outcome = Outcome::Complete;
     if let Err(error) = walk.run(&y0) {
@@ -146,6 +167,7 @@ struct Walk<'a, S, Sys: ?Sized, M, C: ?Sized> {
     stepper: &'a mut M,
     controller: &'a mut C,
     max_steps: usize,
+    observe: &'a mut dyn FnMut(f64, &S),
 }
 
 impl<S, Sys, M, C> Walk<'_, S, Sys, M, C>
@@ -211,6 +233,7 @@ where
             self.saver.collect(&mut self.f, self.stepper, t_next)?;
             self.stepper.accept();
             self.stats.accepted += 1;
+            (self.observe)(t_next, self.stepper.state());
             return Ok(());
         }
         self.stats.rejected += 1;

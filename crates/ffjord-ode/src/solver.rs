@@ -2,14 +2,14 @@
 
 use crate::{
     control::{Adaptive, Clipped, ConstantStep, Controller, PidController, StepControl, StepGrid},
-    error::SolveError,
-    integrate::{Limits, integrate},
+    error::{SetupError, SolveError},
+    integrate::{Limits, integrate_observed},
     methods::Method,
     norm::Tolerance,
     save::check_times,
     solution::{OnBudget, SaveAt, Solution},
     state::State,
-    stepper::ExplicitRungeKutta,
+    stepper::{ExplicitRungeKutta, ReversibleHeun, Stepper},
     system::System,
 };
 
@@ -157,10 +157,34 @@ impl Solver {
         S: State,
         Sys: System<S> + ?Sized,
     {
+        let observe = &mut |_, _: &S| ();
+        match self.method.tableau() {
+            Some(tableau) => {
+                let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
+                self.drive(&mut stepper, system, y0, (t0, t1), observe)
+            }
+            None => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, (t0, t1), observe),
+        }
+    }
+
+    /// Solves with this stepper, which is one of the solver's method, and tells `observe` every accepted step.
+    pub(crate) fn drive<S, Sys, M>(
+        &self,
+        stepper: &mut M,
+        system: &Sys,
+        y0: &S,
+        (t0, t1): (f64, f64),
+        observe: &mut dyn FnMut(f64, &S),
+    ) -> Result<Solution<S>, SolveError<Sys::Error>>
+    where
+        S: State,
+        Sys: System<S> + ?Sized,
+        M: Stepper<S>,
+    {
         match &self.control {
             StepControl::Adaptive(settings) => {
-                let controller = PidController::new(settings.clone())?;
-                self.run(system, y0, (t0, t1), controller)
+                let mut controller = self.clipped(PidController::new(settings.clone())?, t0, t1)?;
+                integrate_observed(system, y0, (t0, t1), stepper, &mut controller, &self.limits, observe)
             }
             StepControl::Constant(grid) => {
                 let controller = ConstantStep::new(*grid, t0, t1)?;
@@ -172,29 +196,18 @@ impl Solver {
                         t1,
                     });
                 }
-                self.run(system, y0, (t0, t1), controller)
+                let mut controller = self.clipped(controller, t0, t1)?;
+                integrate_observed(system, y0, (t0, t1), stepper, &mut controller, &self.limits, observe)
             }
         }
     }
 
-    fn run<S, Sys, C>(
-        &self,
-        system: &Sys,
-        y0: &S,
-        (t0, t1): (f64, f64),
-        controller: C,
-    ) -> Result<Solution<S>, SolveError<Sys::Error>>
-    where
-        S: State,
-        Sys: System<S> + ?Sized,
-        C: Controller,
-    {
+    /// The controller, its steps ending on the stop times and on the end.
+    fn clipped<C: Controller>(&self, controller: C, t0: f64, t1: f64) -> Result<Clipped<C>, SetupError> {
         check_times("stop", &self.stop_at, t0, t1)?;
         let mut stops = self.stop_at.clone();
         stops.push(t1);
         stops.dedup();
-        let mut controller = Clipped::new(controller, stops);
-        let mut stepper = ExplicitRungeKutta::new(self.method.tableau(), y0)?;
-        integrate(system, y0, (t0, t1), &mut stepper, &mut controller, &self.limits)
+        Ok(Clipped::new(controller, stops))
     }
 }

@@ -4,9 +4,10 @@
 ///
 /// ```
 /// use ffjord_ode::Method;
-/// let dopri5 = Method::Dopri5.tableau();
+/// let dopri5 = Method::Dopri5.tableau().ok_or("an explicit Runge-Kutta method")?;
 /// assert_eq!((dopri5.order, dopri5.stages(), dopri5.fsal), (5, 7, true));
 /// assert!((dopri5.b.iter().sum::<f64>() - 1.0).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Adjoint, AdjointSolution, Backsolve, BacksolveRecord, CheckpointRecord, Checkpointed, DifferentiableSystem, Forward,
+    Adjoint, AdjointSolution, Backsolve, BacksolveRecord, Binomial, BinomialRecord, CheckpointRecord, Checkpointed,
+    DifferentiableSystem, Forward, Reversible, ReversibleRecord, StatePath,
 };
 use crate::{
     error::{SetupError, SolveError},
@@ -23,8 +24,17 @@ use crate::{
 pub enum AdjointMethod {
     /// `checkpointed`, the default.
     Checkpointed(Checkpointed),
-    /// `backsolve`.
+    /// `binomial`.
+    Binomial(Binomial),
+    /// `reversible`.
+    Reversible(Reversible),
+    /// `backsolve`, or `interpolated` with [`StatePath::Interpolated`].
     Backsolve(Backsolve),
+}
+
+impl AdjointMethod {
+    /// The names, as [`FromStr`] reads them.
+    pub const NAMES: [&'static str; 5] = ["checkpointed", "binomial", "reversible", "backsolve", "interpolated"];
 }
 
 impl Default for AdjointMethod {
@@ -37,7 +47,12 @@ impl fmt::Display for AdjointMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Checkpointed(_) => "checkpointed",
-            Self::Backsolve(_) => "backsolve",
+            Self::Binomial(_) => "binomial",
+            Self::Reversible(_) => "reversible",
+            Self::Backsolve(backsolve) => match backsolve.state_path() {
+                StatePath::Resolved => "backsolve",
+                StatePath::Interpolated => "interpolated",
+            },
         })
     }
 }
@@ -49,11 +64,14 @@ impl FromStr for AdjointMethod {
     fn from_str(name: &str) -> Result<Self, SetupError> {
         match name {
             "checkpointed" => Ok(Self::Checkpointed(Checkpointed)),
+            "binomial" => Ok(Self::Binomial(Binomial::default())),
+            "reversible" => Ok(Self::Reversible(Reversible)),
             "backsolve" => Ok(Self::Backsolve(Backsolve::new())),
+            "interpolated" => Ok(Self::Backsolve(Backsolve::new().path(StatePath::Interpolated))),
             _ => Err(SetupError::UnknownName {
                 kind: "adjoint",
                 given: name.to_owned(),
-                known: "checkpointed, backsolve".to_owned(),
+                known: Self::NAMES.join(", "),
             }),
         }
     }
@@ -65,6 +83,10 @@ impl FromStr for AdjointMethod {
 pub enum AdjointRecord<S> {
     /// Of [`Checkpointed`].
     Checkpointed(CheckpointRecord<S>),
+    /// Of [`Binomial`].
+    Binomial(BinomialRecord<S>),
+    /// Of [`Reversible`].
+    Reversible(ReversibleRecord<S>),
     /// Of [`Backsolve`].
     Backsolve(BacksolveRecord<S>),
 }
@@ -85,6 +107,14 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for AdjointMethod {
                 let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
                 (solution, AdjointRecord::Checkpointed(record))
             }
+            Self::Binomial(adjoint) => {
+                let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
+                (solution, AdjointRecord::Binomial(record))
+            }
+            Self::Reversible(adjoint) => {
+                let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
+                (solution, AdjointRecord::Reversible(record))
+            }
             Self::Backsolve(adjoint) => {
                 let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
                 (solution, AdjointRecord::Backsolve(record))
@@ -101,6 +131,8 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for AdjointMethod {
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
         match record {
             AdjointRecord::Checkpointed(record) => Checkpointed.backward(system, record, cotangent),
+            AdjointRecord::Binomial(record) => record.pull_back(system, cotangent),
+            AdjointRecord::Reversible(record) => record.pull_back(system, cotangent),
             AdjointRecord::Backsolve(record) => record.pull_back(system, cotangent),
         }
     }

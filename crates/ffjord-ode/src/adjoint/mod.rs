@@ -2,21 +2,31 @@
 
 mod augmented;
 mod backsolve;
+mod binomial;
 mod checkpointed;
+mod costate;
 mod method;
 mod reverse_step;
+mod reversible;
+mod reversible_step;
+mod schedule;
+mod steps_backward;
 
 use crate::{
     error::{SetupError, SolveError},
+    methods::Method,
     solution::{SaveAt, Solution, Stats},
     solver::Solver,
     state::State,
     system::System,
+    tableau::Tableau,
 };
 
-pub use backsolve::{AdjointNorm, Backsolve, BacksolveRecord};
+pub use backsolve::{AdjointNorm, Backsolve, BacksolveRecord, StatePath};
+pub use binomial::{Binomial, BinomialRecord};
 pub use checkpointed::{CheckpointRecord, Checkpointed};
 pub use method::{AdjointMethod, AdjointRecord};
+pub use reversible::{Reversible, ReversibleRecord};
 
 /// A system `f(t, y; θ)` that offers products with its transposed Jacobians.
 ///
@@ -146,6 +156,15 @@ fn require_end_only(solver: &Solver) -> Result<(), SetupError> {
         SaveAt::End => Ok(()),
         _ => Err(SetupError::AdjointSavesEndOnly),
     }
+}
+
+/// Refuses a method other than the explicit Runge–Kutta methods.
+fn require_tableau(adjoint: &'static str, method: Method) -> Result<&'static Tableau, SetupError> {
+    method.tableau().ok_or_else(|| SetupError::AdjointNeedsMethod {
+        adjoint,
+        method: method.name(),
+        accepted: Method::names(|method| method.tableau().is_some()),
+    })
 }
 
 /// Refuses a cotangent that is not finite.

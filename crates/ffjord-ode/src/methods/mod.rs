@@ -11,7 +11,7 @@ mod tsit5;
 
 use std::{fmt, str::FromStr};
 
-use crate::{error::SetupError, tableau::Tableau};
+use crate::{error::SetupError, stepper::ReversibleHeun, tableau::Tableau};
 
 /// A method for initial-value problems, chosen at run time.
 ///
@@ -25,6 +25,7 @@ use crate::{error::SetupError, tableau::Tableau};
 /// | `bosh3` | 3 (2) | 3 | cubic Hermite |
 /// | `dopri5` | 5 (4) | 6 | quartic, Shampine's mid-point |
 /// | `tsit5` | 5 (4) | 6 | quartic, the method's own |
+/// | `reversible_heun` | 2 (1) | 1 | cubic Hermite |
 ///
 /// ```
 /// use ffjord_ode::Method;
@@ -52,11 +53,13 @@ pub enum Method {
     Dopri5,
     /// Tsitouras 5(4).
     Tsit5,
+    /// Reversible Heun, whose steps can be undone: for [`Reversible`](crate::adjoint::Reversible) gradients.
+    ReversibleHeun,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Euler,
         Self::Midpoint,
         Self::Heun,
@@ -65,11 +68,12 @@ impl Method {
         Self::Bosh3,
         Self::Dopri5,
         Self::Tsit5,
+        Self::ReversibleHeun,
     ];
 
-    /// The method's coefficients.
-    pub const fn tableau(self) -> &'static Tableau {
-        match self {
+    /// The coefficients of an explicit Runge–Kutta method; `None` for the others.
+    pub const fn tableau(self) -> Option<&'static Tableau> {
+        Some(match self {
             Self::Euler => &euler::TABLEAU,
             Self::Midpoint => &midpoint::TABLEAU,
             Self::Heun => &heun::TABLEAU,
@@ -78,17 +82,37 @@ impl Method {
             Self::Bosh3 => &bosh3::TABLEAU,
             Self::Dopri5 => &dopri5::TABLEAU,
             Self::Tsit5 => &tsit5::TABLEAU,
-        }
+            Self::ReversibleHeun => return None,
+        })
     }
 
     /// The method's name, as [`FromStr`] reads it.
     pub const fn name(self) -> &'static str {
-        self.tableau().name
+        match self.tableau() {
+            Some(tableau) => tableau.name,
+            None => ReversibleHeun::<()>::NAME,
+        }
+    }
+
+    /// Order of the solution: the error at a fixed time falls as hᵖ.
+    pub const fn order(self) -> u32 {
+        match self.tableau() {
+            Some(tableau) => tableau.order,
+            None => ReversibleHeun::<()>::ORDER,
+        }
+    }
+
+    /// Order of the interpolant: its error inside one step falls as h to the power of this plus 1.
+    pub fn interpolation_order(self) -> u32 {
+        self.tableau().map_or(self.order(), Tableau::interpolation_order)
     }
 
     /// Whether the method estimates its error and can adapt its step.
     pub const fn is_adaptive(self) -> bool {
-        self.tableau().embedded.is_some()
+        match self.tableau() {
+            Some(tableau) => tableau.embedded.is_some(),
+            None => true,
+        }
     }
 
     /// The names of the methods that `keep` lets through, for messages.

@@ -1,5 +1,6 @@
 //! One step of a method and its error estimate.
 
+mod reversible_heun;
 mod runge_kutta;
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     system::{Evaluator, System},
 };
 
+pub use reversible_heun::ReversibleHeun;
 pub use runge_kutta::ExplicitRungeKutta;
 pub(crate) use runge_kutta::{stage_time, terms};
 

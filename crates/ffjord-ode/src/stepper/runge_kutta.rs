@@ -80,17 +80,6 @@ impl<S: State> ExplicitRungeKutta<S> {
         Ok(total)
     }
 
-    /// Coefficients of the cubic through values and slopes of both ends, in powers of θ.
-    fn hermite(&self) -> Result<Vec<S>, StateError> {
-        let (h, y0, y1, f0, f1) = (self.step(), &self.y, &self.candidate, &self.k[0], &self.k[self.end()]);
-        Ok(vec![
-            y0.clone(),
-            self.sum(&[(h, f0)])?,
-            self.sum(&[(3.0, y1), (-3.0, y0), (-2.0 * h, f0), (-h, f1)])?,
-            self.sum(&[(-2.0, y1), (2.0, y0), (h, f0), (h, f1)])?,
-        ])
-    }
-
     /// Coefficients of the quartic through values and slopes of both ends and the mid-point.
     fn quartic(&self, midpoint: &[f64]) -> Result<Vec<S>, StateError> {
         let (h, y0, y1, f0, f1) = (self.step(), &self.y, &self.candidate, &self.k[0], &self.k[self.end()]);
@@ -228,7 +217,11 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
         let coefficients = match self.tableau.interpolation {
             Interpolation::CubicHermite => {
                 self.ensure_end_slope(f)?;
-                self.hermite()?
+                return Ok(Interpolant::cubic_hermite(
+                    (self.t, self.t_next),
+                    (&self.y, &self.candidate),
+                    (&self.k[0], &self.k[self.end()]),
+                )?);
             }
             Interpolation::QuarticMidpoint { midpoint } => {
                 self.ensure_end_slope(f)?;

@@ -28,7 +28,7 @@ fn every_method_has_its_order() {
     };
     for problem in [problems::DECAY, problems::HARMONIC, problems::LOGISTIC, short, back] {
         for method in Method::ALL {
-            let base = match method.tableau().order {
+            let base = match method.order() {
                 1 => 3200,
                 2 | 3 => 400,
                 _ => 80,
@@ -36,7 +36,7 @@ fn every_method_has_its_order() {
             let points: Vec<(f64, f64)> = [base, 2 * base, 4 * base]
                 .map(|n| (1.0 / n as f64, error(&problem, method, n)))
                 .to_vec();
-            let (order, nominal) = (measured_order(&points), f64::from(method.tableau().order));
+            let (order, nominal) = (measured_order(&points), f64::from(method.order()));
             assert!(
                 (order - nominal).abs() < 0.2,
                 "{method} on {}: order {order}, errors {points:?}",

@@ -24,11 +24,7 @@ fn interpolants_have_their_order() {
     for problem in [problems::HARMONIC, problems::LOGISTIC, problems::COSINE] {
         for method in Method::ALL {
             // Small enough for the leading term, large enough for rounding not to show.
-            let largest = if method.tableau().interpolation_order() < 3 {
-                0.02
-            } else {
-                0.08
-            };
+            let largest = if method.interpolation_order() < 3 { 0.02 } else { 0.08 };
             let points: Vec<(f64, f64)> = [1.0, 0.5, 0.25]
                 .map(|part| {
                     (
@@ -38,7 +34,7 @@ fn interpolants_have_their_order() {
                 })
                 .to_vec();
             // The error of one step is an order higher than that of the whole.
-            let nominal = f64::from(method.tableau().interpolation_order()) + 1.0;
+            let nominal = f64::from(method.interpolation_order()) + 1.0;
             let order = measured_order(&points);
             assert!(
                 (order - nominal).abs() < 0.2,

@@ -1,12 +1,15 @@
 //! The crate's tests, a module a subject; every method runs on every problem, and every problem has a closed form.
 
 mod adjoints;
+mod binomial;
 mod control;
 mod convergence;
 mod failures;
 mod interpolation;
+mod memory;
 mod networks;
 mod problems;
+mod reversible;
 mod settings;
 mod states;
 mod statistics;

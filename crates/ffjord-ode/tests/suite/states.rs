@@ -184,7 +184,7 @@ fn steps_allocate_no_states() {
         assert_eq!(allocations(&few, 1.0).0, allocations(&some, 1.0).0, "{method}");
         if method.is_adaptive() {
             let solver = Solver::new(method).adaptive(Tolerance::new(1e-6, 1e-6).unwrap());
-            let (short, long) = (allocations(&solver, 0.1), allocations(&solver, 20.0));
+            let (short, long) = (allocations(&solver, 0.1), allocations(&solver, 5.0));
             assert!(
                 long.1 > short.1 && long.0 == short.0,
                 "{method}: {short:?} and {long:?}"

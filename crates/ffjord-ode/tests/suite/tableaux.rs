@@ -3,6 +3,11 @@
 
 use ffjord_ode::{Interpolation, Method, Tableau};
 
+/// Of every explicit Runge–Kutta method.
+fn tableaux() -> impl Iterator<Item = &'static Tableau> {
+    Method::ALL.into_iter().filter_map(Method::tableau)
+}
+
 /// Σ over the stages of `weights` times a product of stage vectors.
 fn sum(weights: &[f64], stages: &[f64]) -> f64 {
     weights.iter().zip(stages).map(|(w, s)| w * s).sum()
@@ -54,8 +59,8 @@ fn order_of(tableau: &Tableau, weights: &[f64], theta: f64) -> u32 {
 
 #[test]
 fn rows_sum_to_the_stage_times() {
-    for method in Method::ALL {
-        let tableau = method.tableau();
+    for tableau in tableaux() {
+        let method = tableau.name;
         assert_eq!(tableau.a.len(), tableau.stages(), "{method}");
         for (i, (row, c)) in tableau.a.iter().zip(tableau.c).enumerate() {
             assert_eq!(row.len(), i, "{method}, row {i}");
@@ -66,8 +71,8 @@ fn rows_sum_to_the_stage_times() {
 
 #[test]
 fn solutions_and_estimates_have_their_order_and_no_more() {
-    for method in Method::ALL {
-        let tableau = method.tableau();
+    for tableau in tableaux() {
+        let method = tableau.name;
         assert_eq!(order_of(tableau, tableau.b, 1.0), tableau.order, "{method}");
         if let Some(embedded) = tableau.embedded {
             let lower: Vec<f64> = tableau.b.iter().zip(embedded.weights).map(|(b, e)| b - e).collect();
@@ -78,8 +83,8 @@ fn solutions_and_estimates_have_their_order_and_no_more() {
 
 #[test]
 fn first_same_as_last_methods_end_on_their_solution() {
-    for method in Method::ALL {
-        let tableau = method.tableau();
+    for tableau in tableaux() {
+        let method = tableau.name;
         let last = tableau.a.last().map_or(&[][..], |row| row);
         let same = tableau.c.last() == Some(&1.0) && last.iter().chain(&[0.0]).eq(tableau.b);
         assert_eq!(same, tableau.fsal, "{method}");
@@ -92,10 +97,10 @@ fn interpolants_meet_the_conditions_of_order_four_inside_the_step() {
         Interpolation::QuarticMidpoint { midpoint } => midpoint.to_vec(),
         other => panic!("{other:?}"),
     };
-    let dopri5 = Method::Dopri5.tableau();
+    let dopri5 = Method::Dopri5.tableau().unwrap();
     assert_eq!(order_of(dopri5, &midpoint(dopri5), 0.5), 4);
 
-    let tsit5 = Method::Tsit5.tableau();
+    let tsit5 = Method::Tsit5.tableau().unwrap();
     let Interpolation::QuarticWeights { weights } = tsit5.interpolation else {
         panic!("{:?}", tsit5.interpolation)
     };
