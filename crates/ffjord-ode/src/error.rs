@@ -61,6 +61,23 @@ pub enum SetupError {
         /// The methods that can adapt.
         adaptive: String,
     },
+    /// Fixed steps asked of a method that chooses its order by its error estimate.
+    #[error("method {method} chooses its order by its error estimate: use adaptive steps, or a method of fixed order")]
+    NeedsErrorEstimate {
+        /// The method asked for.
+        method: &'static str,
+    },
+    /// An adjoint that pulls steps back asked for a method whose steps it cannot recompute.
+    #[error(
+        "the checkpointed adjoint recomputes steps from their start, which method {method} does not allow: use the \
+         backsolve adjoint, or an explicit Runge-Kutta method ({accepted})"
+    )]
+    NotRecomputable {
+        /// The method asked for.
+        method: &'static str,
+        /// The methods whose steps can be recomputed.
+        accepted: String,
+    },
     /// A name that stands for nothing this crate has.
     #[error("unknown {kind} {given:?}; known: {known}")]
     UnknownName {

@@ -28,6 +28,27 @@ impl<S: State> Interpolant<S> {
         Self { t0, t1, coefficients }
     }
 
+    /// The cubic through the values `y` and the slopes `f` at the start and the end of the step.
+    pub(crate) fn cubic_hermite(
+        (t0, t1): (f64, f64),
+        (y0, y1): (&S, &S),
+        (f0, f1): (&S, &S),
+    ) -> Result<Self, StateError> {
+        let h = t1 - t0;
+        let sum = |terms: &[(f64, &S)]| {
+            let mut total = y0.zeros_like()?;
+            total.set_sum(terms)?;
+            Ok::<_, StateError>(total)
+        };
+        let coefficients = vec![
+            y0.clone(),
+            sum(&[(h, f0)])?,
+            sum(&[(3.0, y1), (-3.0, y0), (-2.0 * h, f0), (-h, f1)])?,
+            sum(&[(-2.0, y1), (2.0, y0), (h, f0), (h, f1)])?,
+        ];
+        Ok(Self::new(t0, t1, coefficients))
+    }
+
     /// Time at which the step starts.
     pub fn t0(&self) -> f64 {
         self.t0

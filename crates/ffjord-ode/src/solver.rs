@@ -2,14 +2,14 @@
 
 use crate::{
     control::{Adaptive, Clipped, ConstantStep, Controller, PidController, StepControl, StepGrid},
-    error::SolveError,
+    error::{SetupError, SolveError},
     integrate::{Limits, integrate},
-    methods::Method,
+    methods::{Method, Scheme},
     norm::Tolerance,
     save::check_times,
     solution::{OnBudget, SaveAt, Solution},
     state::State,
-    stepper::ExplicitRungeKutta,
+    stepper::{Esdirk, ExplicitRungeKutta, FixedAdams, Stepper, VariableAdams},
     system::System,
 };
 
@@ -157,11 +157,46 @@ impl Solver {
         S: State,
         Sys: System<S> + ?Sized,
     {
+        let span = (t0, t1);
+        match self.method.scheme() {
+            Scheme::ExplicitRungeKutta(tableau) => {
+                self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span)
+            }
+            Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span),
+            Scheme::VariableAdams { name, max_order } => {
+                self.drive(&mut VariableAdams::new(name, max_order, y0)?, system, y0, span)
+            }
+            Scheme::Esdirk(tableau) => self.drive(
+                &mut Esdirk::new(tableau, self.control.tolerance(), y0)?,
+                system,
+                y0,
+                span,
+            ),
+        }
+    }
+
+    /// Solves with this stepper, which is one of the solver's method.
+    fn drive<S, Sys, M>(
+        &self,
+        stepper: &mut M,
+        system: &Sys,
+        y0: &S,
+        (t0, t1): (f64, f64),
+    ) -> Result<Solution<S>, SolveError<Sys::Error>>
+    where
+        S: State,
+        Sys: System<S> + ?Sized,
+        M: Stepper<S>,
+    {
         match &self.control {
             StepControl::Adaptive(settings) => {
-                let controller = PidController::new(settings.clone())?;
-                self.run(system, y0, (t0, t1), controller)
+                let mut controller = self.clipped(PidController::new(settings.clone())?, t0, t1)?;
+                integrate(system, y0, (t0, t1), stepper, &mut controller, &self.limits)
             }
+            StepControl::Constant(_) if !self.method.has_fixed_order() => Err(SetupError::NeedsErrorEstimate {
+                method: self.method.name(),
+            }
+            .into()),
             StepControl::Constant(grid) => {
                 let controller = ConstantStep::new(*grid, t0, t1)?;
                 // Known to be too many before the first: say so before any work is done.
@@ -172,29 +207,18 @@ impl Solver {
                         t1,
                     });
                 }
-                self.run(system, y0, (t0, t1), controller)
+                let mut controller = self.clipped(controller, t0, t1)?;
+                integrate(system, y0, (t0, t1), stepper, &mut controller, &self.limits)
             }
         }
     }
 
-    fn run<S, Sys, C>(
-        &self,
-        system: &Sys,
-        y0: &S,
-        (t0, t1): (f64, f64),
-        controller: C,
-    ) -> Result<Solution<S>, SolveError<Sys::Error>>
-    where
-        S: State,
-        Sys: System<S> + ?Sized,
-        C: Controller,
-    {
+    /// The controller, its steps ending on the stop times and on the end.
+    fn clipped<C: Controller>(&self, controller: C, t0: f64, t1: f64) -> Result<Clipped<C>, SetupError> {
         check_times("stop", &self.stop_at, t0, t1)?;
         let mut stops = self.stop_at.clone();
         stops.push(t1);
         stops.dedup();
-        let mut controller = Clipped::new(controller, stops);
-        let mut stepper = ExplicitRungeKutta::new(self.method.tableau(), y0)?;
-        integrate(system, y0, (t0, t1), &mut stepper, &mut controller, &self.limits)
+        Ok(Clipped::new(controller, stops))
     }
 }

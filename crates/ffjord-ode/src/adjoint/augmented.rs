@@ -40,6 +40,10 @@ impl<S: State, G: State> State for Augmented<S, G> {
         self.gradient.set_sum(&part(terms, |x| &x.gradient))
     }
 
+    fn epsilon(&self) -> f64 {
+        self.y.epsilon()
+    }
+
     fn dot(&self, other: &Self) -> Result<f64, StateError> {
         Ok(self.y.dot(&other.y)? + self.adjoint.dot(&other.adjoint)? + self.gradient.dot(&other.gradient)?)
     }

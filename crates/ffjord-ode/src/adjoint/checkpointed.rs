@@ -5,11 +5,12 @@ use super::{
     reverse_step::ReverseStep,
 };
 use crate::{
-    error::SolveError,
+    error::{SetupError, SolveError},
     methods::Method,
     solution::{SaveAt, Saved, Stats},
     solver::Solver,
     state::State,
+    tableau::Tableau,
 };
 
 /// Discretise, then optimise: keeps the state of every step, recomputes a step's stages and pulls them back.
@@ -25,7 +26,7 @@ pub struct Checkpointed;
 /// The states of the steps of a forward solve.
 #[derive(Debug, Clone)]
 pub struct CheckpointRecord<S> {
-    method: Method,
+    tableau: &'static Tableau,
     /// The initial state and the state after every step.
     steps: Vec<Saved<S>>,
 }
@@ -49,15 +50,14 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Checkpointed {
         t1: f64,
     ) -> Forward<S, CheckpointRecord<S>, Sys::Error> {
         require_end_only(solver)?;
+        let method = solver.method();
+        let tableau = method.tableau().ok_or_else(|| SetupError::NotRecomputable {
+            method: method.name(),
+            accepted: Method::names(|method| method.tableau().is_some()),
+        })?;
         let mut solution = solver.clone().save_at(SaveAt::Steps).solve(system, y0, t0, t1)?;
         let steps = std::mem::take(&mut solution.saved);
-        Ok((
-            solution,
-            CheckpointRecord {
-                method: solver.method(),
-                steps,
-            },
-        ))
+        Ok((solution, CheckpointRecord { tableau, steps }))
     }
 
     fn backward(
@@ -66,14 +66,14 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Checkpointed {
         record: CheckpointRecord<S>,
         cotangent: &S,
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
-        let CheckpointRecord { method, mut steps } = record;
+        let CheckpointRecord { tableau, mut steps } = record;
         let start = steps.first().map_or(0.0, |first| first.t);
         let end = steps.last().map_or(start, |last| last.t);
         require_finite(cotangent, end)?;
         let mut gradient = system
             .zero_gradient()
             .map_err(|source| SolveError::System { t: end, source })?;
-        let mut reverse = ReverseStep::new(method.tableau(), cotangent)?;
+        let mut reverse = ReverseStep::new(tableau, cotangent)?;
         let mut stats = Stats::default();
         let (mut d_t0, mut d_t1) = (0.0, 0.0);
         let mut t_next = end;
