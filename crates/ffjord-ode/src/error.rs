@@ -61,6 +61,12 @@ pub enum SetupError {
         /// The methods that can adapt.
         adaptive: String,
     },
+    /// Fixed steps asked of a method that chooses its order by its error estimate.
+    #[error("method {method} chooses its order by its error estimate: use adaptive steps, or a method of fixed order")]
+    NeedsErrorEstimate {
+        /// The method asked for.
+        method: &'static str,
+    },
     /// A name that stands for nothing this crate has.
     #[error("unknown {kind} {given:?}; known: {known}")]
     UnknownName {

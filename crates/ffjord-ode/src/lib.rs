@@ -25,6 +25,8 @@ pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
 pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};
 pub use solver::{Solver, StepsNotChosen};
 pub use state::{Scalar, State};
-pub use stepper::{ExplicitRungeKutta, ReversibleHeun, Stepper};
+pub use stepper::{
+    AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams,
+};
 pub use system::{Evaluator, RhsOutcome, System};
-pub use tableau::{Embedded, Interpolation, Tableau};
+pub use tableau::{Embedded, ExtraStage, ImplicitTableau, Interpolation, Tableau};

@@ -4,12 +4,12 @@ use crate::{
     control::{Adaptive, Clipped, ConstantStep, Controller, PidController, StepControl, StepGrid},
     error::{SetupError, SolveError},
     integrate::{Limits, integrate_observed},
-    methods::Method,
+    methods::{Method, Scheme},
     norm::Tolerance,
     save::check_times,
     solution::{OnBudget, SaveAt, Solution},
     state::State,
-    stepper::{ExplicitRungeKutta, ReversibleHeun, Stepper},
+    stepper::{Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams},
     system::System,
 };
 
@@ -157,13 +157,23 @@ impl Solver {
         S: State,
         Sys: System<S> + ?Sized,
     {
-        let observe = &mut |_, _: &S| ();
-        match self.method.tableau() {
-            Some(tableau) => {
-                let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
-                self.drive(&mut stepper, system, y0, (t0, t1), observe)
+        let (span, observe) = ((t0, t1), &mut |_, _: &S| ());
+        match self.method.scheme() {
+            Scheme::ExplicitRungeKutta(tableau) => {
+                self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span, observe)
             }
-            None => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, (t0, t1), observe),
+            Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span, observe),
+            Scheme::VariableAdams { name, max_order } => {
+                self.drive(&mut VariableAdams::new(name, max_order, y0)?, system, y0, span, observe)
+            }
+            Scheme::ReversibleHeun => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, span, observe),
+            Scheme::Esdirk(tableau) => self.drive(
+                &mut Esdirk::new(tableau, self.control.tolerance(), y0)?,
+                system,
+                y0,
+                span,
+                observe,
+            ),
         }
     }
 
@@ -186,6 +196,10 @@ impl Solver {
                 let mut controller = self.clipped(PidController::new(settings.clone())?, t0, t1)?;
                 integrate_observed(system, y0, (t0, t1), stepper, &mut controller, &self.limits, observe)
             }
+            StepControl::Constant(_) if !self.method.has_fixed_order() => Err(SetupError::NeedsErrorEstimate {
+                method: self.method.name(),
+            }
+            .into()),
             StepControl::Constant(grid) => {
                 let controller = ConstantStep::new(*grid, t0, t1)?;
                 // Known to be too many before the first: say so before any work is done.

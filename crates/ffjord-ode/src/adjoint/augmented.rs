@@ -34,6 +34,10 @@ impl<S: State, G: State> State for Augmented<S, G> {
         self.costate.set_sum(&part(terms, |x| &x.costate))
     }
 
+    fn epsilon(&self) -> f64 {
+        self.y.epsilon()
+    }
+
     fn dot(&self, other: &Self) -> Result<f64, StateError> {
         Ok(self.y.dot(&other.y)? + self.costate.dot(&other.costate)?)
     }

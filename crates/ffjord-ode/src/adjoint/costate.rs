@@ -37,6 +37,10 @@ impl<S: State, G: State> State for Costate<S, G> {
         self.gradient.set_sum(&part(terms, |x| &x.gradient))
     }
 
+    fn epsilon(&self) -> f64 {
+        self.adjoint.epsilon()
+    }
+
     fn dot(&self, other: &Self) -> Result<f64, StateError> {
         Ok(self.adjoint.dot(&other.adjoint)? + self.gradient.dot(&other.gradient)?)
     }

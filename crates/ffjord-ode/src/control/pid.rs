@@ -136,6 +136,11 @@ impl Adaptive {
         self
     }
 
+    /// What errors are measured with.
+    pub(super) fn measure(&self) -> ErrorMeasure {
+        self.measure
+    }
+
     /// Whether the settings are within their ranges.
     fn check(&self) -> Result<(), SetupError> {
         let first = self.first_step.unwrap_or(1.0);
