@@ -13,6 +13,7 @@ mod reversible;
 mod settings;
 mod states;
 mod statistics;
+mod step_sharing;
 mod tableaux;
 #[cfg(feature = "candle")]
 mod tensors;
