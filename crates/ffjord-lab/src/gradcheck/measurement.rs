@@ -122,17 +122,17 @@ pub fn check(folder: &RunFolder, config: &RunConfig, batch: &Tensor) -> Result<C
     let fixed_steps = (cost.snapshot().accepted_steps / probe.continuous_parts() as f64).ceil() as usize;
     let reference_steps = FINER * fixed_steps;
     let fixed = |steps| StepConfig::Fixed { steps };
-    let differences = |method: &str, steps| -> Result<Vec<f64>> {
-        let subject = subject((method, fixed(steps)), "backsolve")?;
+    let differences = |method: Method, steps| -> Result<Vec<f64>> {
+        let subject = subject((method.name(), fixed(steps)), "backsolve")?;
         subject
             .directions()?
             .iter()
             .map(|direction| subject.difference(direction))
             .collect()
     };
-    let exact = differences(Method::Dopri5.name(), reference_steps)?;
-    let of_steps = differences(method.name(), fixed_steps)?;
-    let of_reversible_steps = differences(Method::ReversibleHeun.name(), fixed_steps)?;
+    let exact = differences(Method::Dopri5, reference_steps)?;
+    let of_steps = differences(method, fixed_steps)?;
+    let of_reversible_steps = differences(Method::ReversibleHeun, fixed_steps)?;
     let mut adjoints = Vec::new();
     for adjoint in AdjointMethod::NAMES {
         let (method, of_steps) = match adjoint {

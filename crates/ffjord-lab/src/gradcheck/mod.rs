@@ -5,5 +5,5 @@ mod measurement;
 mod report;
 mod subject;
 
-pub use measurement::{Check, check};
+pub use measurement::check;
 pub use report::print;
