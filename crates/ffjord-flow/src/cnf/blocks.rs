@@ -6,8 +6,7 @@ use super::system::{AugmentedSystem, TraceForm};
 use crate::error::{FlowError, Result};
 use crate::integral::PathIntegral;
 use candle_core::{Device, Tensor, WithDType};
-use ffjord_kernels::Real;
-use ffjord_kernels::mlp::MlpKernel;
+use ffjord_kernels::{NetworkKernel, Real};
 use ffjord_nn::{FusedField, NnError, VectorField};
 use ffjord_ode::adjoint::{Adjoint, AdjointMethod, AdjointRecord, AdjointSolution};
 use ffjord_ode::{SolveError, State, Stats};
@@ -137,7 +136,7 @@ impl BatchSolve<'_> {
 
     fn solve_fused<T: Real + WithDType>(
         &self,
-        kernel: &MlpKernel<T>,
+        kernel: &NetworkKernel<T>,
         rows: &Range<usize>,
         z: &Tensor,
         trace: Option<&TraceForm>,
@@ -199,7 +198,7 @@ impl BatchSolve<'_> {
 
     fn record_fused<T: Real + WithDType>(
         &self,
-        kernel: &MlpKernel<T>,
+        kernel: &NetworkKernel<T>,
         rows: &Range<usize>,
         z: &Tensor,
         trace: Option<&TraceForm>,
@@ -293,7 +292,7 @@ impl BatchSolve<'_> {
 
     fn pull_back_fused<T: Real + WithDType>(
         &self,
-        kernel: &MlpKernel<T>,
+        kernel: &NetworkKernel<T>,
         rows: &Range<usize>,
         trace: Option<&TraceForm>,
         record: AdjointRecord<Vec<T>>,
