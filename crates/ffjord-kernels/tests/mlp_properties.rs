@@ -2,9 +2,7 @@
 
 mod reference;
 
-use ffjord_kernels::mlp::{
-    Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut, contract,
-};
+use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut, contract};
 use ffjord_kernels::simd::SimdLevel;
 use ffjord_kernels::{KernelError, Real};
 use proptest::prelude::*;

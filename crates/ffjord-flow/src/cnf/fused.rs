@@ -36,6 +36,7 @@ struct Scratch<T: Real> {
 }
 
 /// One evaluation kept for its reverse mode.
+#[derive(Debug)]
 pub(super) struct FusedTape<T: Real> {
     tape: NetworkTape<T>,
     value: Vec<T>,
@@ -235,6 +236,10 @@ where
         tape.value.copy_from_slice(&dy[..split]);
         self.complete(&tape.products, dy)?;
         Ok(tape)
+    }
+
+    fn tape_bytes(&self, tape: &FusedTape<T>) -> usize {
+        tape.tape.bytes() + size_of::<T>() * (tape.value.len() + tape.products.len())
     }
 
     fn pullback(

@@ -2,9 +2,9 @@
 
 use super::architecture::MlpArchitecture;
 use super::weights::{EffectiveLayer, LayerWeights};
+use crate::Real;
 use crate::elementwise::Saved;
 use crate::linalg::AlignedBuffer;
-use crate::Real;
 use crate::simd::SimdLevel;
 
 /// The activations of one hidden layer for `1 + K` stacked row blocks.

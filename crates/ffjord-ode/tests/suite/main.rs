@@ -6,6 +6,7 @@ mod control;
 mod convergence;
 mod failures;
 mod interpolation;
+mod kept_tapes;
 mod memory;
 mod networks;
 mod problems;
