@@ -3,7 +3,8 @@
 use crate::{
     control::{Adaptive, Clipped, ConstantStep, Controller, PidController, StepControl, StepGrid},
     error::{SetupError, SolveError},
-    integrate::{Limits, integrate},
+    event::Event,
+    integrate::{Limits, integrate_with_events},
     methods::{Method, Scheme},
     norm::Tolerance,
     save::check_times,
@@ -157,21 +158,40 @@ impl Solver {
         S: State,
         Sys: System<S> + ?Sized,
     {
+        self.solve_with_events(system, y0, t0, t1, &[])
+    }
+
+    /// [`solve`](Self::solve), looking for events: the solution says which happened where, and a terminal one ends it.
+    ///
+    /// [`Event`] has an example.
+    ///
+    /// # Errors
+    /// As [`solve`](Self::solve), and [`SolveError::EventNotANumber`].
+    pub fn solve_with_events<S, Sys>(
+        &self,
+        system: &Sys,
+        y0: &S,
+        t0: f64,
+        t1: f64,
+        events: &[Event<'_, S>],
+    ) -> Result<Solution<S>, SolveError<Sys::Error>>
+    where
+        S: State,
+        Sys: System<S> + ?Sized,
+    {
         let span = (t0, t1);
         match self.method.scheme() {
             Scheme::ExplicitRungeKutta(tableau) => {
-                self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span)
+                self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span, events)
             }
-            Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span),
+            Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span, events),
             Scheme::VariableAdams { name, max_order } => {
-                self.drive(&mut VariableAdams::new(name, max_order, y0)?, system, y0, span)
+                self.drive(&mut VariableAdams::new(name, max_order, y0)?, system, y0, span, events)
             }
-            Scheme::Esdirk(tableau) => self.drive(
-                &mut Esdirk::new(tableau, self.control.tolerance(), y0)?,
-                system,
-                y0,
-                span,
-            ),
+            Scheme::Esdirk(tableau) => {
+                let mut stepper = Esdirk::new(tableau, self.control.tolerance(), y0)?;
+                self.drive(&mut stepper, system, y0, span, events)
+            }
         }
     }
 
@@ -182,6 +202,7 @@ impl Solver {
         system: &Sys,
         y0: &S,
         (t0, t1): (f64, f64),
+        events: &[Event<'_, S>],
     ) -> Result<Solution<S>, SolveError<Sys::Error>>
     where
         S: State,
@@ -191,7 +212,7 @@ impl Solver {
         match &self.control {
             StepControl::Adaptive(settings) => {
                 let mut controller = self.clipped(PidController::new(settings.clone())?, t0, t1)?;
-                integrate(system, y0, (t0, t1), stepper, &mut controller, &self.limits)
+                integrate_with_events(system, y0, (t0, t1), stepper, &mut controller, &self.limits, events)
             }
             StepControl::Constant(_) if !self.method.has_fixed_order() => Err(SetupError::NeedsErrorEstimate {
                 method: self.method.name(),
@@ -208,7 +229,7 @@ impl Solver {
                     });
                 }
                 let mut controller = self.clipped(controller, t0, t1)?;
-                integrate(system, y0, (t0, t1), stepper, &mut controller, &self.limits)
+                integrate_with_events(system, y0, (t0, t1), stepper, &mut controller, &self.limits, events)
             }
         }
     }

@@ -3,13 +3,16 @@
 mod adjoints;
 mod control;
 mod convergence;
+mod events;
 mod failures;
 mod interpolation;
+mod multistep;
 mod networks;
 mod problems;
 mod settings;
 mod states;
 mod statistics;
+mod stiff;
 mod tableaux;
 #[cfg(feature = "candle")]
 mod tensors;
