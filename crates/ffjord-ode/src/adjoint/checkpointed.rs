@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     error::SolveError,
+    integrate::Watchers,
     solution::Saved,
     solver::Solver,
     state::{State, copy_of},
@@ -93,7 +94,7 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Checkpointed {
             steps.push(Saved { t, state });
         };
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
-        let solution = solver.drive(&mut stepper, &keeping, y0, (t0, t1), &mut observe)?;
+        let solution = solver.drive(&mut stepper, &keeping, y0, (t0, t1), Watchers::observer(&mut observe))?;
         let kept = keeping.into_steps();
         Ok((solution, CheckpointRecord { tableau, steps, kept }))
     }
