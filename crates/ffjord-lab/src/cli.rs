@@ -25,6 +25,8 @@ enum Command {
     Sample(commands::sample::Arguments),
     /// Compares this implementation with a folder of reference vectors
     Parity(commands::parity::Arguments),
+    /// Compares every adjoint with finite differences on a run's model: error, evaluations, seconds, memory
+    Gradcheck(commands::gradcheck::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(commands::bench::Arguments),
 }
@@ -41,6 +43,7 @@ impl Cli {
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
+            Command::Gradcheck(arguments) => commands::gradcheck::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
         }
     }

@@ -8,6 +8,8 @@ mod config;
 mod data;
 mod error;
 mod evaluation;
+mod gradcheck;
+mod memory;
 mod model;
 mod original;
 mod parity;

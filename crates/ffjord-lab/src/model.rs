@@ -8,6 +8,7 @@ use ffjord_flow::{
     StandardNormalBase, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
+use ffjord_ode::adjoint::{AdjointMethod, AdjointNorm, Binomial};
 use ffjord_ode::{Solver, Tolerance};
 use rand::RngCore;
 use std::sync::Arc;
@@ -130,9 +131,26 @@ fn cnf_settings(
         learn_end_time: model.learn_end_time,
         training: solve_settings(&solver.train)?,
         evaluation: solve_settings(&solver.test)?,
-        adjoint: solver.adjoint.parse()?,
+        adjoint: adjoint(solver)?,
         integrals: weights.into_iter().map(|(integral, _)| integral).collect(),
         backend: Backend::Fused,
+    })
+}
+
+fn adjoint(config: &SolverConfig) -> Result<AdjointMethod> {
+    let backward = &config.backward;
+    Ok(match (config.adjoint.parse()?, backward.snapshots) {
+        (AdjointMethod::Backsolve(mut backsolve), _) => {
+            if let (Some(rtol), Some(atol)) = (backward.rtol, backward.atol) {
+                backsolve = backsolve.tolerance(Tolerance::new(rtol, atol)?);
+            }
+            if backward.full_norm {
+                backsolve = backsolve.norm(AdjointNorm::Full);
+            }
+            AdjointMethod::Backsolve(backsolve)
+        }
+        (AdjointMethod::Binomial(_), Some(snapshots)) => AdjointMethod::Binomial(Binomial::new(snapshots)),
+        (adjoint, _) => adjoint,
     })
 }
 
@@ -153,10 +171,9 @@ pub fn solve_settings(config: &SolveConfig) -> Result<SolveSettings> {
             probes: config.probes,
         },
     };
-    let block_rows = if config.block_rows == 0 {
-        usize::MAX
-    } else {
-        config.block_rows
+    let block_rows = match config.block_rows {
+        0 => SolveSettings::WHOLE_BATCH,
+        rows => rows,
     };
     Ok(SolveSettings {
         solver,

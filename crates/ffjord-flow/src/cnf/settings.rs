@@ -30,8 +30,20 @@ pub struct SolveSettings {
     /// Rows that share one solve and its step sizes.
     ///
     /// Blocks are solved in parallel, each with its own steps; their size decides the result's bits, the number of
-    /// threads does not. `usize::MAX` solves the whole batch together, as torchdiffeq does.
+    /// threads does not. [`PER_ROW`](Self::PER_ROW) and [`WHOLE_BATCH`](Self::WHOLE_BATCH) are the two ends.
     pub block_rows: usize,
+}
+
+impl SolveSettings {
+    /// Error control for every row by itself: each has its own time, step size and rejections, and its result depends
+    /// on no other row, bit for bit.
+    ///
+    /// The fewest evaluations a row, and the most calls of the network: it sees one row at a time.
+    pub const PER_ROW: usize = 1;
+
+    /// One error control for the whole batch, as in torchdiffeq: all rows take the steps that the mean of their errors
+    /// asks for, so that a row's result depends on every other.
+    pub const WHOLE_BATCH: usize = usize::MAX;
 }
 
 /// What evaluates the vector field.
@@ -75,6 +87,7 @@ impl CnfSettings {
         if !(self.end_time.is_finite() && self.end_time > 0.0) {
             return invalid("end time", self.end_time.to_string(), "positive and finite");
         }
+        self.adjoint.require(self.training.solver.method())?;
         for solve in [&self.training, &self.evaluation] {
             if solve.block_rows == 0 {
                 return invalid("rows of a block", "0".to_string(), "at least 1");

@@ -46,9 +46,15 @@ fn check_backend(backend: Backend, trace: TraceMode, adjoint: &str, inverse: boo
     let mut settings = settings(1e-9, trace)?;
     settings.backend = backend;
     settings.adjoint = adjoint.parse::<AdjointMethod>()?;
-    if matches!(settings.adjoint, AdjointMethod::Checkpointed(_)) {
-        // The gradient is that of the steps taken, so a few steps show as much as many.
-        settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(4);
+    // The gradient is that of the steps taken, so a few steps show as much as many.
+    match settings.adjoint {
+        AdjointMethod::Checkpointed(_) | AdjointMethod::Binomial(_) => {
+            settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(4);
+        }
+        AdjointMethod::Reversible(_) => {
+            settings.training.solver = Solver::new(Method::ReversibleHeun).fixed_steps(12);
+        }
+        _ => {}
     }
     let cnf = cnf(settings)?;
     let x = Var::from_tensor(&uniform(3, &[6, 3])?)?;
@@ -86,6 +92,21 @@ fn checkpointed_with_exact_trace_backwards_in_time() -> TestResult {
 #[test]
 fn backsolve() -> TestResult {
     check(HUTCHINSON, "backsolve", false, 1e-5)
+}
+
+#[test]
+fn interpolated() -> TestResult {
+    check(HUTCHINSON, "interpolated", true, 1e-5)
+}
+
+#[test]
+fn reversible() -> TestResult {
+    check(HUTCHINSON, "reversible", false, 1e-7)
+}
+
+#[test]
+fn binomial() -> TestResult {
+    check(HUTCHINSON, "binomial", false, 1e-7)
 }
 
 #[test]

@@ -4,3 +4,4 @@ mod bijections;
 mod common;
 mod gradients;
 mod refusals;
+mod step_sharing;

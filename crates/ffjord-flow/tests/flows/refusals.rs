@@ -3,7 +3,7 @@
 use crate::common::{TestResult, cnf, field, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{Bijection, Chain, Cnf, FlowError, MovingBatchNorm, Pass, PathIntegral, TraceMode};
-use ffjord_ode::{Method, SolveError, Solver, Tolerance};
+use ffjord_ode::{Method, SetupError, SolveError, Solver, Tolerance};
 
 #[test]
 fn wrong_batches() -> TestResult {
@@ -51,6 +51,12 @@ fn wrong_settings() -> TestResult {
             Err(FlowError::InvalidSetting { .. })
         ));
     }
+    let mut settings = settings(1e-5, TraceMode::Exact)?;
+    settings.adjoint = "reversible".parse()?;
+    assert!(matches!(
+        Cnf::new(field(false)?, settings),
+        Err(FlowError::Setup(SetupError::AdjointNeedsMethod { .. }))
+    ));
     assert!(Chain::new(Vec::new()).is_err());
     assert!(MovingBatchNorm::new(&[], DType::F32, &Device::Cpu).is_err());
     Ok(())

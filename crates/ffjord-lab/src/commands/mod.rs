@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod eval;
 pub mod experiment;
+pub mod gradcheck;
 pub mod parity;
 pub mod plot;
 pub mod sample;

@@ -1,7 +1,8 @@
 //! Numbers of a configuration that must lie in a range.
 
 use super::{
-    DataConfig, EvaluationConfig, ModelConfig, RegularisationConfig, RunConfig, SolveConfig, StepConfig, TrainingConfig,
+    DataConfig, EvaluationConfig, ModelConfig, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig,
+    TrainingConfig,
 };
 use std::fmt::Display;
 
@@ -14,6 +15,7 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_model(&config.model)?;
     check_solve("train", &config.solver.train)?;
     check_solve("test", &config.solver.test)?;
+    check_backward(&config.solver)?;
     check_training(&config.training)?;
     check_regularisation(&config.regularisation)?;
     check_evaluation(&config.data, &config.evaluation)
@@ -42,6 +44,28 @@ fn check_solve(which: &str, solve: &SolveConfig) -> Check {
         // What tolerances must be, the solver knows.
         StepConfig::Adaptive { .. } => Ok(()),
     }
+}
+
+/// Settings that the adjoint would leave unread are a mistake.
+fn check_backward(solver: &SolverConfig) -> Check {
+    let (adjoint, backward) = (solver.adjoint.as_str(), &solver.backward);
+    let solves_backwards = matches!(adjoint, "backsolve" | "interpolated");
+    let tolerance = backward.rtol.is_some() || backward.atol.is_some();
+    if (tolerance || backward.full_norm) && !solves_backwards {
+        return Err(format!(
+            "at `solver.backward`: rtol, atol and full_norm are for the adjoints `backsolve` and `interpolated`, not \
+             `{adjoint}`"
+        ));
+    }
+    if backward.rtol.is_some() != backward.atol.is_some() {
+        return Err("at `solver.backward`: give both rtol and atol, or neither".to_string());
+    }
+    if backward.snapshots.is_some() && adjoint != "binomial" {
+        return Err(format!(
+            "at `solver.backward.snapshots`: this is for the adjoint `binomial`, not `{adjoint}`"
+        ));
+    }
+    Ok(())
 }
 
 fn check_training(training: &TrainingConfig) -> Check {

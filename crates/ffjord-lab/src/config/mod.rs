@@ -1,5 +1,6 @@
 //! The configuration of a run: what a preset, `--set` and a run folder's `config.json` hold.
 
+mod block_rows;
 mod check;
 mod preset;
 mod resolve;
@@ -9,6 +10,7 @@ pub use resolve::{resolve, resolve_stored};
 
 use ffjord_train::ScheduleConfig;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Everything that determines a run's result.
@@ -107,8 +109,26 @@ pub struct SolverConfig {
     pub train: SolveConfig,
     /// For validation, test and sampling.
     pub test: SolveConfig,
-    /// How gradients are computed: `checkpointed` or `backsolve`.
+    /// How gradients are computed: `checkpointed`, `binomial`, `reversible`, `backsolve` or `interpolated`.
     pub adjoint: String,
+    /// How the adjoint works where not by its defaults.
+    #[serde(default)]
+    pub backward: BackwardConfig,
+}
+
+/// Settings of the adjoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackwardConfig {
+    /// Relative tolerance of the solve that `backsolve` and `interpolated` do; the training solver's if absent.
+    pub rtol: Option<f64>,
+    /// Absolute tolerance of it.
+    pub atol: Option<f64>,
+    /// Whether the parameters' gradient counts in its error, too; by default it does not (the semi-norm).
+    #[serde(default)]
+    pub full_norm: bool,
+    /// States that `binomial` keeps.
+    pub snapshots: Option<NonZeroUsize>,
 }
 
 /// One way of solving.
@@ -124,7 +144,8 @@ pub struct SolveConfig {
     /// Probes for each row, where the trace is estimated.
     #[serde(default = "one")]
     pub probes: usize,
-    /// Rows that share one solve and its steps; `0` solves the whole batch together.
+    /// Rows that share one solve and its steps: a number, `per-row` (1) or `whole-batch` (0).
+    #[serde(deserialize_with = "block_rows::deserialize")]
     pub block_rows: usize,
 }
 

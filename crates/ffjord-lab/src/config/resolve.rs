@@ -193,10 +193,31 @@ mod tests {
                 "a whole number from 1",
             ),
             ("evaluation.grid=1", "a whole number from 2"),
+            ("solver.train.block_rows=rows", "`per-row` or `whole-batch`"),
+            (
+                "solver.backward={ rtol = 1e-7, atol = 1e-7 }",
+                "`backsolve` and `interpolated`",
+            ),
+            ("solver.backward={ snapshots = 4 }", "the adjoint `binomial`"),
         ] {
             let answer = answer(setting)?;
             assert!(answer.contains(accepted), "{setting}: {answer}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn adjoints_and_shared_steps_have_names() -> Result<()> {
+        let settings = [
+            "solver.train.block_rows=per-row",
+            "solver.test.block_rows=whole-batch",
+            "solver.adjoint=interpolated",
+            "solver.backward={ rtol = 1e-7, atol = 1e-8, full_norm = true }",
+        ]
+        .map(String::from);
+        let solver = resolve(preset("toy-8gaussians")?, &settings, None)?.solver;
+        assert_eq!((solver.train.block_rows, solver.test.block_rows), (1, 0));
+        assert_eq!((solver.backward.rtol, solver.backward.full_norm), (Some(1e-7), true));
         Ok(())
     }
 

@@ -4,10 +4,12 @@ use std::{fmt, str::FromStr};
 
 use super::{
     Adjoint, AdjointSolution, Backsolve, BacksolveRecord, Binomial, BinomialRecord, CheckpointRecord, Checkpointed,
-    DifferentiableSystem, Forward, Reversible, ReversibleRecord, StatePath,
+    DifferentiableSystem, Forward, Reversible, ReversibleRecord, StatePath, require_tableau,
+    reversible::require_reversible,
 };
 use crate::{
     error::{SetupError, SolveError},
+    methods::Method,
     solver::Solver,
     state::State,
 };
@@ -46,6 +48,30 @@ impl AdjointMethod {
             other => other.clone(),
         }
     }
+
+    /// Whether this adjoint differentiates through a method; every forward solve asks for it first.
+    ///
+    /// # Errors
+    /// [`SetupError::AdjointNeedsMethod`] if it does not.
+    pub fn require(&self, method: Method) -> Result<(), SetupError> {
+        match self {
+            Self::Checkpointed(_) | Self::Binomial(_) => require_tableau(self.name(), method).map(drop),
+            Self::Reversible(_) => require_reversible(method),
+            Self::Backsolve(_) => Ok(()),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Checkpointed(_) => "checkpointed",
+            Self::Binomial(_) => "binomial",
+            Self::Reversible(_) => "reversible",
+            Self::Backsolve(backsolve) => match backsolve.state_path() {
+                StatePath::Resolved => "backsolve",
+                StatePath::Interpolated => "interpolated",
+            },
+        }
+    }
 }
 
 impl Default for AdjointMethod {
@@ -56,15 +82,7 @@ impl Default for AdjointMethod {
 
 impl fmt::Display for AdjointMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Checkpointed(_) => "checkpointed",
-            Self::Binomial(_) => "binomial",
-            Self::Reversible(_) => "reversible",
-            Self::Backsolve(backsolve) => match backsolve.state_path() {
-                StatePath::Resolved => "backsolve",
-                StatePath::Interpolated => "interpolated",
-            },
-        })
+        f.pad(self.name())
     }
 }
 

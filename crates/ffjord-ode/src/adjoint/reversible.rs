@@ -62,6 +62,18 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reversible;
 
+/// Refuses a method whose steps cannot be undone.
+pub(super) fn require_reversible(method: Method) -> Result<(), SetupError> {
+    match method {
+        Method::ReversibleHeun => Ok(()),
+        _ => Err(SetupError::AdjointNeedsMethod {
+            adjoint: "reversible",
+            method: method.name(),
+            accepted: Method::ReversibleHeun.name().to_owned(),
+        }),
+    }
+}
+
 /// The end of a forward solve and the times of its steps.
 #[derive(Debug, Clone)]
 pub struct ReversibleRecord<S> {
@@ -84,14 +96,7 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Reversible {
         t1: f64,
     ) -> Forward<S, ReversibleRecord<S>, Sys::Error> {
         require_end_only(solver)?;
-        if solver.method() != Method::ReversibleHeun {
-            return Err(SetupError::AdjointNeedsMethod {
-                adjoint: "reversible",
-                method: solver.method().name(),
-                accepted: Method::ReversibleHeun.name().to_owned(),
-            }
-            .into());
-        }
+        require_reversible(solver.method())?;
         let mut stepper = ReversibleHeun::new(y0)?;
         let mut times = vec![t0];
         let mut observe = |t, _: &S| times.push(t);

@@ -17,6 +17,7 @@ mod settings;
 mod states;
 mod statistics;
 mod stiff;
+mod step_sharing;
 mod tableaux;
 #[cfg(feature = "candle")]
 mod tensors;
