@@ -23,6 +23,8 @@ enum Command {
     Eval(commands::eval::Arguments),
     /// Draws samples from a run or a checkpoint
     Sample(commands::sample::Arguments),
+    /// Lists, fetches, imports and verifies the tabular benchmarks
+    Data(commands::data::Arguments),
     /// Compares this implementation with a folder of reference vectors
     Parity(commands::parity::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
@@ -40,6 +42,7 @@ impl Cli {
             Command::Plot(arguments) => commands::plot::run(&arguments),
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),
+            Command::Data(arguments) => commands::data::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
         }
