@@ -294,42 +294,22 @@ impl PreparedRecord {
                 return Err(differs(what.to_owned(), given as f64, expected as f64));
             }
         }
-        let dimension = splits.train.columns();
         let unit = MomentsRecord {
-            means: vec![0.0; dimension],
-            stds: vec![1.0; dimension],
+            means: vec![0.0; splits.train.columns()],
+            stds: vec![1.0; splits.train.columns()],
         };
         let fitted = [&splits.train, &splits.validation];
         let all = [&splits.train, &splits.validation, &splits.test];
-        let standard: (&str, &[_]) = match self.standard {
-            StandardRows::TrainAndValidation => ("train and validation", &fitted),
-            StandardRows::All => ("all rows", &all),
-            StandardRows::AsPublished => ("", &[]),
+        let standard = match self.standard {
+            StandardRows::TrainAndValidation => Some(("train and validation", &fitted[..], &unit)),
+            StandardRows::All => Some(("all rows", &all[..], &unit)),
+            StandardRows::AsPublished => None,
         };
-        let known = [
-            (standard, Some(&unit)),
-            (("validation", &[&splits.validation]), self.validation.as_ref()),
-            (("test", &[&splits.test]), self.test.as_ref()),
-        ];
-        for ((part, matrices), expected) in known {
-            let Some(expected) = expected.filter(|_| !matrices.is_empty()) else {
-                continue;
-            };
-            let given = MomentsRecord::of(matrices);
-            let pairs = [
-                ("mean", &given.means, &expected.means),
-                ("standard deviation", &given.stds, &expected.stds),
-            ];
-            for (moment, given, expected) in pairs {
-                for (column, (given, expected)) in given.iter().zip(expected).enumerate() {
-                    if !((given - expected).abs() <= MOMENT_TOLERANCE) {
-                        return Err(differs(
-                            format!("the {moment} of column {column} of {part}"),
-                            *given,
-                            *expected,
-                        ));
-                    }
-                }
+        let validation = self.validation.as_ref().map(|known| ("validation", &all[1..2], known));
+        let test = self.test.as_ref().map(|known| ("test", &all[2..], known));
+        for (part, matrices, expected) in [standard, validation, test].into_iter().flatten() {
+            if let Some((moment, given, expected)) = MomentsRecord::of(matrices).difference(expected) {
+                return Err(differs(format!("the {moment} of {part}"), given, expected));
             }
         }
         Ok(())
@@ -347,6 +327,22 @@ impl MomentsRecord {
             means: statistics.means().to_vec(),
             stds: statistics.population_stds(),
         }
+    }
+
+    /// The first moment that differs from the expected one, with both values.
+    fn difference(&self, expected: &Self) -> Option<(String, f64, f64)> {
+        let moments = [
+            ("mean", &self.means, &expected.means),
+            ("standard deviation", &self.stds, &expected.stds),
+        ];
+        moments.into_iter().find_map(|(moment, given, expected)| {
+            let mut columns = (0..).zip(given.iter().zip(expected));
+            let (column, (given, expected)) = columns.find(|(_, (given, expected))| {
+                let distance = (*given - *expected).abs();
+                distance.is_nan() || distance > MOMENT_TOLERANCE
+            })?;
+            Some((format!("{moment} of column {column}"), *given, *expected))
+        })
     }
 }
 

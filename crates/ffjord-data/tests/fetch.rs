@@ -75,7 +75,9 @@ fn send(stream: &mut TcpStream, status: &str, more: &str, length: usize, body: &
 const TAG: &str = "ETag: \"one\"\r\n";
 
 fn content() -> Vec<u8> {
-    (0..300_000_u32).map(|index| (index * index >> 7) as u8).collect()
+    (0..300_000_u32)
+        .map(|index| (index.wrapping_mul(index) >> 7) as u8)
+        .collect()
 }
 
 /// Serves ranges, but no more than `most` bytes a connection.

@@ -4,11 +4,11 @@ use std::{io::BufRead, ops::ControlFlow, path::Path};
 
 use crate::{DataError, fs::open_text, table::TextError};
 
+/// What is done with a line, given its number and its text.
+pub(super) type LineVisitor<'a> = dyn FnMut(u64, &str) -> Result<ControlFlow<()>, DataError> + 'a;
+
 /// Calls `visit` with the number, from 1, and the text of every line that is not empty, until it breaks off.
-pub(super) fn for_each_line(
-    path: &Path,
-    visit: &mut dyn FnMut(u64, &str) -> Result<ControlFlow<()>, DataError>,
-) -> Result<(), DataError> {
+pub(super) fn for_each_line(path: &Path, visit: &mut LineVisitor<'_>) -> Result<(), DataError> {
     let failed = |error| DataError::Text {
         path: path.to_owned(),
         error,

@@ -89,7 +89,7 @@ impl Fetcher {
         }
         let mut tried = Vec::new();
         for url in &file.urls {
-            match self.from_address(file, url, &place, &record, progress) {
+            match self.fetch_from(file, url, &place, &record, progress) {
                 Ok(()) => return Ok(place),
                 Err(MirrorError::Local(error)) => return Err(error),
                 Err(error) => tried.push(format!("{url}: {error}")),
@@ -106,7 +106,7 @@ impl Fetcher {
         })
     }
 
-    fn from_address(
+    fn fetch_from(
         &self,
         file: &RemoteFile,
         url: &str,
