@@ -26,6 +26,8 @@ enum Command {
     Eval(Forwarded),
     /// Draws samples from a run
     Sample(Forwarded),
+    /// Lists, fetches, imports and verifies the tabular benchmarks
+    Data(Forwarded),
     /// Compares this implementation with a folder of reference vectors
     Parity(Forwarded),
     /// Compares every adjoint with finite differences on a run's model: error, evaluations, seconds, memory
@@ -58,6 +60,7 @@ impl Cli {
             Command::Plot(forwarded) => lab::run("plot", &forwarded.arguments),
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
+            Command::Data(forwarded) => lab::run("data", &forwarded.arguments),
             Command::Parity(forwarded) => lab::run("parity", &forwarded.arguments),
             Command::Gradcheck(forwarded) => lab::run("gradcheck", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),

@@ -115,6 +115,17 @@ pub enum LabError {
     /// Data.
     #[error(transparent)]
     Data(#[from] ffjord_data::DataError),
+    /// Downloads.
+    #[error(transparent)]
+    Fetch(#[from] ffjord_data::fetch::FetchError),
+    /// No original of a dataset could be fetched and used.
+    #[error("{name} could not be fetched: {reasons}")]
+    NoOriginal {
+        /// The dataset.
+        name: &'static str,
+        /// Why each original failed, and what to do by hand.
+        reasons: String,
+    },
     /// Flows.
     #[error(transparent)]
     Flow(#[from] ffjord_flow::FlowError),

@@ -4,6 +4,7 @@ use crate::activation::{Activation, ActivationKind};
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
+use crate::fused::{self, FusedField};
 use crate::layer::{self, LayerKind, Projection, Stride};
 use crate::parameter::{Parameter, ParameterBuilder};
 use crate::stack::Stack;
@@ -155,5 +156,12 @@ impl VectorField for ConvNet {
 
     fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
         self.stack.apply(t, z)
+    }
+
+    fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
+        if !self.device.is_cpu() {
+            return Ok(None);
+        }
+        fused::pack_conv_net(&self.config, residual, &self.parameters, self.dtype)
     }
 }

@@ -107,6 +107,6 @@ impl VectorField for Mlp {
         if !self.device.is_cpu() {
             return Ok(None);
         }
-        fused::pack(&self.config, residual, &self.parameters, self.dtype)
+        fused::pack_mlp(&self.config, residual, &self.parameters, self.dtype)
     }
 }

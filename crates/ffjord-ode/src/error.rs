@@ -176,6 +176,14 @@ pub enum SolveError<E: std::error::Error + 'static> {
         /// Rows (first axis) of the state that hold a NaN or an infinity.
         rows: Vec<usize>,
     },
+    /// An event's function that is not a number.
+    #[error("the function of event {event} is NaN at t = {t}: it must be a number wherever the solve leads")]
+    EventNotANumber {
+        /// The event's index.
+        event: usize,
+        /// Time of the evaluation.
+        t: f64,
+    },
     /// The budget of attempted steps is used up.
     #[error(
         "{limit} steps did not lead from t0 to {t1}: t = {t} was reached; raise max_steps, loosen the tolerance, or \

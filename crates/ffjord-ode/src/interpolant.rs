@@ -59,6 +59,18 @@ impl<S: State> Interpolant<S> {
         self.t1
     }
 
+    /// The part of the step up to `t`, as a step of its own.
+    pub(crate) fn until(&self, t: f64) -> Result<Self, StateError> {
+        let part = (t - self.t0) / (self.t1 - self.t0);
+        let powers = std::iter::successors(Some(1.0), |power| Some(power * part));
+        let scaled = powers.zip(&self.coefficients).map(|(power, coefficient)| {
+            let mut scaled = coefficient.zeros_like()?;
+            scaled.set_sum(&[(power, coefficient)])?;
+            Ok(scaled)
+        });
+        Ok(Self::new(self.t0, t, scaled.collect::<Result<_, StateError>>()?))
+    }
+
     /// The value at time `t`; outside the step this extrapolates.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 pub mod adjoint;
 mod control;
 mod error;
+mod event;
 mod integrate;
 mod interpolant;
 mod methods;
@@ -18,7 +19,8 @@ mod tableau;
 
 pub use control::{Adaptive, Attempt, ConstantStep, Controller, Pid, PidController, StepControl, StepGrid, Verdict};
 pub use error::{SetupError, SolveError, StateError};
-pub use integrate::{Limits, integrate};
+pub use event::{Crossing, Event, EventPoint};
+pub use integrate::{Limits, integrate, integrate_with_events};
 pub use interpolant::{DenseOutput, Interpolant};
 pub use methods::Method;
 pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};

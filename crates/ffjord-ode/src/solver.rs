@@ -3,7 +3,8 @@
 use crate::{
     control::{Adaptive, Clipped, ConstantStep, Controller, PidController, StepControl, StepGrid},
     error::{SetupError, SolveError},
-    integrate::{Limits, integrate_observed},
+    event::Event,
+    integrate::{Limits, Watchers, integrate_watched},
     methods::{Method, Scheme},
     norm::Tolerance,
     save::check_times,
@@ -157,34 +158,56 @@ impl Solver {
         S: State,
         Sys: System<S> + ?Sized,
     {
-        let (span, observe) = ((t0, t1), &mut |_, _: &S| ());
+        self.solve_with_events(system, y0, t0, t1, &[])
+    }
+
+    /// [`solve`](Self::solve), looking for events: the solution says which happened where, and a terminal one ends it.
+    ///
+    /// [`Event`] has an example.
+    ///
+    /// # Errors
+    /// As [`solve`](Self::solve), and [`SolveError::EventNotANumber`].
+    pub fn solve_with_events<S, Sys>(
+        &self,
+        system: &Sys,
+        y0: &S,
+        t0: f64,
+        t1: f64,
+        events: &[Event<'_, S>],
+    ) -> Result<Solution<S>, SolveError<Sys::Error>>
+    where
+        S: State,
+        Sys: System<S> + ?Sized,
+    {
+        let span = (t0, t1);
+        let watchers = Watchers {
+            events,
+            observe: &mut |_, _| (),
+        };
         match self.method.scheme() {
             Scheme::ExplicitRungeKutta(tableau) => {
-                self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span, observe)
+                self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span, watchers)
             }
-            Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span, observe),
+            Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span, watchers),
             Scheme::VariableAdams { name, max_order } => {
-                self.drive(&mut VariableAdams::new(name, max_order, y0)?, system, y0, span, observe)
+                self.drive(&mut VariableAdams::new(name, max_order, y0)?, system, y0, span, watchers)
             }
-            Scheme::ReversibleHeun => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, span, observe),
-            Scheme::Esdirk(tableau) => self.drive(
-                &mut Esdirk::new(tableau, self.control.tolerance(), y0)?,
-                system,
-                y0,
-                span,
-                observe,
-            ),
+            Scheme::ReversibleHeun => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, span, watchers),
+            Scheme::Esdirk(tableau) => {
+                let mut stepper = Esdirk::new(tableau, self.control.tolerance(), y0)?;
+                self.drive(&mut stepper, system, y0, span, watchers)
+            }
         }
     }
 
-    /// Solves with this stepper, which is one of the solver's method, and tells `observe` every accepted step.
+    /// Solves with this stepper, which is one of the solver's method, watched by `watchers`.
     pub(crate) fn drive<S, Sys, M>(
         &self,
         stepper: &mut M,
         system: &Sys,
         y0: &S,
         (t0, t1): (f64, f64),
-        observe: &mut dyn FnMut(f64, &S),
+        watchers: Watchers<'_, '_, S>,
     ) -> Result<Solution<S>, SolveError<Sys::Error>>
     where
         S: State,
@@ -194,7 +217,7 @@ impl Solver {
         match &self.control {
             StepControl::Adaptive(settings) => {
                 let mut controller = self.clipped(PidController::new(settings.clone())?, t0, t1)?;
-                integrate_observed(system, y0, (t0, t1), stepper, &mut controller, &self.limits, observe)
+                integrate_watched(system, y0, (t0, t1), stepper, &mut controller, &self.limits, watchers)
             }
             StepControl::Constant(_) if !self.method.has_fixed_order() => Err(SetupError::NeedsErrorEstimate {
                 method: self.method.name(),
@@ -211,7 +234,7 @@ impl Solver {
                     });
                 }
                 let mut controller = self.clipped(controller, t0, t1)?;
-                integrate_observed(system, y0, (t0, t1), stepper, &mut controller, &self.limits, observe)
+                integrate_watched(system, y0, (t0, t1), stepper, &mut controller, &self.limits, watchers)
             }
         }
     }

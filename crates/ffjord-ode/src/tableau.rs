@@ -79,6 +79,12 @@ impl Tableau {
         self.c.len()
     }
 
+    /// Number of stages up to the last that the solution depends on; the last of a first-same-as-last method serves the
+    /// error estimate alone.
+    pub(crate) fn stages_of_solution(&self) -> usize {
+        self.b.iter().rposition(|&b| b != 0.0).map_or(0, |last| last + 1)
+    }
+
     /// Order of the interpolant: its error inside one step falls as h to the power of this plus 1.
     pub fn interpolation_order(&self) -> u32 {
         match self.interpolation {

@@ -6,8 +6,8 @@
 use super::system::TraceForm;
 use crate::integral::PathIntegral;
 use candle_core::{Device, Tensor, WithDType};
-use ffjord_kernels::Real;
-use ffjord_kernels::mlp::{MlpGradient, MlpKernel, MlpTape, MlpWorkspace, Stack, StackMut, contract};
+use ffjord_kernels::mlp::{Stack, StackMut, contract};
+use ffjord_kernels::{NetworkKernel, NetworkTape, NetworkWorkspace, Real};
 use ffjord_nn::NnError;
 use ffjord_ode::adjoint::DifferentiableSystem;
 use ffjord_ode::{State, System};
@@ -15,7 +15,7 @@ use std::cell::RefCell;
 
 /// The equation for one block of rows.
 pub(super) struct FusedSystem<'a, T: Real> {
-    kernel: &'a MlpKernel<T>,
+    kernel: &'a NetworkKernel<T>,
     rows: usize,
     dimension: usize,
     /// The probes `[K, R, D]` and the weight of each.
@@ -26,31 +26,31 @@ pub(super) struct FusedSystem<'a, T: Real> {
 
 /// Memory of evaluations, made once a solve.
 struct Scratch<T: Real> {
-    workspace: MlpWorkspace<T>,
+    workspace: NetworkWorkspace<T>,
     /// Products, or cotangents of products, `[K, R, D]`.
     products: Vec<T>,
     /// Cotangent of the value, `[R, D]`.
     value: Vec<T>,
-    gradient: MlpGradient<T>,
     /// Tapes that are not in use.
     tapes: Vec<FusedTape<T>>,
 }
 
 /// One evaluation kept for its reverse mode.
+#[derive(Debug)]
 pub(super) struct FusedTape<T: Real> {
-    tape: MlpTape<T>,
+    tape: NetworkTape<T>,
     value: Vec<T>,
     products: Vec<T>,
 }
 
 impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
     pub(super) fn new(
-        kernel: &'a MlpKernel<T>,
+        kernel: &'a NetworkKernel<T>,
         rows: usize,
         trace: Option<&TraceForm>,
         integrals: &'a [PathIntegral],
     ) -> candle_core::Result<Self> {
-        let dimension = kernel.architecture().inputs();
+        let dimension = kernel.state_len();
         let trace = trace
             .map(|trace| Ok::<_, candle_core::Error>((trace.vectors.flatten_all()?.to_vec1()?, from_f64(trace.weight))))
             .transpose()?;
@@ -59,7 +59,6 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
             workspace: kernel.workspace(rows + products / dimension),
             products: vec![T::ZERO; products],
             value: vec![T::ZERO; rows * dimension],
-            gradient: MlpGradient::zeros(kernel.architecture()),
             tapes: Vec::new(),
         });
         Ok(Self {
@@ -213,7 +212,7 @@ where
     type Gradient = Vec<T>;
 
     fn zero_gradient(&self) -> Result<Vec<T>, NnError> {
-        Ok(vec![T::ZERO; self.kernel.architecture().parameter_count()])
+        Ok(vec![T::ZERO; self.kernel.parameter_count()])
     }
 
     fn linearize(&self, t: f64, y: &Vec<T>, dy: &mut Vec<T>) -> Result<FusedTape<T>, NnError> {
@@ -239,6 +238,10 @@ where
         Ok(tape)
     }
 
+    fn tape_bytes(&self, tape: &FusedTape<T>) -> usize {
+        tape.tape.bytes() + size_of::<T>() * (tape.value.len() + tape.products.len())
+    }
+
     fn pullback(
         &self,
         tape: FusedTape<T>,
@@ -251,20 +254,16 @@ where
             workspace,
             products,
             value,
-            gradient: total,
             tapes,
         } = &mut *scratch;
         self.disassemble(&tape, v, value, products);
         let (grad_z, rest) = grad_y.split_at_mut(self.rows * self.dimension);
         rest.fill(T::ZERO);
-        // The kernel adds in place: it takes the solver's gradient for the time of the call.
-        total.swap(gradient);
         let cotangent = Stack {
             value,
             tangents: products,
         };
-        let time = self.kernel.reverse(&tape.tape, cotangent, grad_z, total, workspace);
-        total.swap(gradient);
+        let time = self.kernel.reverse(&tape.tape, cotangent, grad_z, gradient, workspace);
         tapes.push(tape);
         Ok(time?)
     }

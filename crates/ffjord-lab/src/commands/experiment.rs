@@ -69,6 +69,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     )?;
     say!("{}\nrun folder: {}", config.description, folder.path().display());
 
+    if let Some(difference) = data.split.as_ref().and_then(|split| split.difference.as_ref()) {
+        say!("not the published split, so results cannot be compared with published ones: {difference}");
+    }
     let summary = train(&config, options, &data, &model, &folder, streams)?;
     if summary.end == TrainingEnd::Interrupted {
         say!("continue with the same command and --resume");
@@ -191,6 +194,7 @@ fn result(
         "preset": name,
         "seed": config.seed,
         "provenance": Provenance::now(),
+        "split": data.split,
         "training": {
             "iterations": summary.iterations,
             "seconds": summary.seconds,

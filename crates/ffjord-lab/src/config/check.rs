@@ -22,11 +22,18 @@ pub(super) fn check(config: &RunConfig) -> Check {
 }
 
 fn check_data(data: &DataConfig) -> Check {
-    if let DataConfig::Power { train_rows, test_rows } = data {
-        optional("data.train_rows", train_rows.as_ref(), at_least_one)?;
-        optional("data.test_rows", test_rows.as_ref(), at_least_one)?;
+    match data {
+        DataConfig::Toy { .. } | DataConfig::Image { .. } | DataConfig::Table { .. } => Ok(()),
+        DataConfig::Power(rows)
+        | DataConfig::Gas(rows)
+        | DataConfig::Hepmass(rows)
+        | DataConfig::Miniboone(rows)
+        | DataConfig::MinibooneReduced(rows)
+        | DataConfig::Bsds300(rows) => {
+            optional("data.train_rows", rows.train_rows.as_ref(), at_least_one)?;
+            optional("data.test_rows", rows.test_rows.as_ref(), at_least_one)
+        }
     }
-    Ok(())
 }
 
 fn check_model(model: &ModelConfig) -> Check {

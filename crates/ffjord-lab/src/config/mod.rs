@@ -56,13 +56,32 @@ pub enum DataConfig {
         /// A `.npy`, `.npz` or CSV file.
         path: PathBuf,
     },
-    /// The embedded POWER data with the paper's split.
-    Power {
-        /// Train on the first so many rows of the training split; all if absent.
-        train_rows: Option<usize>,
-        /// Evaluate on the first so many rows of the test split; all if absent.
-        test_rows: Option<usize>,
-    },
+    /// POWER: the embedded data unless a path is given.
+    Power(BenchmarkConfig),
+    /// GAS.
+    Gas(BenchmarkConfig),
+    /// HEPMASS.
+    Hepmass(BenchmarkConfig),
+    /// MINIBOONE.
+    Miniboone(BenchmarkConfig),
+    /// MINIBOONE with the first training rows only: not the published setting.
+    #[serde(rename = "miniboone-reduced")]
+    MinibooneReduced(BenchmarkConfig),
+    /// BSDS300.
+    Bsds300(BenchmarkConfig),
+}
+
+/// Which rows of a tabular benchmark a run uses.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchmarkConfig {
+    /// An original file, or a folder of original or prepared files; the cache if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Train on the first so many rows of the training split; all if absent.
+    pub train_rows: Option<usize>,
+    /// Evaluate on the first so many rows of the test split; all if absent.
+    pub test_rows: Option<usize>,
 }
 
 /// Floating-point precision of a model.

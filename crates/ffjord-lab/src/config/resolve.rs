@@ -148,6 +148,28 @@ mod tests {
     }
 
     #[test]
+    fn tabular_presets_are_the_papers_table() -> Result<()> {
+        // Dimension, hidden layers, multiplier, flow steps, batch size.
+        for (name, dimension, layers, multiplier, steps, batch) in [
+            ("power", 6, 3, 10, 5, 10_000),
+            ("gas", 8, 3, 20, 5, 1_000),
+            ("hepmass", 21, 2, 10, 10, 10_000),
+            ("miniboone", 43, 2, 20, 1, 1_000),
+            ("bsds300", 63, 3, 20, 2, 10_000),
+        ] {
+            let config = resolve(preset(name)?, &[], None)?;
+            assert_eq!(config.model.hidden, vec![dimension * multiplier; layers], "{name}");
+            assert_eq!((config.model.blocks, config.training.batch), (steps, batch), "{name}");
+            let kind = serde_json::to_value(&config.data)?["kind"].clone();
+            assert_eq!(kind, name);
+        }
+        let settings = ["data.kind=miniboone-reduced".to_string(), "data.path=here".to_string()];
+        let reduced = resolve(preset("miniboone")?, &settings, None)?;
+        assert_eq!(serde_json::to_value(&reduced.data)?["kind"], "miniboone-reduced");
+        Ok(())
+    }
+
+    #[test]
     fn settings_change_values_and_keep_the_rest() -> Result<()> {
         let base = resolve(preset("toy-8gaussians")?, &[], None)?;
         let settings = [

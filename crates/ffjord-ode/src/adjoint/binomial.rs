@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     error::SolveError,
+    integrate::Watchers,
     solver::Solver,
     state::{State, copy_of},
     stepper::{ExplicitRungeKutta, Stepper},
@@ -106,7 +107,8 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Binomial {
             stride: 1,
         };
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
-        let solution = solver.drive(&mut stepper, system, y0, (t0, t1), &mut |t, y| record.observe(t, y))?;
+        let mut observe = |t, y: &S| record.observe(t, y);
+        let solution = solver.drive(&mut stepper, system, y0, (t0, t1), Watchers::observer(&mut observe))?;
         // The state at the end is not needed: a step is recomputed from its start.
         let end = record.times.len() - 1;
         record.snapshots.retain(|&(index, _)| index < end);

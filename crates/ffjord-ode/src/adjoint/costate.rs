@@ -144,6 +144,7 @@ impl<E: std::error::Error + 'static> AdjointError<E> {
                 error_ratio,
                 rows,
             },
+            SolveError::EventNotANumber { event, t } => SolveError::EventNotANumber { event, t },
             SolveError::MaxSteps { limit, t, t1 } => SolveError::MaxSteps { limit, t, t1 },
             SolveError::MaxEvaluations { limit, t } => SolveError::MaxEvaluations { limit, t },
         }

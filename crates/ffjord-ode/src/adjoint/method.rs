@@ -38,6 +38,17 @@ impl AdjointMethod {
     /// The names, as [`FromStr`] reads them.
     pub const NAMES: [&'static str; 5] = ["checkpointed", "binomial", "reversible", "backsolve", "interpolated"];
 
+    /// The same adjoint for each of several solves that share the memory for tapes.
+    #[must_use]
+    pub fn shared_by(&self, solves: usize) -> Self {
+        match self {
+            Self::Checkpointed(adjoint) => {
+                Self::Checkpointed(adjoint.keep_tapes(adjoint.tape_budget() / solves.max(1)))
+            }
+            other => other.clone(),
+        }
+    }
+
     /// Whether this adjoint differentiates through a method; every forward solve asks for it first.
     ///
     /// # Errors
@@ -65,7 +76,7 @@ impl AdjointMethod {
 
 impl Default for AdjointMethod {
     fn default() -> Self {
-        Self::Checkpointed(Checkpointed)
+        Self::Checkpointed(Checkpointed::new())
     }
 }
 
@@ -81,7 +92,7 @@ impl FromStr for AdjointMethod {
     /// The adjoint of this name, with its default settings.
     fn from_str(name: &str) -> Result<Self, SetupError> {
         match name {
-            "checkpointed" => Ok(Self::Checkpointed(Checkpointed)),
+            "checkpointed" => Ok(Self::Checkpointed(Checkpointed::new())),
             "binomial" => Ok(Self::Binomial(Binomial::default())),
             "reversible" => Ok(Self::Reversible(Reversible)),
             "backsolve" => Ok(Self::Backsolve(Backsolve::new())),
@@ -98,9 +109,9 @@ impl FromStr for AdjointMethod {
 /// What a forward solve kept; it belongs to the adjoint that made it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum AdjointRecord<S> {
+pub enum AdjointRecord<S, T> {
     /// Of [`Checkpointed`].
-    Checkpointed(CheckpointRecord<S>),
+    Checkpointed(CheckpointRecord<S, T>),
     /// Of [`Binomial`].
     Binomial(BinomialRecord<S>),
     /// Of [`Reversible`].
@@ -110,7 +121,7 @@ pub enum AdjointRecord<S> {
 }
 
 impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for AdjointMethod {
-    type Record = AdjointRecord<S>;
+    type Record = AdjointRecord<S, Sys::Tape>;
 
     fn forward(
         &self,
@@ -119,7 +130,7 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for AdjointMethod {
         y0: &S,
         t0: f64,
         t1: f64,
-    ) -> Forward<S, AdjointRecord<S>, Sys::Error> {
+    ) -> Forward<S, AdjointRecord<S, Sys::Tape>, Sys::Error> {
         Ok(match self {
             Self::Checkpointed(adjoint) => {
                 let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
@@ -144,11 +155,11 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for AdjointMethod {
     fn backward(
         &self,
         system: &Sys,
-        record: AdjointRecord<S>,
+        record: AdjointRecord<S, Sys::Tape>,
         cotangent: &S,
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
         match record {
-            AdjointRecord::Checkpointed(record) => Checkpointed.backward(system, record, cotangent),
+            AdjointRecord::Checkpointed(record) => record.pull_back(system, cotangent),
             AdjointRecord::Binomial(record) => record.pull_back(system, cotangent),
             AdjointRecord::Reversible(record) => record.pull_back(system, cotangent),
             AdjointRecord::Backsolve(record) => record.pull_back(system, cotangent),

@@ -5,6 +5,7 @@ mod backsolve;
 mod binomial;
 mod checkpointed;
 mod costate;
+mod kept;
 mod method;
 mod reverse_step;
 mod reversible;
@@ -65,13 +66,14 @@ pub use reversible::{Reversible, ReversibleRecord};
 /// }
 ///
 /// let (system, solver) = (Decay { rate: 0.5 }, Solver::new(Method::Rk4).fixed_steps(50));
-/// let (solution, record) = Checkpointed.forward(&solver, &system, &[2.0], 0.0, 1.0)?;
-/// let adjoint = Checkpointed.backward(&system, record, &[1.0])?;
+/// let adjoint = Checkpointed::new();
+/// let (solution, record) = adjoint.forward(&solver, &system, &[2.0], 0.0, 1.0)?;
+/// let gradient = adjoint.backward(&system, record, &[1.0])?;
 /// let exact = 2.0 * (-0.5_f64).exp();                        // y(1) = 2 exp(-θ)
 /// assert!((solution.state[0] - exact).abs() < 1e-8);
-/// assert!((adjoint.y0[0] - exact / 2.0).abs() < 1e-8);       // dy(1)/dy(0)
-/// assert!((adjoint.gradient[0] + exact).abs() < 1e-8);       // dy(1)/dθ
-/// assert!((adjoint.t1 + 0.5 * exact).abs() < 1e-8);          // dy(1)/dt1 = f
+/// assert!((gradient.y0[0] - exact / 2.0).abs() < 1e-8);       // dy(1)/dy(0)
+/// assert!((gradient.gradient[0] + exact).abs() < 1e-8);       // dy(1)/dθ
+/// assert!((gradient.t1 + 0.5 * exact).abs() < 1e-8);          // dy(1)/dt1 = f
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait DifferentiableSystem<S: State>: System<S> {
@@ -92,6 +94,13 @@ pub trait DifferentiableSystem<S: State>: System<S> {
     /// # Errors
     /// The system's own.
     fn linearize(&self, t: f64, y: &S, dy: &mut S) -> Result<Self::Tape, Self::Error>;
+
+    /// Bytes of memory that a tape holds, for adjoints that keep tapes within a budget; `usize::MAX` is never kept.
+    ///
+    /// Unless overridden the size of the type, which is right for tapes that own nothing on the heap.
+    fn tape_bytes(&self, _tape: &Self::Tape) -> usize {
+        size_of::<Self::Tape>()
+    }
 
     /// `grad_y = (∂f/∂y)ᵀ v` (overwritten), `gradient += (∂f/∂θ)ᵀ v`; returns `(∂f/∂t) · v`.
     ///

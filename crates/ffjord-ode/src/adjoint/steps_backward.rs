@@ -1,7 +1,9 @@
 //! The exact gradient of steps that were taken, pulled back one after the other from the last to the first.
 
 use super::{
-    AdjointSolution, DifferentiableSystem, require_finite,
+    AdjointSolution, DifferentiableSystem,
+    kept::Evaluation,
+    require_finite,
     reverse_step::{ReverseStep, TimeSensitivity},
 };
 use crate::{error::SolveError, solution::Stats, state::State, tableau::Tableau};
@@ -90,13 +92,31 @@ impl<S: State, G: State> StepsBackward<S, G> {
         y: &S,
     ) -> Result<(), SolveError<Sys::Error>> {
         let sensitivity = self.step.pull_back(system, times, y, &mut self.gradient)?;
-        self.ends.add(times, &sensitivity);
+        self.count(times, &sensitivity);
+        Ok(())
+    }
+
+    /// Pulls the step between `times` back, whose evaluations were kept.
+    pub(super) fn pull_back_kept<Sys: DifferentiableSystem<S, Gradient = G>>(
+        &mut self,
+        system: &Sys,
+        times: (f64, f64),
+        evaluations: Vec<Evaluation<S, Sys::Tape>>,
+    ) -> Result<(), SolveError<Sys::Error>> {
+        let sensitivity = self
+            .step
+            .pull_back_kept(system, times, evaluations, &mut self.gradient)?;
+        self.count(times, &sensitivity);
+        Ok(())
+    }
+
+    fn count(&mut self, times: (f64, f64), sensitivity: &TimeSensitivity) {
+        self.ends.add(times, sensitivity);
         self.stats += Stats {
             nfe: self.step.evaluations(),
             accepted: 1,
             rejected: 0,
         };
-        Ok(())
     }
 
     /// The gradient of the whole solve, its first step pulled back; `evaluations` were needed beside.

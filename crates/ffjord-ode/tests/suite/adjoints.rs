@@ -72,7 +72,7 @@ fn checkpointed_is_exact_for_every_method_whatever_the_step() {
         for method in runge_kutta() {
             for solver in [Solver::new(method).fixed_steps(3), Solver::new(method).fixed_steps(20)] {
                 let (exact, differences) = (
-                    gradient(&Checkpointed, &solver, t0, t1),
+                    gradient(&Checkpointed::new(), &solver, t0, t1),
                     finite_differences(&solver, t0, t1),
                 );
                 let off = largest_difference(&exact, &differences);
@@ -102,7 +102,7 @@ fn adjoints_of_adaptive_solves_agree_with_finite_differences() {
 #[test]
 fn backsolve_takes_any_method_of_its_own() {
     let solver = adaptive(Method::Dopri5, 1e-11);
-    let reference = gradient(&Checkpointed, &solver, 0.2, 1.7);
+    let reference = gradient(&Checkpointed::new(), &solver, 0.2, 1.7);
     for (backward, bound) in [
         (Backsolve::new().solver(Solver::new(Method::Rk4).fixed_steps(200)), 1e-8),
         (Backsolve::new().solver(adaptive(Method::Tsit5, 1e-10)), 1e-8),
@@ -124,7 +124,7 @@ fn backsolve_takes_any_method_of_its_own() {
 #[test]
 fn backsolve_follows_its_tolerance() {
     let solver = adaptive(Method::Dopri5, 1e-12);
-    let reference = gradient(&Checkpointed, &solver, 0.2, 1.7);
+    let reference = gradient(&Checkpointed::new(), &solver, 0.2, 1.7);
     let off = |tolerance| {
         let adjoint = Backsolve::new().tolerance(Tolerance::new(tolerance, tolerance).unwrap());
         largest_difference(&gradient(&adjoint, &solver, 0.2, 1.7), &reference)
@@ -158,10 +158,15 @@ fn the_semi_norm_takes_no_more_evaluations_than_the_full_norm() {
 #[test]
 fn evaluations_forward_and_backward_are_counted_apart() {
     let (system, solver) = (Network::new(), adaptive(Method::Dopri5, 1e-6));
-    let (solution, record) = Checkpointed.forward(&solver, &system, &Y0.to_vec(), 0.0, 2.0).unwrap();
+    let (solution, record) = Checkpointed::new()
+        .forward(&solver, &system, &Y0.to_vec(), 0.0, 2.0)
+        .unwrap();
     assert_eq!(system.evaluations.take(), solution.stats.nfe);
     assert_eq!(record.steps().len(), solution.stats.accepted + 1);
-    let stats = Checkpointed.backward(&system, record, &WEIGHTS.to_vec()).unwrap().stats;
+    let stats = Checkpointed::new()
+        .backward(&system, record, &WEIGHTS.to_vec())
+        .unwrap()
+        .stats;
     // The seventh stage serves the error estimate alone.
     assert_eq!(
         (stats.nfe, stats.accepted),
@@ -206,10 +211,12 @@ fn a_partial_solution_has_the_gradient_of_what_was_reached() {
         let (solution, record) = adjoint.forward(&solver, &system, &Y0.to_vec(), 0.0, 8.0).unwrap();
         assert!(solution.t > 0.3 && solution.t < 7.5 && !solution.is_complete());
         let whole = adaptive(Method::Dopri5, 1e-11).stop_at(vec![0.3]);
-        let (_, reference) = Checkpointed
+        let (_, reference) = Checkpointed::new()
             .forward(&whole, &system, &Y0.to_vec(), 0.0, solution.t)
             .unwrap();
-        let reference = Checkpointed.backward(&system, reference, &WEIGHTS.to_vec()).unwrap();
+        let reference = Checkpointed::new()
+            .backward(&system, reference, &WEIGHTS.to_vec())
+            .unwrap();
         match adjoint.backward(&system, record, &WEIGHTS.to_vec()) {
             Ok(back) => assert!(largest_difference(&flat(&back), &flat(&reference)) < 1e-7),
             // The way back has the same budget and may need a step more: then it says so.

@@ -23,7 +23,7 @@ fn the_bits_are_those_of_checkpointed_for_every_number_of_steps_and_snapshots() 
             let solver = Solver::new(Method::Bosh3).fixed_steps(steps);
             assert_eq!(
                 gradient(&binomial(snapshots), &solver, 0.2, 1.7),
-                gradient(&Checkpointed, &solver, 0.2, 1.7),
+                gradient(&Checkpointed::new(), &solver, 0.2, 1.7),
                 "{steps} steps, {snapshots} snapshots"
             );
         }
@@ -39,7 +39,7 @@ fn the_bits_are_those_of_checkpointed_for_every_method() {
             for (t0, t1) in [(0.2, 1.7), (1.7, 0.2)] {
                 let (a, b) = (
                     gradient(&binomial(4), &solver, t0, t1),
-                    gradient(&Checkpointed, &solver, t0, t1),
+                    gradient(&Checkpointed::new(), &solver, t0, t1),
                 );
                 assert_eq!(a, b, "{method}, {t0} to {t1}");
             }

@@ -95,12 +95,13 @@ impl Stages {
     }
 }
 
-/// Highest order whose conditions `weights` meet at the relative time θ, up to [`HIGHEST`].
-fn order_of(trees: &[Tree], weights: &[f64], theta: f64) -> u32 {
+/// Highest order whose conditions `weights` meet at the relative time θ, up to [`HIGHEST`]; the weights are sums of
+/// numbers of the size `size`, which they are rounded to.
+fn order_of(trees: &[Tree], weights: &[f64], size: f64, theta: f64) -> u32 {
     let failed = trees.iter().find(|tree| {
         let sum: f64 = weights.iter().zip(&tree.weights).map(|(w, s)| w * s).sum();
-        let size: f64 = weights.iter().zip(&tree.magnitudes).map(|(w, s)| (w * s).abs()).sum();
-        (sum - theta.powi(tree.order as i32) / tree.density).abs() > 1e-14 * size.max(1.0)
+        let magnitude: f64 = weights.iter().zip(&tree.magnitudes).map(|(w, s)| (w * s).abs()).sum();
+        (sum - theta.powi(tree.order as i32) / tree.density).abs() > 1e-14 * magnitude.max(size)
     });
     failed.map_or(HIGHEST, |tree| tree.order - 1)
 }
@@ -153,11 +154,11 @@ fn rows_sum_to_the_stage_times() {
 fn solutions_and_estimates_have_their_order_and_no_more() {
     for (method, tableau, diagonal) in tableaux() {
         let trees = Stages::of(&tableau, diagonal).trees(HIGHEST);
-        assert_eq!(order_of(&trees, tableau.b, 1.0), tableau.order, "{method}");
+        assert_eq!(order_of(&trees, tableau.b, 1.0, 1.0), tableau.order, "{method}");
         if let Some(embedded) = tableau.embedded {
             let lower = |weights: &[f64]| {
                 let lower: Vec<f64> = tableau.b.iter().zip(weights).map(|(b, e)| b - e).collect();
-                order_of(&trees, &lower, 1.0)
+                order_of(&trees, &lower, 1.0, 1.0)
             };
             let fine = lower(embedded.weights);
             // An estimate h^(p+1) damped by one h^(q+1): their quotient falls as h^(2p − q + 1).
@@ -174,7 +175,7 @@ fn dopri8_has_estimates_of_order_five_and_three() {
     let embedded = tableau.embedded.unwrap();
     let orders = [embedded.weights, embedded.damping.unwrap()].map(|weights| {
         let lower: Vec<f64> = tableau.b.iter().zip(weights).map(|(b, e)| b - e).collect();
-        order_of(&trees, &lower, 1.0)
+        order_of(&trees, &lower, 1.0, 1.0)
     });
     assert_eq!(orders, [5, 3]);
 }
@@ -195,7 +196,7 @@ fn interpolants_meet_their_conditions_inside_the_step() {
             Interpolation::CubicHermite => {}
             Interpolation::QuarticMidpoint { midpoint } => {
                 let trees = Stages::of(&tableau, 0.0).trees(HIGHEST);
-                assert_eq!(order_of(&trees, midpoint, 0.5), 4, "{method}");
+                assert_eq!(order_of(&trees, midpoint, 1.0, 0.5), 4, "{method}");
             }
             Interpolation::Polynomial { order, extra, weights } => {
                 let stages = Stages::with_interpolant(&tableau, extra);
@@ -205,8 +206,14 @@ fn interpolants_meet_their_conditions_inside_the_step() {
                     let powers = |row: &&[f64]| row.iter().rev().fold(0.0, |sum, w| (sum + w) * theta);
                     weights.iter().map(powers).collect()
                 };
+                let sizes = weights.iter().map(|row| row.iter().map(|w| w.abs()).sum());
+                let size = sizes.fold(1.0, f64::max);
                 for theta in [0.1, 0.37, 0.5, 0.9] {
-                    assert_eq!(order_of(&trees, &at(theta), theta), order, "{method}, θ = {theta}");
+                    assert_eq!(
+                        order_of(&trees, &at(theta), size, theta),
+                        order,
+                        "{method}, θ = {theta}"
+                    );
                 }
                 let end = at(1.0);
                 let last = tableau.b.iter().chain(std::iter::repeat(&0.0));
