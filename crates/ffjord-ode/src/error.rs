@@ -78,7 +78,10 @@ pub enum SetupError {
         known: String,
     },
     /// An adjoint asked to differentiate through a method that it cannot.
-    #[error("the {adjoint} adjoint cannot differentiate through {method}: use it with {accepted}, or another adjoint")]
+    #[error(
+        "the {adjoint} adjoint cannot differentiate through {method}: use it with {accepted}, or the backsolve adjoint, \
+         which takes any method"
+    )]
     AdjointNeedsMethod {
         /// The adjoint's name.
         adjoint: &'static str,

@@ -189,9 +189,13 @@ impl Solver {
                 self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span, watchers)
             }
             Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span, watchers),
-            Scheme::VariableAdams { name, max_order } => {
-                self.drive(&mut VariableAdams::new(name, max_order, y0)?, system, y0, span, watchers)
-            }
+            Scheme::VariableAdams { name, max_order } => self.drive(
+                &mut VariableAdams::new(name, max_order, y0)?,
+                system,
+                y0,
+                span,
+                watchers,
+            ),
             Scheme::ReversibleHeun => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, span, watchers),
             Scheme::Esdirk(tableau) => {
                 let mut stepper = Esdirk::new(tableau, self.control.tolerance(), y0)?;

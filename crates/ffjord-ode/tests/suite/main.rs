@@ -16,8 +16,8 @@ mod reversible;
 mod settings;
 mod states;
 mod statistics;
-mod stiff;
 mod step_sharing;
+mod stiff;
 mod tableaux;
 #[cfg(feature = "candle")]
 mod tensors;
