@@ -28,6 +28,10 @@ enum Command {
     Sample(Forwarded),
     /// Compares this implementation with a folder of reference vectors
     Parity(Forwarded),
+    /// Measures the variance of every trace estimator against its cost on a trained model
+    TraceVariance(Forwarded),
+    /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
+    Figure(Forwarded),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(Forwarded),
     /// Checks format, lints, tests and documentation, and stops at the first failure
@@ -57,6 +61,8 @@ impl Cli {
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
             Command::Parity(forwarded) => lab::run("parity", &forwarded.arguments),
+            Command::TraceVariance(forwarded) => lab::run("trace-variance", &forwarded.arguments),
+            Command::Figure(forwarded) => lab::run("figure", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
             Command::Ci { step } => ci::run(step),
         }

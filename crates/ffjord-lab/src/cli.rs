@@ -25,6 +25,10 @@ enum Command {
     Sample(commands::sample::Arguments),
     /// Compares this implementation with a folder of reference vectors
     Parity(commands::parity::Arguments),
+    /// Measures the variance of every trace estimator against its cost on a trained model
+    TraceVariance(commands::trace_variance::Arguments),
+    /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
+    Figure(commands::figure::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(commands::bench::Arguments),
 }
@@ -41,6 +45,8 @@ impl Cli {
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
+            Command::TraceVariance(arguments) => commands::trace_variance::run(&arguments),
+            Command::Figure(arguments) => commands::figure::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
         }
     }

@@ -3,6 +3,8 @@
 pub mod bench;
 pub mod eval;
 pub mod experiment;
+pub mod figure;
 pub mod parity;
 pub mod plot;
 pub mod sample;
+pub mod trace_variance;
