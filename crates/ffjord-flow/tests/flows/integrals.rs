@@ -39,7 +39,7 @@ fn check(field: &Arc<dyn VectorField>, trace: TraceMode, expected: &[(PathIntegr
     for backend in [Backend::Fused, Backend::Generic] {
         let mut settings = settings(1e-5, trace)?;
         settings.backend = backend;
-        settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(12);
+        settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(18);
         settings.integrals = expected.iter().map(|(integral, _)| *integral).collect();
         let cnf = Cnf::new(field.clone(), settings)?;
         let image = cnf.forward(&z, &mut Pass::training(&mut rng(1)))?;
