@@ -80,8 +80,7 @@ fn write(out: &Path, folder: &RunFolder, grid: Quadrature, integrals: &[Integral
     let report = json!({
         "figure": 8,
         "provenance": Provenance::now(),
-        "model": { "description": config.description, "data": config.data, "seed": config.seed },
-        "method": config.solver.test.method,
+        "config": config,
         "grid": grid,
         "integrals": integrals,
     });
