@@ -102,16 +102,7 @@ impl Cnf {
     /// [`FlowError::InvalidSetting`] when a setting is outside its range, or the trace is to be taken at the bottleneck of
     /// a field that has none.
     pub fn new(field: Arc<dyn VectorField>, settings: CnfSettings) -> Result<Self> {
-        settings.check()?;
-        let traces = [settings.training.trace, settings.evaluation.trace];
-        if traces.iter().any(|trace| trace.of() == TraceOf::Bottleneck) && field.bottleneck_shape().is_none() {
-            return Err(FlowError::InvalidSetting {
-                setting: "trace",
-                given: "that at the bottleneck of a field without one".to_string(),
-                accepted: "taken at the state, or the field an encoder–decoder network: one with a hidden layer narrower \
-                           than its state, and not residual",
-            });
-        }
+        settings.check(field.bottleneck_shape().is_some())?;
         let sqrt_end_time = Tensor::new(settings.end_time.sqrt(), field.device())?.to_dtype(field.dtype())?;
         Ok(Self {
             field,

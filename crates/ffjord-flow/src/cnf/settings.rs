@@ -112,7 +112,8 @@ pub struct CnfSettings {
 }
 
 impl CnfSettings {
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks every setting for a field that has a bottleneck or not.
+    pub(crate) fn check(&self, has_bottleneck: bool) -> Result<()> {
         let invalid = |setting, given: String, accepted| {
             Err(FlowError::InvalidSetting {
                 setting,
@@ -124,6 +125,14 @@ impl CnfSettings {
             return invalid("end time", self.end_time.to_string(), "positive and finite");
         }
         for solve in [&self.training, &self.evaluation] {
+            if solve.trace.of() == TraceOf::Bottleneck && !has_bottleneck {
+                return invalid(
+                    "trace",
+                    "that at the bottleneck of a field without one".to_string(),
+                    "taken at the state, or the field an encoder–decoder network: one with a hidden layer narrower than \
+                     its state, and not residual",
+                );
+            }
             if solve.block_rows == 0 {
                 return invalid("rows of a block", "0".to_string(), "at least 1");
             }
