@@ -32,6 +32,10 @@ enum Command {
     Parity(Forwarded),
     /// Compares every adjoint with finite differences on a run's model: error, evaluations, seconds, memory
     Gradcheck(Forwarded),
+    /// Measures the variance of every trace estimator against its cost on a trained model
+    TraceVariance(Forwarded),
+    /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
+    Figure(Forwarded),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(Forwarded),
     /// Checks format, lints, tests and documentation, and stops at the first failure
@@ -63,6 +67,8 @@ impl Cli {
             Command::Data(forwarded) => lab::run("data", &forwarded.arguments),
             Command::Parity(forwarded) => lab::run("parity", &forwarded.arguments),
             Command::Gradcheck(forwarded) => lab::run("gradcheck", &forwarded.arguments),
+            Command::TraceVariance(forwarded) => lab::run("trace-variance", &forwarded.arguments),
+            Command::Figure(forwarded) => lab::run("figure", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
             Command::Ci { step } => ci::run(step),
         }

@@ -29,6 +29,7 @@ pub struct Pass<'a> {
     purpose: Purpose,
     rng: &'a mut dyn RngCore,
     cost: SolveCost,
+    tolerance_factor: f64,
 }
 
 impl<'a> Pass<'a> {
@@ -38,6 +39,7 @@ impl<'a> Pass<'a> {
             purpose: Purpose::Training,
             rng,
             cost: SolveCost::default(),
+            tolerance_factor: 1.0,
         }
     }
 
@@ -47,6 +49,7 @@ impl<'a> Pass<'a> {
             purpose: Purpose::Evaluation,
             rng,
             cost: SolveCost::default(),
+            tolerance_factor: 1.0,
         }
     }
 
@@ -56,7 +59,22 @@ impl<'a> Pass<'a> {
             purpose: Purpose::Sampling,
             rng,
             cost: SolveCost::default(),
+            tolerance_factor: 1.0,
         }
+    }
+
+    /// The same pass with the tolerances of its training solves multiplied by `factor`, positive and finite; solves with
+    /// fixed steps have none. For schedules that begin loose and end tight.
+    #[must_use]
+    pub fn tolerance(mut self, factor: f64) -> Self {
+        self.tolerance_factor = factor;
+        self
+    }
+
+    /// What the tolerances of training solves are multiplied with, 1 unless set.
+    #[must_use]
+    pub fn tolerance_factor(&self) -> f64 {
+        self.tolerance_factor
     }
 
     /// What the pass is for.

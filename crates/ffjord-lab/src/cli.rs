@@ -29,6 +29,10 @@ enum Command {
     Parity(commands::parity::Arguments),
     /// Compares every adjoint with finite differences on a run's model: error, evaluations, seconds, memory
     Gradcheck(commands::gradcheck::Arguments),
+    /// Measures the variance of every trace estimator against its cost on a trained model
+    TraceVariance(commands::trace_variance::Arguments),
+    /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
+    Figure(commands::figure::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(commands::bench::Arguments),
 }
@@ -47,6 +51,8 @@ impl Cli {
             Command::Data(arguments) => commands::data::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
             Command::Gradcheck(arguments) => commands::gradcheck::run(&arguments),
+            Command::TraceVariance(arguments) => commands::trace_variance::run(&arguments),
+            Command::Figure(arguments) => commands::figure::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
         }
     }

@@ -93,6 +93,14 @@ pub enum LabError {
         /// The workloads.
         accepted: String,
     },
+    /// A figure that there is not.
+    #[error(
+        "there is no figure {given} here: accepted is 8, the integral of the density against the solver's tolerance"
+    )]
+    UnknownFigure {
+        /// The number that was given.
+        given: u32,
+    },
     /// A pool of threads could not be made.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -138,6 +146,9 @@ pub enum LabError {
     /// Probe distributions.
     #[error(transparent)]
     Trace(#[from] ffjord_trace::TraceError),
+    /// Products with a field's Jacobian.
+    #[error(transparent)]
+    Products(#[from] ffjord_trace::TraceError<ffjord_nn::NnError>),
     /// Pictures.
     #[error(transparent)]
     Plot(#[from] ffjord_plot::PlotError),

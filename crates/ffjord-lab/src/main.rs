@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod data;
+mod density_integral;
 mod error;
 mod evaluation;
 mod gradcheck;
@@ -18,6 +19,7 @@ mod provenance;
 mod run_folder;
 mod sampling;
 mod terminal;
+mod trace_variance;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -2,9 +2,9 @@
 
 use crate::config::{ModelConfig, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig};
 use crate::error::Result;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
-    Backend, Bijection, Chain, Cnf, CnfSettings, Flow, MovingBatchNorm, PathIntegral, SolveSettings,
+    Backend, Bijection, Chain, Cnf, CnfSettings, Flow, MovingBatchNorm, Pass, PathIntegral, SolveSettings,
     StandardNormalBase, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
@@ -73,7 +73,8 @@ impl Model {
         }
         for _ in 0..config.model.blocks {
             let field = vector_field(&config.model, dimension, dtype, rng)?;
-            parts.push(Part::Continuous(Arc::new(Cnf::new(field, settings.clone())?)));
+            let cnf = Cnf::new(field, settings.clone())?.with_random_end_time(config.training.end_time_spread)?;
+            parts.push(Part::Continuous(Arc::new(cnf)));
             if config.model.batch_norm {
                 parts.push(norm()?);
             }
@@ -89,6 +90,24 @@ impl Model {
     /// The dimension D of a row.
     pub fn dimension(&self) -> usize {
         self.flow.base().row_shape().iter().product()
+    }
+}
+
+impl Part {
+    /// The part as a bijection.
+    fn bijection(&self) -> &dyn Bijection {
+        match self {
+            Self::Continuous(cnf) => cnf.as_ref(),
+            Self::Norm(norm) => norm.as_ref(),
+        }
+    }
+
+    /// The images `[B, …]` of rows, from data to noise.
+    ///
+    /// # Errors
+    /// When the rows do not fit or a solve fails.
+    pub fn forward(&self, rows: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+        Ok(self.bijection().forward(rows, pass)?.value)
     }
 }
 
@@ -125,14 +144,27 @@ fn cnf_settings(
     solver: &SolverConfig,
     regularisation: &RegularisationConfig,
 ) -> Result<CnfSettings> {
-    let weights = regularisation.weights();
+    let mut integrals: Vec<_> = regularisation
+        .weights()
+        .into_iter()
+        .map(|(integral, _)| integral)
+        .collect();
+    let training = solve_settings(&solver.train)?;
+    // Reported without a weight too, since the products are there.
+    let several = matches!(
+        training.trace,
+        TraceMode::Hutchinson { probes: 2.., .. } | TraceMode::Bottleneck { probes: 2.., .. }
+    );
+    if several && !integrals.contains(&PathIntegral::TraceVariance) {
+        integrals.push(PathIntegral::TraceVariance);
+    }
     Ok(CnfSettings {
         end_time: model.end_time,
         learn_end_time: model.learn_end_time,
-        training: solve_settings(&solver.train)?,
+        training,
         evaluation: solve_settings(&solver.test)?,
         adjoint: adjoint(solver)?,
-        integrals: weights.into_iter().map(|(integral, _)| integral).collect(),
+        integrals,
         backend: Backend::Fused,
     })
 }
@@ -164,12 +196,18 @@ pub fn solve_settings(config: &SolveConfig) -> Result<SolveSettings> {
         StepConfig::Adaptive { rtol, atol } => solver.adaptive(Tolerance::new(rtol, atol)?),
         StepConfig::Fixed { steps } => solver.fixed_steps(steps),
     };
-    let trace = match config.trace.as_str() {
-        "exact" => TraceMode::Exact,
-        distribution => TraceMode::Hutchinson {
-            distribution: distribution.parse()?,
-            probes: config.probes,
-        },
+    let probes = config.probes;
+    let trace = match (config.trace.as_str(), config.bottleneck) {
+        ("exact", false) => TraceMode::Exact,
+        ("exact", true) => TraceMode::BottleneckExact,
+        (distribution, bottleneck) => {
+            let distribution = distribution.parse()?;
+            if bottleneck {
+                TraceMode::Bottleneck { distribution, probes }
+            } else {
+                TraceMode::Hutchinson { distribution, probes }
+            }
+        }
     };
     let block_rows = match config.block_rows {
         0 => SolveSettings::WHOLE_BATCH,
@@ -188,6 +226,14 @@ impl RegularisationConfig {
         [
             (PathIntegral::Kinetic, self.kinetic),
             (PathIntegral::Jacobian, self.jacobian),
+            (PathIntegral::L1, self.l1),
+            (PathIntegral::L2, self.l2),
+            (PathIntegral::Frobenius, self.frobenius),
+            (PathIntegral::Diagonal, self.diagonal),
+            (PathIntegral::OffDiagonal, self.off_diagonal),
+            (PathIntegral::TraceVariance, self.trace_variance),
+            (PathIntegral::Directional, self.directional),
+            (PathIntegral::Acceleration, self.acceleration),
         ]
         .into_iter()
         .filter(|(_, weight)| *weight != 0.0)

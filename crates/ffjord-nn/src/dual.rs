@@ -45,6 +45,11 @@ impl Dual {
         &self.value
     }
 
+    /// The tangents `[K·B, …]`, if there are any.
+    pub(crate) fn tangents(&self) -> Option<&Tensor> {
+        self.tangents.as_ref()
+    }
+
     /// Applies a function that is linear up to a constant: `affine` to the values, `linear` to the tangents.
     ///
     /// # Errors
@@ -58,6 +63,14 @@ impl Dual {
             value: affine(&self.value)?,
             tangents: self.tangents.as_ref().map(linear).transpose()?,
         })
+    }
+
+    /// Applies the same linear function to values and tangents.
+    ///
+    /// # Errors
+    /// Those of the function.
+    pub fn map_linear(&self, linear: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        self.map_affine(&linear, &linear)
     }
 
     /// Applies an element-wise function, given the tensors `φ(x)` and `φ'(x)`.
@@ -87,13 +100,29 @@ impl Dual {
         Ok(Self { value, tangents })
     }
 
+    /// The sum of two duals of the same shape and tangent count.
+    ///
+    /// # Errors
+    /// When shapes differ or only one side has tangents.
+    pub fn add(&self, other: &Self) -> Result<Self> {
+        self.combine(other, Tensor::add)
+    }
+
     /// The difference of two duals of the same shape and tangent count.
     ///
     /// # Errors
     /// When shapes differ or only one side has tangents.
     pub fn sub(&self, other: &Self) -> Result<Self> {
+        self.combine(other, Tensor::sub)
+    }
+
+    fn combine(
+        &self,
+        other: &Self,
+        operation: impl Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<Self> {
         let tangents = match (&self.tangents, &other.tangents) {
-            (Some(a), Some(b)) => Some((a - b)?),
+            (Some(a), Some(b)) => Some(operation(a, b)?),
             (None, None) => None,
             _ => {
                 return Err(NnError::InvalidArchitecture {
@@ -102,7 +131,7 @@ impl Dual {
             }
         };
         Ok(Self {
-            value: (&self.value - &other.value)?,
+            value: operation(&self.value, &other.value)?,
             tangents,
         })
     }

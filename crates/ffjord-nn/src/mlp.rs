@@ -1,6 +1,7 @@
 //! Fully connected vector fields.
 
 use crate::activation::{Activation, ActivationKind};
+use crate::bottleneck::Bottleneck;
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
@@ -32,6 +33,7 @@ pub struct Mlp {
     config: MlpConfig,
     shape: [usize; 1],
     stack: Stack,
+    bottleneck: Option<Bottleneck>,
     parameters: Vec<Parameter>,
     dtype: DType,
     device: Device,
@@ -69,6 +71,7 @@ impl Mlp {
             config: config.clone(),
             shape: [config.dimension],
             stack: Stack { layers, activation },
+            bottleneck: Bottleneck::narrowest(config.hidden.iter().map(|width| vec![*width]), config.dimension),
             parameters: builder.finish(),
             dtype,
             device: device.clone(),
@@ -101,6 +104,18 @@ impl VectorField for Mlp {
 
     fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
         self.stack.apply(t, z)
+    }
+
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+        self.stack.total_derivative(t, z, direction)
+    }
+
+    fn bottleneck_shape(&self) -> Option<&[usize]> {
+        self.bottleneck.as_ref().map(Bottleneck::shape)
+    }
+
+    fn through_bottleneck(&self, t: &Tensor, z: &Tensor, probes: &Tensor) -> Result<(Tensor, Tensor)> {
+        Bottleneck::through(self.bottleneck.as_ref(), &self.stack, t, z, probes)
     }
 
     fn fused(&self, residual: bool) -> Result<Option<FusedField>> {

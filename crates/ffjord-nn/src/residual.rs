@@ -41,6 +41,10 @@ impl<F: VectorField> VectorField for Residual<F> {
         self.inner.dual(t, z)?.sub(z)
     }
 
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+        Ok((self.inner.total_derivative(t, z, direction)? - direction)?)
+    }
+
     fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
         // The kernels subtract the state once.
         if residual { Ok(None) } else { self.inner.fused(true) }

@@ -50,6 +50,17 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<(
         assert!(error < TOLERANCE, "{label}: J v is off by {error:e}");
     }
 
+    let direction = (v.get(0)? * STEP)?;
+    let difference =
+        ((field.value(t + STEP, &(&z + &direction)?)? - field.value(t - STEP, &(&z - &direction)?)?)? / (2.0 * STEP))?;
+    let time = Tensor::new(&[t], z.device())?;
+    let total = field.total_derivative(&time, &z, &v.get(0)?)?;
+    let error = max_abs(&(difference - &total)?)? / max_abs(&total)?.max(1.0);
+    assert!(error < TOLERANCE, "{label}: J v + ∂f/∂t is off by {error:e}");
+    if field.bottleneck_shape().is_some() {
+        check_bottleneck(field, t, &z, label)?;
+    }
+
     let loss = |t: f64, z: &Tensor| -> Result<f64> {
         let (value, products) = field.jvp(t, z, &v)?;
         Ok(dot(&value, &a)? + dot(&products, &b)?)
@@ -91,14 +102,41 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<(
     Ok(())
 }
 
+/// The trace of `(∂h/∂z)(∂g/∂h)` is that of the Jacobian.
+fn check_bottleneck(field: &dyn VectorField, t: f64, z: &Tensor, label: &str) -> Result<()> {
+    let units = |shape: &[usize]| -> Result<Tensor> {
+        let count: usize = shape.iter().product();
+        let mut stacked = vec![count, 1];
+        stacked.extend_from_slice(shape);
+        let mut whole = stacked.clone();
+        whole[1] = z.dim(0)?;
+        let units = Tensor::eye(count, DType::F64, &Device::Cpu)?.reshape(stacked)?;
+        Ok(units.broadcast_as(whole)?.contiguous()?)
+    };
+    let trace = |units: &Tensor, products: &Tensor| (units * products)?.sum_all()?.to_scalar::<f64>();
+    let at_state = units(field.state_shape())?;
+    let exact = trace(&at_state, &field.jvp(t, z, &at_state)?.1)?;
+    let narrow = units(field.bottleneck_shape().unwrap_or_default())?;
+    assert!(narrow.dim(0)? < at_state.dim(0)?, "{label}");
+    let (value, products) = field.through_bottleneck(&Tensor::new(&[t], z.device())?, z, &narrow)?;
+    assert!(max_abs(&(value - field.value(t, z)?)?)? < 1e-13, "{label}");
+    let narrow = trace(&narrow, &products)?;
+    assert!(
+        (narrow - exact).abs() < 1e-11 * exact.abs().max(1.0),
+        "{label}: {narrow} against {exact}"
+    );
+    Ok(())
+}
+
 #[test]
 fn dense_networks() -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     for layer in LayerKind::ALL {
         for activation in ActivationKind::ALL {
+            // The second hidden layer is narrower than the state.
             let config = MlpConfig {
                 dimension: 3,
-                hidden: vec![5, 4],
+                hidden: vec![5, 2],
                 layer,
                 activation,
             };

@@ -22,7 +22,8 @@ pub trait Objective<M: ?Sized>: Send + Sync {
     fn loss(&self, model: &M, batch: &Tensor, pass: &mut Pass<'_>) -> Result<Loss>;
 }
 
-/// Maximum likelihood with penalties on path integrals: `mean(−ln p(x)) + Σ wᵢ mean(∫ᵢ)`, in nats.
+/// Maximum likelihood with penalties on path integrals: `mean(−ln p(x)) + Σ wᵢ mean(∫ᵢ)`, in nats. Integrals that the
+/// flow computes beside those with a weight are reported and not differentiated.
 ///
 /// With kinetic and Jacobian penalties this is RNODE's loss (Finlay et al. 2020, eq. 9).
 ///
@@ -65,7 +66,9 @@ impl<B: Bijection> Objective<Flow<B>> for MaximumLikelihood {
                 .filter(|(kind, _)| *kind == integral)
                 .map(|(_, weight)| weight)
                 .sum();
-            total = (total + (mean * weight)?)?;
+            if weight != 0.0 {
+                total = (total + (mean * weight)?)?;
+            }
         }
         Ok(Loss { total, terms })
     }

@@ -98,10 +98,7 @@ impl BatchSolve<'_> {
             .as_ref()
             .map(|trace| {
                 let vectors = trace.vectors.narrow(1, rows.start, rows.len())?.contiguous()?;
-                Ok(TraceForm {
-                    vectors,
-                    weight: trace.weight,
-                })
+                Ok(TraceForm { vectors, ..*trace })
             })
             .transpose()
     }

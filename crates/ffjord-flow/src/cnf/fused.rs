@@ -4,7 +4,7 @@
 //! log-determinants `[R]`, then each path integral `[R]`.
 
 use super::system::TraceForm;
-use crate::integral::PathIntegral;
+use crate::integral::{PathIntegral, RowsEvaluation};
 use candle_core::{Device, Tensor, WithDType};
 use ffjord_kernels::mlp::{Stack, StackMut, contract};
 use ffjord_kernels::{NetworkKernel, NetworkTape, NetworkWorkspace, Real};
@@ -115,23 +115,24 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
         };
         let (value, columns) = dy.split_at_mut(self.rows * self.dimension);
         let (log_det, integrals) = columns.split_at_mut(self.rows);
-        let weighted = |with: &[T], out: &mut [T]| -> Result<(), NnError> {
-            contract(self.dimension, with, products, out)?;
-            out.iter_mut().for_each(|sum| *sum *= *weight);
-            Ok(())
-        };
-        weighted(probes, log_det)?;
+        contract(self.dimension, probes, products, log_det)?;
+        log_det.iter_mut().for_each(|sum| *sum *= *weight);
+        let evaluation = self.evaluation(value, products);
         for (integral, out) in self.integrals.iter().zip(integrals.chunks_exact_mut(self.rows)) {
-            match integral {
-                PathIntegral::Kinetic => {
-                    for (out, row) in out.iter_mut().zip(value.chunks_exact(self.dimension)) {
-                        *out = row.iter().fold(T::ZERO, |sum, entry| sum + *entry * *entry);
-                    }
-                }
-                PathIntegral::Jacobian => weighted(products, out)?,
-            }
+            evaluation.integrand(*integral, out)?;
         }
         Ok(())
+    }
+
+    /// What the integrands see.
+    fn evaluation<'s>(&'s self, value: &'s [T], products: &'s [T]) -> RowsEvaluation<'s, T> {
+        RowsEvaluation {
+            dimension: self.dimension,
+            value,
+            probes: self.probes(),
+            products,
+            weight: self.trace.as_ref().map_or(T::ZERO, |(_, weight)| *weight),
+        }
     }
 
     /// Writes the cotangents of value and products that belong to the cotangent `v` of the whole derivative.
@@ -146,25 +147,18 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
             return;
         };
         let block = (self.rows * self.dimension).max(1);
-        let scaled = |out: &mut [T], with: &[T], by: &[T], factor: T, add: bool| {
-            for (out, with) in out.chunks_exact_mut(block).zip(with.chunks_exact(block)) {
-                let rows = out
-                    .chunks_exact_mut(self.dimension)
-                    .zip(with.chunks_exact(self.dimension));
-                for ((out, with), by) in rows.zip(by) {
-                    let slope = *by * factor;
-                    for (out, with) in out.iter_mut().zip(with) {
-                        *out = if add { *out + slope * *with } else { slope * *with };
-                    }
-                }
+        for (out, probes) in products.chunks_exact_mut(block).zip(probes.chunks_exact(block)) {
+            let rows = out
+                .chunks_exact_mut(self.dimension)
+                .zip(probes.chunks_exact(self.dimension));
+            for ((out, probe), by) in rows.zip(log_det) {
+                let slope = *by * *weight;
+                out.iter_mut().zip(probe).for_each(|(out, probe)| *out = slope * *probe);
             }
-        };
-        scaled(products, probes, log_det, *weight, false);
+        }
+        let evaluation = self.evaluation(&tape.value, &tape.products);
         for (integral, column) in self.integrals.iter().zip(columns) {
-            match integral {
-                PathIntegral::Kinetic => scaled(value, &tape.value, column, T::TWO, true),
-                PathIntegral::Jacobian => scaled(products, &tape.products, column, T::TWO * *weight, true),
-            }
+            evaluation.pull_back(*integral, column, value, products);
         }
     }
 

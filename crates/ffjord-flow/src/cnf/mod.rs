@@ -10,15 +10,16 @@ pub use settings::{Backend, CnfSettings, SolveSettings, TraceMode};
 
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::error::{FlowError, Result};
-use crate::integral::{PathIntegral, PathIntegrals};
+use crate::integral::{Needs, PathIntegral, PathIntegrals};
 use crate::pass::{Pass, Purpose, SolveCost};
 use blocks::{BatchSolve, Solved, weighted_mean};
 use candle_core::{DType, Tensor, Var};
 use ffjord_nn::{FusedField, Parameter, VectorField};
 use ffjord_trace::Probes;
 use node::SolveNode;
+use rand::Rng;
 use std::sync::Arc;
-use system::TraceForm;
+use system::{TraceForm, TraceOf};
 
 /// A continuous normalizing flow: the solution of `dz/dt = f(z, t; θ)` from 0 to T, and its log-determinant
 /// `∫₀ᵀ tr(∂f/∂z) dt` (FFJORD, eq. 2 and 3).
@@ -71,6 +72,8 @@ pub struct Cnf {
     field: Arc<dyn VectorField>,
     settings: Arc<CnfSettings>,
     sqrt_end_time: Var,
+    /// Half the width of the random end time of training passes, as a fraction of T.
+    end_time_spread: f64,
 }
 
 /// The direction of a solve in time.
@@ -82,19 +85,48 @@ enum Direction {
     Inverse,
 }
 
+/// What a training pass chooses for its solve.
+#[derive(Debug, Clone, Copy)]
+struct DifferentiablePass {
+    direction: Direction,
+    /// What T is multiplied with.
+    end_factor: f64,
+    /// What the tolerances are multiplied with.
+    tolerance_factor: f64,
+}
+
 impl Cnf {
     /// A flow along `field`.
     ///
     /// # Errors
-    /// [`FlowError::InvalidSetting`] when a setting is outside its range.
+    /// [`FlowError::InvalidSetting`] when a setting is outside its range, or the trace is to be taken at the bottleneck of
+    /// a field that has none.
     pub fn new(field: Arc<dyn VectorField>, settings: CnfSettings) -> Result<Self> {
-        settings.check()?;
+        settings.check(field.bottleneck_shape().is_some())?;
         let sqrt_end_time = Tensor::new(settings.end_time.sqrt(), field.device())?.to_dtype(field.dtype())?;
         Ok(Self {
             field,
             settings: Arc::new(settings),
             sqrt_end_time: Var::from_tensor(&sqrt_end_time)?,
+            end_time_spread: 0.0,
         })
+    }
+
+    /// The same flow with a random end time `T (1 + spread · u)`, u uniform on [−1, 1], drawn for every training pass
+    /// (STEER, Ghosh et al. 2020, eq. 6, with b = spread · T); evaluation and sampling keep T.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] unless `spread` lies in [0, 1), which keeps the end time positive.
+    pub fn with_random_end_time(mut self, spread: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&spread) {
+            return Err(FlowError::InvalidSetting {
+                setting: "spread of the end time",
+                given: spread.to_string(),
+                accepted: "a number from 0 to below 1",
+            });
+        }
+        self.end_time_spread = spread;
+        Ok(self)
     }
 
     /// The vector field.
@@ -136,8 +168,14 @@ impl Cnf {
         let trace = TraceForm {
             vectors: probes.to_dtype(self.field.dtype())?,
             weight,
+            of: TraceOf::Jacobian,
         };
-        self.differentiable(x, Direction::Forward, trace, cost)
+        let pass = DifferentiablePass {
+            direction: Direction::Forward,
+            end_factor: 1.0,
+            tolerance_factor: 1.0,
+        };
+        self.differentiable(x, pass, trace, cost)
     }
 
     /// Moves a batch from time `span.0` to `span.1` on its way between 0 and T, without gradients; for pictures of
@@ -152,7 +190,7 @@ impl Cnf {
             Purpose::Sampling => None,
             Purpose::Training | Purpose::Evaluation => Some(self.draw_trace(settings.trace, state.dim(0)?, pass)?),
         };
-        let fused = self.fused()?;
+        let fused = self.fused(settings, &[])?;
         let solve = BatchSolve {
             field: self.field(),
             fused: fused.as_ref(),
@@ -183,9 +221,19 @@ impl Cnf {
             Purpose::Training => {
                 self.check_input(input)?;
                 let trace = self.draw_trace(self.settings.training.trace, input.dim(0)?, pass)?;
-                self.differentiable(input, direction, trace, pass.cost())
+                let end_factor = if self.end_time_spread > 0.0 {
+                    1.0 + self.end_time_spread * pass.rng().random_range(-1.0..=1.0)
+                } else {
+                    1.0
+                };
+                let of_pass = DifferentiablePass {
+                    direction,
+                    end_factor,
+                    tolerance_factor: pass.tolerance_factor(),
+                };
+                self.differentiable(input, of_pass, trace, pass.cost())
             }
-            Purpose::Evaluation | Purpose::Sampling => self.between(input, self.span(direction)?, pass),
+            Purpose::Evaluation | Purpose::Sampling => self.between(input, self.span(direction, 1.0)?, pass),
         }
     }
 
@@ -193,16 +241,22 @@ impl Cnf {
     fn differentiable(
         &self,
         input: &Tensor,
-        direction: Direction,
+        pass: DifferentiablePass,
         trace: TraceForm,
         cost: &SolveCost,
     ) -> Result<Transformed> {
-        let span = self.span(direction)?;
-        let fused = self.fused()?;
+        let DifferentiablePass {
+            direction,
+            end_factor,
+            tolerance_factor,
+        } = pass;
+        let span = self.span(direction, end_factor)?;
+        let settings = self.settings.training.with_tolerance_factor(tolerance_factor)?;
+        let fused = self.fused(&settings, &self.settings.integrals)?;
         let solve = BatchSolve {
             field: self.field(),
             fused: fused.as_ref(),
-            settings: &self.settings.training,
+            settings: &settings,
             span,
             trace: Some(trace),
             integrals: &self.settings.integrals,
@@ -245,6 +299,7 @@ impl Cnf {
         } else {
             self.sqrt_end_time.as_detached_tensor().sqr()?
         };
+        let end_time = (end_time * end_factor)?;
         let state = input
             .contiguous()?
             .apply_op3(&self.flat_parameters()?, &end_time, node)?;
@@ -266,15 +321,18 @@ impl Cnf {
     }
 
     /// The field packed for the fused kernels with its present weights, where that is wanted and possible.
-    fn fused(&self) -> Result<Option<FusedField>> {
+    fn fused(&self, settings: &SolveSettings, integrals: &[PathIntegral]) -> Result<Option<FusedField>> {
+        let along_path = |integral: &PathIntegral| matches!(integral.needs(), Needs::Along(_));
         match self.settings.backend {
-            Backend::Fused => Ok(self.field.fused(false)?),
-            Backend::Generic => Ok(None),
+            Backend::Fused if settings.trace.of() == TraceOf::Jacobian && !integrals.iter().any(along_path) => {
+                Ok(self.field.fused(false)?)
+            }
+            Backend::Fused | Backend::Generic => Ok(None),
         }
     }
 
-    fn span(&self, direction: Direction) -> Result<(f64, f64)> {
-        let end = self.end_time()?;
+    fn span(&self, direction: Direction, end_factor: f64) -> Result<(f64, f64)> {
+        let end = self.end_time()? * end_factor;
         Ok(match direction {
             Direction::Forward => (0.0, end),
             Direction::Inverse => (end, 0.0),
@@ -283,11 +341,15 @@ impl Cnf {
 
     /// The trace for a batch: unit vectors, or probes from the pass's generator.
     fn draw_trace(&self, mode: TraceMode, rows: usize, pass: &mut Pass<'_>) -> Result<TraceForm> {
-        let shape = self.field.state_shape();
+        let of = mode.of();
+        let shape = match of {
+            TraceOf::Jacobian => self.field.state_shape(),
+            TraceOf::Bottleneck => self.field.bottleneck_shape().unwrap_or_default(),
+        };
         let dimension = shape.iter().product();
-        let (probes, weight) = match mode {
-            TraceMode::Exact => (Probes::<f64>::unit_vectors(rows, dimension)?, 1.0),
-            TraceMode::Hutchinson { distribution, probes } => (
+        let (probes, weight) = match mode.probes() {
+            None => (Probes::<f64>::unit_vectors(rows, dimension)?, 1.0),
+            Some((distribution, probes)) => (
                 Probes::draw(distribution, probes, rows, dimension, pass.rng())?,
                 1.0 / probes as f64,
             ),
@@ -297,7 +359,7 @@ impl Cnf {
         let vectors = Tensor::from_slice(probes.vectors(), stacked, &candle_core::Device::Cpu)?
             .to_dtype(self.field.dtype())?
             .to_device(self.field.device())?;
-        Ok(TraceForm { vectors, weight })
+        Ok(TraceForm { vectors, weight, of })
     }
 
     /// The parts of a solved state `[B, D + 1 + m]` or `[B, D]`.

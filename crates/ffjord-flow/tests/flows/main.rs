@@ -3,5 +3,6 @@
 mod bijections;
 mod common;
 mod gradients;
+mod integrals;
 mod refusals;
 mod step_sharing;

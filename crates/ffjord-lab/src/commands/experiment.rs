@@ -46,6 +46,20 @@ pub struct Arguments {
     resume: bool,
 }
 
+impl Arguments {
+    /// The arguments that train a preset into a folder, or go on with the run that is in it.
+    pub fn train(preset: &str, out: PathBuf) -> Self {
+        Self {
+            preset: Some(preset.to_string()),
+            list: false,
+            seed: None,
+            settings: Vec::new(),
+            out: Some(out),
+            resume: true,
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -99,6 +113,8 @@ fn trainer_options(training: &TrainingConfig) -> Result<TrainerOptions> {
         optimizer: training.optimizer.parse()?,
         weight_decay: training.weight_decay,
         schedule: training.schedule.clone(),
+        tolerance: training.tolerance.clone(),
+        spectral_norm: training.spectral_norm,
         clip_norm: training.clip_norm,
         average: training.average,
         validate_every: training.validate_every,

@@ -17,6 +17,7 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_solve("test", &config.solver.test)?;
     check_backward(&config.solver)?;
     check_training(&config.training)?;
+    check_tolerance(&config.training, &config.solver.train)?;
     check_regularisation(&config.regularisation)?;
     check_evaluation(&config.data, &config.evaluation)
 }
@@ -80,6 +81,14 @@ fn check_training(training: &TrainingConfig) -> Check {
     at_least_one("training.batch", &training.batch)?;
     not_negative("training.weight_decay", &training.weight_decay)?;
     optional("training.clip_norm", training.clip_norm.as_ref(), positive)?;
+    optional("training.spectral_norm", training.spectral_norm.as_ref(), positive)?;
+    let spread = training.end_time_spread;
+    require(
+        (0.0..1.0).contains(&spread),
+        "training.end_time_spread",
+        &spread,
+        "a number from 0 to below 1",
+    )?;
     optional("training.average", training.average.as_ref(), |key, decay| {
         require((0.0..1.0).contains(decay), key, decay, "a number from 0 to below 1")
     })?;
@@ -91,9 +100,38 @@ fn check_training(training: &TrainingConfig) -> Check {
     schedule.map_err(|error| format!("at `training.schedule`: {error}"))
 }
 
+fn check_tolerance(training: &TrainingConfig, solve: &SolveConfig) -> Check {
+    let Some(schedule) = &training.tolerance else {
+        return Ok(());
+    };
+    let schedule = schedule.check();
+    schedule.map_err(|error| format!("at `training.tolerance`: {error}"))?;
+    match solve.control {
+        StepConfig::Adaptive { .. } => Ok(()),
+        StepConfig::Fixed { .. } => Err(
+            "at `training.tolerance`: a schedule is given, but `solver.train.control` has fixed steps and so no \
+             tolerance: accepted is `none`, or an adaptive control"
+                .to_string(),
+        ),
+    }
+}
+
 fn check_regularisation(weights: &RegularisationConfig) -> Check {
-    not_negative("regularisation.kinetic", &weights.kinetic)?;
-    not_negative("regularisation.jacobian", &weights.jacobian)
+    for (key, weight) in [
+        ("kinetic", weights.kinetic),
+        ("jacobian", weights.jacobian),
+        ("l1", weights.l1),
+        ("l2", weights.l2),
+        ("frobenius", weights.frobenius),
+        ("diagonal", weights.diagonal),
+        ("off_diagonal", weights.off_diagonal),
+        ("trace_variance", weights.trace_variance),
+        ("directional", weights.directional),
+        ("acceleration", weights.acceleration),
+    ] {
+        not_negative(&format!("regularisation.{key}"), &weight)?;
+    }
+    Ok(())
 }
 
 fn check_evaluation(data: &DataConfig, evaluation: &EvaluationConfig) -> Check {

@@ -158,8 +158,11 @@ pub struct SolveConfig {
     pub method: String,
     /// How its steps are chosen.
     pub control: StepConfig,
-    /// `exact`, or the distribution of Hutchinson's probes: `rademacher`, `gaussian` or `sphere`.
+    /// `exact`, or the distribution of Hutchinson's probes: `rademacher`, `gaussian`, `sphere` or `orthogonal`.
     pub trace: String,
+    /// Whether the trace is taken at the narrowest hidden layer (FFJORD, eq. 9).
+    #[serde(default)]
+    pub bottleneck: bool,
     /// Probes for each row, where the trace is estimated.
     #[serde(default = "one")]
     pub probes: usize,
@@ -212,6 +215,13 @@ pub struct TrainingConfig {
     pub optimizer: String,
     /// The learning rate over time.
     pub schedule: ScheduleConfig,
+    /// What the tolerances of training solves are multiplied with over time.
+    pub tolerance: Option<ScheduleConfig>,
+    /// The half-width of the random end time of training solves, as a fraction of T (STEER).
+    #[serde(default)]
+    pub end_time_spread: f64,
+    /// The largest spectral norm of a layer's weight; larger ones are scaled down after every step.
+    pub spectral_norm: Option<f64>,
     /// L2 weight decay, added to the gradient as PyTorch's Adam does.
     #[serde(default)]
     pub weight_decay: f64,
@@ -241,6 +251,31 @@ pub struct RegularisationConfig {
     /// `∫ ‖J ε‖² dt`.
     #[serde(default)]
     pub jacobian: f64,
+    /// `∫ ‖f‖₁ dt`.
+    #[serde(default)]
+    pub l1: f64,
+    /// `∫ ‖f‖₂ dt`.
+    #[serde(default)]
+    pub l2: f64,
+    /// `∫ ‖J‖_F dt`; needs the exact training trace.
+    #[serde(default)]
+    pub frobenius: f64,
+    /// `∫ ‖diag J‖₂ dt`; needs the exact training trace.
+    #[serde(default)]
+    pub diagonal: f64,
+    /// `∫ ‖J − diag J‖_F dt`; needs the exact training trace.
+    #[serde(default)]
+    pub off_diagonal: f64,
+    /// `∫ Var(trace) dt`; needs an estimated training trace of two probes or more, with which it is also reported
+    /// without a weight.
+    #[serde(default)]
+    pub trace_variance: f64,
+    /// `∫ ‖J f‖₂ dt`.
+    #[serde(default)]
+    pub directional: f64,
+    /// `∫ ‖d²z/dt²‖² dt` (TayNODE).
+    #[serde(default)]
+    pub acceleration: f64,
 }
 
 /// What is computed and drawn after training.

@@ -3,7 +3,7 @@
 use super::RunConfig;
 use super::preset::Preset;
 use crate::error::{LabError, Result};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The configuration of a preset with the changes of `--set KEY=VALUE` and `--seed`.
 ///
@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 /// When a key or value is not accepted; the message says where and what is.
 pub fn resolve(preset: &Preset, settings: &[String], seed: Option<u64>) -> Result<RunConfig> {
     let mut value = preset.value()?;
+    // The one section that a preset may leave out: without it, `--set` would find no place to write to.
+    overlay(&mut value, json!({ "regularisation": {} }));
     for setting in settings {
         apply(&mut value, setting)?;
     }

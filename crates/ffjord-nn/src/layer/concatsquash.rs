@@ -3,9 +3,10 @@
 use super::projection::{Affine, AffineAtTime, Projection};
 use super::squash::TimeGate;
 use super::{TimeLayer, time_vector};
+use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 
 /// A gate and a bias for each output that depend on time.
 #[derive(Debug)]
@@ -36,11 +37,11 @@ impl ConcatSquash {
 }
 
 impl TimeLayer for ConcatSquash {
-    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
         let gated = self.gate.fold(self.projection, &self.affine, t)?;
-        let shift = self.projection.along_channels(&time_vector(&self.time_bias, t)?)?;
+        let shift = time_vector(&self.time_bias, t)?.map_linear(|shift| self.projection.along_channels(shift))?;
         Ok(AffineAtTime {
-            bias: (gated.bias + shift)?,
+            bias: gated.bias.add(&shift)?,
             ..gated
         })
     }

@@ -2,9 +2,11 @@
 
 use super::TimeLayer;
 use super::projection::{AffineAtTime, Projection};
+use crate::activation::Activation;
+use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 
 /// Hidden units of a dense layer's weight network.
 const HIDDEN: usize = 8;
@@ -44,8 +46,11 @@ impl Linear {
     }
 
     /// `A x + a` for a column `x` `[i, 1]`.
-    fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        Ok((self.weight.matmul(x)? + self.bias.unsqueeze(1)?)?)
+    fn apply(&self, x: &Dual) -> Result<Dual> {
+        x.map_affine(
+            |x| Ok((self.weight.matmul(x)? + self.bias.unsqueeze(1)?)?),
+            |rate| Ok(self.weight.matmul(rate)?),
+        )
     }
 }
 
@@ -78,18 +83,22 @@ impl Hyper {
 }
 
 impl TimeLayer for Hyper {
-    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
-        let time = t.reshape((1, 1))?;
+    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let time = t.map_linear(|t| Ok(t.reshape((1, 1))?))?;
         let (made, first_weight) = match &self.network {
-            WeightNetwork::Dense { hidden, output } => (output.apply(&hidden.apply(&time)?.tanh()?)?, self.outputs),
+            WeightNetwork::Dense { hidden, output } => (
+                output.apply(&Activation::Tanh.apply(&hidden.apply(&time)?)?)?,
+                self.outputs,
+            ),
             // The released code reads a convolution's kernel from the first entry on and its bias from there too:
             // the two overlap. Kept, so that its checkpoints give its numbers.
             WeightNetwork::Convolution(linear) => (linear.apply(&time)?, 0),
         };
-        let made = made.flatten_all()?;
+        let made = made.map_linear(|made| Ok(made.flatten_all()?))?;
         let shape = self.projection.weight_shape(self.inputs, self.outputs);
-        let weight = made.narrow(0, first_weight, shape.iter().product())?.reshape(shape)?;
-        let bias = self.projection.along_channels(&made.narrow(0, 0, self.outputs)?)?;
+        let count = shape.iter().product();
+        let weight = made.map_linear(|made| Ok(made.narrow(0, first_weight, count)?.reshape(shape.as_slice())?))?;
+        let bias = made.map_linear(|made| self.projection.along_channels(&made.narrow(0, 0, self.outputs)?))?;
         Ok(AffineAtTime {
             projection: self.projection,
             weight,

@@ -2,9 +2,9 @@
 
 use super::TimeLayer;
 use super::projection::{Affine, AffineAtTime, Projection};
+use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
-use candle_core::Tensor;
 
 /// A layer that does not depend on time.
 #[derive(Debug)]
@@ -28,11 +28,11 @@ impl Ignore {
 }
 
 impl TimeLayer for Ignore {
-    fn at(&self, _t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+    fn at(&self, _t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
         Ok(AffineAtTime {
             projection: self.projection,
-            weight: self.affine.weight.as_tensor().clone(),
-            bias: self.projection.along_channels(&self.affine.bias)?,
+            weight: Dual::constant(self.affine.weight.as_tensor().clone()),
+            bias: Dual::constant(self.projection.along_channels(&self.affine.bias)?),
         })
     }
 }

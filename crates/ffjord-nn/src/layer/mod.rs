@@ -13,6 +13,7 @@ mod squash;
 pub use projection::Stride;
 pub(crate) use projection::{AffineAtTime, Projection};
 
+use crate::dual::Dual;
 use crate::error::{NnError, Result, parse_name};
 use crate::parameter::ParameterBuilder;
 use candle_core::Tensor;
@@ -88,8 +89,9 @@ impl FromStr for LayerKind {
 
 /// A layer whose weights depend on time.
 pub(crate) trait TimeLayer: fmt::Debug + Send + Sync {
-    /// The layer at time `t` `[1]`; `image` is the input's height and width for convolutions.
-    fn at(&self, t: &Tensor, image: Option<(usize, usize)>) -> Result<AffineAtTime>;
+    /// The layer at time `t` `[1]`, and how it changes if t has a tangent; `image` is the input's height and width for
+    /// convolutions.
+    fn at(&self, t: &Dual, image: Option<(usize, usize)>) -> Result<AffineAtTime>;
 }
 
 /// Creates a layer with its parameters under the original implementation's names.
@@ -119,6 +121,6 @@ pub(crate) fn build(
 }
 
 /// A linear map of the time alone: `weight` `[o, 1]`, applied as `weight · t`, `[o]`.
-fn time_vector(weight: &Tensor, t: &Tensor) -> Result<Tensor> {
-    Ok(weight.matmul(&t.reshape((1, 1))?)?.flatten_all()?)
+fn time_vector(weight: &Tensor, t: &Dual) -> Result<Dual> {
+    t.map_linear(|t| Ok(weight.matmul(&t.reshape((1, 1))?)?.flatten_all()?))
 }
