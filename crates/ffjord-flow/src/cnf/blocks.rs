@@ -1,6 +1,7 @@
 //! A batch as row blocks with solves of their own.
 
 use super::fused::{FusedSystem, FusedTape};
+use super::memory::{TapeMemory, TapePool};
 use super::settings::SolveSettings;
 use super::system::{AugmentedSystem, EvaluationTape, TraceForm};
 use crate::error::{FlowError, Result};
@@ -18,7 +19,7 @@ use std::ops::Range;
 pub(super) struct BatchSolve<'a> {
     pub(super) field: &'a dyn VectorField,
     /// The field packed for the fused kernels; none takes the generic path.
-    pub(super) fused: Option<&'a FusedField>,
+    pub(super) fused: Option<(&'a FusedField, &'a TapeMemory)>,
     pub(super) settings: &'a SolveSettings,
     /// Start and end of time.
     pub(super) span: (f64, f64),
@@ -72,11 +73,13 @@ pub(super) struct BatchGradient {
     pub(super) blocks: Vec<(usize, Stats)>,
 }
 
+/// The rows of every block: as few blocks as `block_rows` allows, none more than one row larger than another, so that
+/// no thread waits for a block that is larger than the rest.
 fn ranges(rows: usize, block_rows: usize) -> Vec<Range<usize>> {
-    (0..rows)
-        .step_by(block_rows.min(rows).max(1))
-        .map(|start| start..rows.min(start.saturating_add(block_rows)))
-        .collect()
+    let blocks = rows.div_ceil(block_rows.max(1)).max(1);
+    let (size, larger) = (rows / blocks, rows % blocks);
+    let start = |block: usize| block * size + block.min(larger);
+    (0..blocks).map(|block| start(block)..start(block + 1)).collect()
 }
 
 /// All results, or the failure of the first block that failed, whichever thread came to its end first.
@@ -126,14 +129,18 @@ impl BatchSolve<'_> {
                 let solution = solver.solve(&system, &self.initial(z)?, start, end).map_err(fail)?;
                 Ok((solution.state, solution.stats))
             }
-            Some(FusedField::F32(kernel)) => self.solve_fused(kernel, rows, z, trace.as_ref()),
-            Some(FusedField::F64(kernel)) => self.solve_fused(kernel, rows, z, trace.as_ref()),
+            Some((FusedField::F32(kernel), memory)) => {
+                self.solve_fused((kernel, &memory.single), rows, z, trace.as_ref())
+            }
+            Some((FusedField::F64(kernel), memory)) => {
+                self.solve_fused((kernel, &memory.double), rows, z, trace.as_ref())
+            }
         }
     }
 
     fn solve_fused<T: Real + WithDType>(
         &self,
-        kernel: &NetworkKernel<T>,
+        (kernel, pool): (&NetworkKernel<T>, &TapePool<T>),
         rows: &Range<usize>,
         z: &Tensor,
         trace: Option<&TraceForm>,
@@ -141,7 +148,7 @@ impl BatchSolve<'_> {
     where
         Vec<T>: State,
     {
-        let system = FusedSystem::new(kernel, rows.len(), trace, self.integrals)?;
+        let system = FusedSystem::new((kernel, pool), rows.len(), trace, self.integrals)?;
         let (solver, (start, end)) = (&self.settings.solver, self.span);
         let solution = solver
             .solve(&system, &system.initial(z)?, start, end)
@@ -155,6 +162,12 @@ impl BatchSolve<'_> {
         let blocks = ranges(z.dim(0)?, self.settings.block_rows);
         // Every block gets the same part of the memory for tapes, however many are solved at a time.
         let adjoint = &adjoint.shared_by(blocks.len());
+        if let Some((_, memory)) = self.fused {
+            let tangents = self.trace.as_ref().map_or(Ok(0), |trace| trace.vectors.dim(0))?;
+            let mut sizes: Vec<usize> = blocks.iter().map(|rows| rows.len() * (1 + tangents)).collect();
+            sizes.dedup();
+            memory.keep_only(&sizes);
+        }
         let solved = blocks
             .into_par_iter()
             .map(|rows| {
@@ -185,12 +198,14 @@ impl BatchSolve<'_> {
                     .map_err(fail)?;
                 Ok((solution.state, solution.stats, Record::Generic(record)))
             }
-            Some(FusedField::F32(kernel)) => {
-                let (state, stats, record) = self.record_fused(kernel, rows, z, trace.as_ref(), adjoint)?;
+            Some((FusedField::F32(kernel), memory)) => {
+                let (state, stats, record) =
+                    self.record_fused((kernel, &memory.single), rows, z, trace.as_ref(), adjoint)?;
                 Ok((state, stats, Record::F32(record)))
             }
-            Some(FusedField::F64(kernel)) => {
-                let (state, stats, record) = self.record_fused(kernel, rows, z, trace.as_ref(), adjoint)?;
+            Some((FusedField::F64(kernel), memory)) => {
+                let (state, stats, record) =
+                    self.record_fused((kernel, &memory.double), rows, z, trace.as_ref(), adjoint)?;
                 Ok((state, stats, Record::F64(record)))
             }
         }
@@ -198,7 +213,7 @@ impl BatchSolve<'_> {
 
     fn record_fused<T: Real + WithDType>(
         &self,
-        kernel: &NetworkKernel<T>,
+        (kernel, pool): (&NetworkKernel<T>, &TapePool<T>),
         rows: &Range<usize>,
         z: &Tensor,
         trace: Option<&TraceForm>,
@@ -207,7 +222,7 @@ impl BatchSolve<'_> {
     where
         Vec<T>: State,
     {
-        let system = FusedSystem::new(kernel, rows.len(), trace, self.integrals)?;
+        let system = FusedSystem::new((kernel, pool), rows.len(), trace, self.integrals)?;
         let (solver, (start, end)) = (&self.settings.solver, self.span);
         let (solution, record) = adjoint
             .forward(solver, &system, &system.initial(z)?, start, end)
@@ -276,12 +291,22 @@ impl BatchSolve<'_> {
                     stats: solution.stats,
                 })
             }
-            (Record::F32(record), Some(FusedField::F32(kernel))) => {
-                self.pull_back_fused(kernel, &rows, trace.as_ref(), record, adjoint, cotangent)
-            }
-            (Record::F64(record), Some(FusedField::F64(kernel))) => {
-                self.pull_back_fused(kernel, &rows, trace.as_ref(), record, adjoint, cotangent)
-            }
+            (Record::F32(record), Some((FusedField::F32(kernel), memory))) => self.pull_back_fused(
+                (kernel, &memory.single),
+                &rows,
+                trace.as_ref(),
+                record,
+                adjoint,
+                cotangent,
+            ),
+            (Record::F64(record), Some((FusedField::F64(kernel), memory))) => self.pull_back_fused(
+                (kernel, &memory.double),
+                &rows,
+                trace.as_ref(),
+                record,
+                adjoint,
+                cotangent,
+            ),
             (Record::F32(_) | Record::F64(_), _) => Err(FlowError::InvalidSetting {
                 setting: "backend of a gradient",
                 given: "another one than the solve's".to_string(),
@@ -292,7 +317,7 @@ impl BatchSolve<'_> {
 
     fn pull_back_fused<T: Real + WithDType>(
         &self,
-        kernel: &NetworkKernel<T>,
+        (kernel, pool): (&NetworkKernel<T>, &TapePool<T>),
         rows: &Range<usize>,
         trace: Option<&TraceForm>,
         record: AdjointRecord<Vec<T>, FusedTape<T>>,
@@ -302,7 +327,7 @@ impl BatchSolve<'_> {
     where
         Vec<T>: State,
     {
-        let system = FusedSystem::new(kernel, rows.len(), trace, self.integrals)?;
+        let system = FusedSystem::new((kernel, pool), rows.len(), trace, self.integrals)?;
         let cotangent = system.state_of(cotangent)?;
         let solution: AdjointSolution<Vec<T>, Vec<T>> = adjoint
             .backward(&system, record, &cotangent)
@@ -363,8 +388,11 @@ mod tests {
 
     #[test]
     fn ranges_cover_every_row_once() {
-        assert_eq!(ranges(10, 4), [0..4, 4..8, 8..10]);
+        assert_eq!(ranges(10, 4), [0..4, 4..7, 7..10]);
         assert_eq!(ranges(3, usize::MAX), vec![0..3; 1]);
         assert_eq!(ranges(8, 4), [0..4, 4..8]);
+        assert_eq!(ranges(100, 64), [0..50, 50..100]);
+        assert_eq!(ranges(3, 1), [0..1, 1..2, 2..3]);
+        assert_eq!(ranges(0, 4), vec![0..0; 1]);
     }
 }

@@ -3,6 +3,7 @@
 //! The same equation as [`super::system`], with the state of a block as one vector: z `[R, D]`, then the
 //! log-determinants `[R]`, then each path integral `[R]`.
 
+use super::memory::TapePool;
 use super::system::TraceForm;
 use crate::integral::{PathIntegral, RowsEvaluation};
 use candle_core::{Device, Tensor, WithDType};
@@ -22,6 +23,8 @@ pub(super) struct FusedSystem<'a, T: Real> {
     trace: Option<(Vec<T>, T)>,
     integrals: &'a [PathIntegral],
     scratch: RefCell<Scratch<T>>,
+    /// Where tapes come from and go to.
+    pool: &'a TapePool<T>,
 }
 
 /// Memory of evaluations, made once a solve.
@@ -31,8 +34,6 @@ struct Scratch<T: Real> {
     products: Vec<T>,
     /// Cotangent of the value, `[R, D]`.
     value: Vec<T>,
-    /// Tapes that are not in use.
-    tapes: Vec<FusedTape<T>>,
 }
 
 /// One evaluation kept for its reverse mode.
@@ -45,7 +46,7 @@ pub(super) struct FusedTape<T: Real> {
 
 impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
     pub(super) fn new(
-        kernel: &'a NetworkKernel<T>,
+        (kernel, pool): (&'a NetworkKernel<T>, &'a TapePool<T>),
         rows: usize,
         trace: Option<&TraceForm>,
         integrals: &'a [PathIntegral],
@@ -59,7 +60,6 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
             workspace: kernel.workspace(rows + products / dimension),
             products: vec![T::ZERO; products],
             value: vec![T::ZERO; rows * dimension],
-            tapes: Vec::new(),
         });
         Ok(Self {
             kernel,
@@ -68,6 +68,7 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
             trace,
             integrals,
             scratch,
+            pool,
         })
     }
 
@@ -162,6 +163,11 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
         }
     }
 
+    /// Rows × (1 + probes).
+    fn stacked_rows(&self) -> usize {
+        self.rows + self.probes().len() / self.dimension
+    }
+
     fn probes(&self) -> &[T] {
         self.trace.as_ref().map_or(&[], |(probes, _)| probes)
     }
@@ -212,8 +218,8 @@ where
     fn linearize(&self, t: f64, y: &Vec<T>, dy: &mut Vec<T>) -> Result<FusedTape<T>, NnError> {
         let mut scratch = self.scratch.borrow_mut();
         let split = self.rows * self.dimension;
-        let mut tape = scratch.tapes.pop().unwrap_or_else(|| FusedTape {
-            tape: self.kernel.tape(self.rows + self.probes().len() / self.dimension),
+        let mut tape = self.pool.take(self.stacked_rows()).unwrap_or_else(|| FusedTape {
+            tape: self.kernel.tape(self.stacked_rows()),
             value: vec![T::ZERO; split],
             products: vec![T::ZERO; self.probes().len()],
         });
@@ -248,7 +254,6 @@ where
             workspace,
             products,
             value,
-            tapes,
         } = &mut *scratch;
         self.disassemble(&tape, v, value, products);
         let (grad_z, rest) = grad_y.split_at_mut(self.rows * self.dimension);
@@ -258,7 +263,7 @@ where
             tangents: products,
         };
         let time = self.kernel.reverse(&tape.tape, cotangent, grad_z, gradient, workspace);
-        tapes.push(tape);
+        self.pool.put(self.stacked_rows(), tape);
         Ok(time?)
     }
 }

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod fused;
+mod memory;
 mod node;
 mod settings;
 mod system;
@@ -16,6 +17,7 @@ use blocks::{BatchSolve, Solved, weighted_mean};
 use candle_core::{DType, Tensor, Var};
 use ffjord_nn::{FusedField, Parameter, VectorField};
 use ffjord_trace::Probes;
+use memory::TapeMemory;
 use node::SolveNode;
 use rand::Rng;
 use std::sync::Arc;
@@ -74,6 +76,7 @@ pub struct Cnf {
     sqrt_end_time: Var,
     /// Half the width of the random end time of training passes, as a fraction of T.
     end_time_spread: f64,
+    memory: Arc<TapeMemory>,
 }
 
 /// The direction of a solve in time.
@@ -109,6 +112,7 @@ impl Cnf {
             settings: Arc::new(settings),
             sqrt_end_time: Var::from_tensor(&sqrt_end_time)?,
             end_time_spread: 0.0,
+            memory: Arc::default(),
         })
     }
 
@@ -193,7 +197,7 @@ impl Cnf {
         let fused = self.fused(settings, &[])?;
         let solve = BatchSolve {
             field: self.field(),
-            fused: fused.as_ref(),
+            fused: fused.as_ref().map(|fused| (fused, &*self.memory)),
             settings,
             span,
             trace,
@@ -255,7 +259,7 @@ impl Cnf {
         let fused = self.fused(&settings, &self.settings.integrals)?;
         let solve = BatchSolve {
             field: self.field(),
-            fused: fused.as_ref(),
+            fused: fused.as_ref().map(|fused| (fused, &*self.memory)),
             settings: &settings,
             span,
             trace: Some(trace),
@@ -265,11 +269,12 @@ impl Cnf {
         count_forward(cost, &solved);
         let pullback = {
             let (field, settings, cost) = (self.field.clone(), self.settings.clone(), cost.clone());
+            let memory = self.memory.clone();
             let input_shape = input.dims().to_vec();
             move |cotangent: &Tensor| {
                 let solve = BatchSolve {
                     field: field.as_ref(),
-                    fused: fused.as_ref(),
+                    fused: fused.as_ref().map(|fused| (fused, &*memory)),
                     settings: &settings.training,
                     span,
                     trace: None,
