@@ -163,13 +163,17 @@ fn cnf_settings(
         learn_end_time: model.learn_end_time,
         training,
         evaluation: solve_settings(&solver.test)?,
-        adjoint: adjoint(solver)?,
+        adjoint: adjoint(solver, model.blocks)?,
         integrals,
         backend: Backend::Fused,
     })
 }
 
-fn adjoint(config: &SolverConfig) -> Result<AdjointMethod> {
+/// Memory that the tapes of a training step may take where a configuration does not say, in MB (10⁶ bytes).
+pub const DEFAULT_TAPE_MB: usize = 200;
+
+/// The adjoint of each of this many continuous blocks, which share the memory for tapes.
+fn adjoint(config: &SolverConfig, blocks: usize) -> Result<AdjointMethod> {
     let backward = &config.backward;
     Ok(match (config.adjoint.parse()?, backward.snapshots) {
         (AdjointMethod::Backsolve(mut backsolve), _) => {
@@ -180,6 +184,10 @@ fn adjoint(config: &SolverConfig) -> Result<AdjointMethod> {
                 backsolve = backsolve.norm(AdjointNorm::Full);
             }
             AdjointMethod::Backsolve(backsolve)
+        }
+        (AdjointMethod::Checkpointed(checkpointed), _) => {
+            let bytes = backward.tape_mb.unwrap_or(DEFAULT_TAPE_MB).saturating_mul(1_000_000);
+            AdjointMethod::Checkpointed(checkpointed.keep_tapes(bytes / blocks.max(1)))
         }
         (AdjointMethod::Binomial(_), Some(snapshots)) => AdjointMethod::Binomial(Binomial::new(snapshots)),
         (adjoint, _) => adjoint,

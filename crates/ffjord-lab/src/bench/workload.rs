@@ -1,12 +1,12 @@
 //! What is timed: networks, batches and solvers.
 
 use crate::error::Result;
-use crate::model::{Model, Part};
+use crate::model::{DEFAULT_TAPE_MB, Model, Part};
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::ToyDensity;
 use ffjord_flow::{Backend, Cnf, CnfSettings, Density, Pass, SolveSettings, StandardNormalBase, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
-use ffjord_ode::adjoint::AdjointMethod;
+use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
 use ffjord_ode::{Solver, Tolerance};
 use ffjord_trace::ProbeDistribution;
 use ffjord_train::{Purpose, Streams, to_tensor};
@@ -106,7 +106,9 @@ impl Workload {
                 probes: 1,
             })?,
             evaluation: solve(TraceMode::Exact)?,
-            adjoint: AdjointMethod::default(),
+            adjoint: AdjointMethod::Checkpointed(
+                Checkpointed::new().keep_tapes(DEFAULT_TAPE_MB * 1_000_000 / self.blocks),
+            ),
             integrals: Vec::new(),
             backend: Backend::Fused,
         };

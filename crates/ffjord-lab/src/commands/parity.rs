@@ -1,7 +1,7 @@
 //! `parity`: compares this implementation with a folder of reference vectors.
 
 use crate::error::{LabError, Result};
-use crate::parity::{Case, Comparison, ReferenceFile, compare_field, compare_flow};
+use crate::parity::{self, Case, Comparison, ReferenceFile, Subject, compare_field, compare_flow};
 use crate::terminal::say;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,9 @@ use std::process::ExitCode;
 pub struct Arguments {
     /// The folder with `.safetensors` files
     directory: PathBuf,
+    /// What evaluates the networks; the kernels are compared in double and in single precision
+    #[arg(long, value_enum, default_value_t = parity::Path::Generic)]
+    path: parity::Path,
     /// Prints every quantity
     #[arg(long)]
     verbose: bool,
@@ -24,12 +27,17 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let files = reference_files(&arguments.directory)?;
     let mut failures = 0;
-    for path in &files {
+    let subjects = Subject::all(arguments.path);
+    for (path, &subject) in files
+        .iter()
+        .flat_map(|path| subjects.iter().map(move |subject| (path, subject)))
+    {
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        match compare(path) {
+        let name = format!("{name} ({:?})", subject.dtype);
+        match compare(path, subject) {
             Ok(comparisons) => {
                 let passed = comparisons.iter().all(Comparison::passes);
                 failures += usize::from(!passed);
@@ -45,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
         }
     }
-    say!("{} passed, {failures} failed", files.len() - failures);
+    say!("{} passed, {failures} failed", files.len() * subjects.len() - failures);
     Ok(if failures == 0 {
         ExitCode::SUCCESS
     } else {
@@ -69,11 +77,11 @@ fn reference_files(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn compare(path: &Path) -> Result<Vec<Comparison>> {
+fn compare(path: &Path, subject: Subject) -> Result<Vec<Comparison>> {
     let file = ReferenceFile::open(path)?;
     match file.case {
-        Case::Mlp { .. } | Case::Conv { .. } => compare_field(&file),
-        Case::Flow { .. } => compare_flow(&file),
+        Case::Mlp { .. } | Case::Conv { .. } => compare_field(&file, subject),
+        Case::Flow { .. } => compare_flow(&file, subject),
     }
 }
 

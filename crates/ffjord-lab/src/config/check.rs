@@ -68,6 +68,11 @@ fn check_backward(solver: &SolverConfig) -> Check {
     if backward.rtol.is_some() != backward.atol.is_some() {
         return Err("at `solver.backward`: give both rtol and atol, or neither".to_string());
     }
+    if backward.tape_mb.is_some() && adjoint != "checkpointed" {
+        return Err(format!(
+            "at `solver.backward.tape_mb`: this is for the adjoint `checkpointed`, not `{adjoint}`"
+        ));
+    }
     if backward.snapshots.is_some() && adjoint != "binomial" {
         return Err(format!(
             "at `solver.backward.snapshots`: this is for the adjoint `binomial`, not `{adjoint}`"

@@ -146,6 +146,8 @@ pub struct BackwardConfig {
     /// Whether the parameters' gradient counts in its error, too; by default it does not (the semi-norm).
     #[serde(default)]
     pub full_norm: bool,
+    /// Memory for evaluations that `checkpointed` keeps rather than computes again, in MB (10⁶ bytes); 200 if absent.
+    pub tape_mb: Option<usize>,
     /// States that `binomial` keeps.
     pub snapshots: Option<NonZeroUsize>,
 }

@@ -113,8 +113,19 @@ impl ReferenceFile {
         })
     }
 
+    /// As [`ReferenceFile::under`], in another number type.
+    ///
+    /// # Errors
+    /// When a tensor cannot be converted.
+    pub fn under_as(&self, prefix: &str, dtype: DType) -> Result<BTreeMap<String, Tensor>> {
+        let tensors = self.under(prefix).into_iter();
+        tensors
+            .map(|(name, tensor)| Ok((name, tensor.to_dtype(dtype)?)))
+            .collect()
+    }
+
     /// All tensors whose names begin with `prefix`, without it.
-    pub fn under(&self, prefix: &str) -> BTreeMap<String, Tensor> {
+    fn under(&self, prefix: &str) -> BTreeMap<String, Tensor> {
         self.tensors
             .iter()
             .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_string(), tensor.clone())))

@@ -2,10 +2,12 @@
 
 mod case;
 mod flow;
+mod path;
 mod vector_field;
 
 pub use case::{Case, ReferenceFile};
 pub use flow::compare_flow;
+pub use path::{Path, Subject};
 pub use vector_field::compare_field;
 
 use crate::error::Result;

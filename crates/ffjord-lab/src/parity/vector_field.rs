@@ -1,6 +1,6 @@
 //! A vector field's value, traces and gradients against the reference.
 
-use super::{Case, Comparison, ReferenceFile};
+use super::{Case, Comparison, Path, ReferenceFile, Subject};
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::{ConvNet, ConvNetConfig, Mlp, MlpConfig, Residual, Stride, VectorField, load_parameters};
@@ -8,16 +8,17 @@ use ffjord_trace::Probes;
 use ffjord_train::{Purpose, Streams};
 use std::sync::Arc;
 
-/// The largest relative error accepted, in double precision.
-const LIMIT: f64 = 1e-9;
+/// The largest relative errors accepted, in double and in single precision.
+const LIMITS: (f64, f64) = (1e-9, 1e-4);
 
 /// Compares `f`, both traces, and the gradients of `Σ a·f + Σ b·(eᵀ J e)`.
 ///
 /// # Errors
 /// When the case cannot be built or a tensor is missing.
-pub fn compare_field(file: &ReferenceFile) -> Result<Vec<Comparison>> {
-    let field = field(&file.case)?;
-    load_parameters(field.parameters(), &file.under("param."))?;
+pub fn compare_field(file: &ReferenceFile, subject: Subject) -> Result<Vec<Comparison>> {
+    let (field, path) = (field(&file.case, subject.dtype)?, subject.path);
+    let limit = subject.in_precision(LIMITS.0, LIMITS.1);
+    load_parameters(field.parameters(), &file.under_as("param.", subject.dtype)?)?;
     let t: f64 = file
         .get("t")?
         .flatten_all()?
@@ -25,24 +26,26 @@ pub fn compare_field(file: &ReferenceFile) -> Result<Vec<Comparison>> {
         .first()
         .copied()
         .unwrap_or(f64::NAN);
-    let (y, e) = (file.get("y")?, file.get("e")?);
+    let y = &file.get("y")?.to_dtype(subject.dtype)?;
+    let e = &file.get("e")?.to_dtype(subject.dtype)?;
     let probes = e.unsqueeze(0)?;
     let mut comparisons = Vec::new();
     let mut compare = |name: &str, ours: &Tensor, reference: &Tensor| -> Result<()> {
-        comparisons.push(Comparison::new(name, ours, reference, LIMIT)?);
+        comparisons.push(Comparison::new(name, ours, reference, limit)?);
         Ok(())
     };
 
-    let (value, products) = field.jvp(t, y, &probes)?;
+    let (value, products) = path.jvp(field.as_ref(), t, y, &probes)?;
     compare("f", &value, file.get("f")?)?;
     compare("hutch", &row_sums(&(products.get(0)? * e)?)?, file.get("hutch")?)?;
-    compare("div", &exact_trace(field.as_ref(), t, y)?, file.get("div")?)?;
+    compare("div", &exact_trace(path, field.as_ref(), t, y)?, file.get("div")?)?;
 
-    let (a, b) = (file.get("a")?, file.get("b")?);
+    let a = &file.get("a")?.to_dtype(subject.dtype)?;
+    let b = &file.get("b")?.to_dtype(subject.dtype)?;
     let mut per_row = vec![1; probes.rank()];
     per_row[1] = b.elem_count();
     let product_cotangent = probes.broadcast_mul(&b.reshape(per_row)?)?;
-    let gradients = field.vjp(t, y, Some(&probes), a, Some(&product_cotangent))?;
+    let gradients = path.vjp(field.as_ref(), t, (y, &probes), (a, &product_cotangent))?;
     compare("gy", &gradients.state, file.get("gy")?)?;
     compare("gt", &Tensor::new(gradients.time, &Device::Cpu)?, file.get("gt")?)?;
     for (parameter, gradient) in field.parameters().iter().zip(&gradients.parameters) {
@@ -52,7 +55,7 @@ pub fn compare_field(file: &ReferenceFile) -> Result<Vec<Comparison>> {
     Ok(comparisons)
 }
 
-pub(super) fn field(case: &Case) -> Result<Arc<dyn VectorField>> {
+pub(super) fn field(case: &Case, dtype: DType) -> Result<Arc<dyn VectorField>> {
     // The weights drawn here are all replaced.
     let mut rng = Streams::new(0).rng(Purpose::Initialise, 0, 0);
     Ok(match case {
@@ -77,7 +80,7 @@ pub(super) fn field(case: &Case) -> Result<Arc<dyn VectorField>> {
                 layer: layer.parse()?,
                 activation: activation.parse()?,
             };
-            wrap(Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?, *residual)
+            wrap(Mlp::new(&config, &mut rng, dtype, &Device::Cpu)?, *residual)
         }
         Case::Conv {
             layer,
@@ -99,7 +102,7 @@ pub(super) fn field(case: &Case) -> Result<Arc<dyn VectorField>> {
                 layer: layer.parse()?,
                 activation: activation.parse()?,
             };
-            wrap(ConvNet::new(&config, &mut rng, DType::F64, &Device::Cpu)?, *residual)
+            wrap(ConvNet::new(&config, &mut rng, dtype, &Device::Cpu)?, *residual)
         }
     })
 }
@@ -117,13 +120,13 @@ fn row_sums(tensor: &Tensor) -> Result<Tensor> {
     Ok(tensor.flatten_from(1)?.sum(1)?)
 }
 
-fn exact_trace(field: &dyn VectorField, t: f64, y: &Tensor) -> Result<Tensor> {
+fn exact_trace(path: Path, field: &dyn VectorField, t: f64, y: &Tensor) -> Result<Tensor> {
     let rows = y.dim(0)?;
     let dimension = y.elem_count() / rows.max(1);
     let units = Probes::<f64>::unit_vectors(rows, dimension)?;
     let mut shape = vec![dimension];
     shape.extend_from_slice(y.dims());
-    let units = Tensor::from_slice(units.vectors(), shape, &Device::Cpu)?;
-    let (_, products) = field.jvp(t, y, &units)?;
+    let units = Tensor::from_slice(units.vectors(), shape, &Device::Cpu)?.to_dtype(y.dtype())?;
+    let (_, products) = path.jvp(field, t, y, &units)?;
     Ok((products * units)?.flatten_from(2)?.sum(2)?.sum(0)?)
 }

@@ -80,6 +80,11 @@ fn agreement_passes_and_one_changed_number_fails() {
     save(&place.path("reference/a.safetensors"), &tensors, Some(CASE));
     let said = place.succeed(&["parity", "reference"]);
     assert!(said.contains("ok") && said.contains("1 passed, 0 failed"), "{said}");
+    let fused = place.succeed(&["parity", "reference", "--path", "fused"]);
+    assert!(
+        fused.contains("(F64)") && fused.contains("(F32)") && fused.contains("2 passed, 0 failed"),
+        "{fused}"
+    );
 
     for changed in ["f", "hutch", "div", "gy", "gt", "gparam.layers.0._layer.weight"] {
         let mut tensors = tensors.clone();
@@ -92,6 +97,14 @@ fn agreement_passes_and_one_changed_number_fails() {
         assert_eq!(answer.code, Some(1), "{changed}: {}", answer.stdout);
         assert!(answer.stdout.contains("FAILED b.safetensors"), "{}", answer.stdout);
         assert!(answer.stdout.contains("1 passed, 1 failed"), "{}", answer.stdout);
+        // Beyond the limit of double precision, and within that of single precision.
+        let answer = place.run(&["parity", "reference", "--path", "fused"]);
+        assert!(
+            answer.stdout.contains("FAILED b.safetensors (F64)"),
+            "{}",
+            answer.stdout
+        );
+        assert!(answer.stdout.contains("3 passed, 1 failed"), "{}", answer.stdout);
     }
 }
 
