@@ -4,9 +4,8 @@ use super::memory;
 use super::stopwatch::{FixedBatch, Stopwatch, TimedLikelihood};
 use super::{Method, Workload};
 use crate::error::{LabError, Result};
-use crate::model::Model;
 use candle_core::Tensor;
-use ffjord_flow::{Density, Pass};
+use ffjord_flow::{Chain, Density, Flow, Pass};
 use ffjord_train::{
     CheckpointStore, FailurePolicy, IterationReport, OptimizerKind, Purpose, ScheduleConfig, Streams, Trainer,
     TrainerOptions, Validation,
@@ -15,9 +14,6 @@ use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-/// Samples drawn at a time.
-const SAMPLES: usize = 10_000;
 
 /// So small that the weights, and with them the number of evaluations, stay what they are.
 const LEARNING_RATE: f64 = 1e-7;
@@ -68,9 +64,11 @@ pub struct Measurement {
     pub ceiling_fraction: f64,
     /// Peak resident memory of training in MB (10⁶ bytes); none where the system does not tell.
     pub peak_memory_mb: Option<f64>,
-    /// Seconds of the batch's log-likelihood with the exact trace.
+    /// Seconds of the batch's log-likelihood, with the exact trace but for images.
     pub likelihood_seconds: f64,
-    /// Seconds of drawing 10,000 samples.
+    /// Samples drawn at a time.
+    pub samples: usize,
+    /// Seconds of drawing them.
     pub sampling_seconds: f64,
 }
 
@@ -98,11 +96,11 @@ impl Measurement {
         let gflops = flops / training.iteration_seconds * 1e-9;
         let likelihood_seconds = time(repetitions, |index| {
             let mut rng = streams.rng(Purpose::Test, index, 0);
-            Ok(model.flow.log_prob(&batch, &mut Pass::evaluation(&mut rng))?)
+            Ok(model.log_prob(&batch, &mut Pass::evaluation(&mut rng))?)
         })?;
         let sampling_seconds = time(repetitions, |index| {
             let mut rng = streams.rng(Purpose::Sample, index, 0);
-            Ok(model.flow.sample(SAMPLES, &mut Pass::sampling(&mut rng))?)
+            Ok(model.sample(workload.samples(), &mut Pass::sampling(&mut rng))?)
         })?;
         Ok(Self {
             workload: workload.name.clone(),
@@ -120,6 +118,7 @@ impl Measurement {
             ceiling_fraction: gflops / ceiling,
             peak_memory_mb,
             likelihood_seconds,
+            samples: workload.samples(),
             sampling_seconds,
         })
     }
@@ -155,7 +154,7 @@ impl Training {
 }
 
 /// Trains as an experiment does, on one batch.
-fn train(model: &Model, batch: &Tensor, repetitions: Repetitions) -> Result<Training> {
+fn train(model: &Flow<Chain>, batch: &Tensor, repetitions: Repetitions) -> Result<Training> {
     let folder = tempfile::tempdir().map_err(LabError::io("create", &std::env::temp_dir()))?;
     let store = CheckpointStore::new(folder.path());
     let objective = TimedLikelihood::default();
@@ -174,7 +173,7 @@ fn train(model: &Model, batch: &Tensor, repetitions: Repetitions) -> Result<Trai
         })
     };
     let mut trainer = Trainer {
-        model: &model.flow,
+        model,
         objective: &objective,
         source: &FixedBatch(batch.clone()),
         validate: &never_validate,

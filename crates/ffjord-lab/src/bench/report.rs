@@ -18,7 +18,7 @@ pub fn print_header() {
         "ceiling",
         "memory",
         "likelihood",
-        "10k samples"
+        "samples"
     );
 }
 

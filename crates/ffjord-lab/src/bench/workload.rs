@@ -1,15 +1,18 @@
 //! What is timed: networks, batches and solvers.
 
 use crate::error::Result;
-use crate::model::{DEFAULT_TAPE_MB, Model, Part};
+use crate::model::DEFAULT_TAPE_MB;
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::ToyDensity;
-use ffjord_flow::{Backend, Cnf, CnfSettings, Density, Pass, SolveSettings, StandardNormalBase, TraceMode};
-use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
+use ffjord_flow::{
+    Backend, Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormalBase, TraceMode,
+};
+use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, Stride, VectorField};
 use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
 use ffjord_ode::{Solver, Tolerance};
 use ffjord_trace::ProbeDistribution;
 use ffjord_train::{Purpose, Streams, to_tensor};
+use rand::RngCore;
 use std::sync::Arc;
 
 /// Steps of the fixed-step solver: 80 evaluations.
@@ -47,13 +50,21 @@ impl Method {
     }
 }
 
-/// A flow of concatsquash networks and a batch to train it on, in single precision.
+/// The vector field of a workload.
+#[derive(Debug, Clone, PartialEq)]
+enum Network {
+    /// Concatsquash layers of these hidden widths on D numbers.
+    Dense { dimension: usize, hidden: Vec<usize> },
+    /// 3×3 convolutions of the layer type concat with these hidden channels on square images of one channel.
+    Convolutional { size: usize, hidden: Vec<usize> },
+}
+
+/// A flow and a batch to train it on, in single precision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     /// The name in tables, with the batch.
     pub name: String,
-    dimension: usize,
-    hidden: Vec<usize>,
+    network: Network,
     activation: ActivationKind,
     blocks: usize,
     end_time: f64,
@@ -63,78 +74,134 @@ pub struct Workload {
 
 /// Every workload, the small ones first.
 pub fn all() -> Vec<Workload> {
-    let workload = |name: &str, dimension, hidden: &[usize], activation, blocks, end_time, batch| Workload {
+    let workload = |name: &str, network, activation, blocks, end_time, batch| Workload {
         name: format!("{name}, batch {batch}"),
-        dimension,
-        hidden: hidden.to_vec(),
+        network,
         activation,
         blocks,
         end_time,
         batch,
     };
+    let dense = |dimension, hidden: &[usize]| Network::Dense {
+        dimension,
+        hidden: hidden.to_vec(),
+    };
     let mut workloads: Vec<Workload> = [100, 1_000, 10_000]
-        .map(|batch| workload("W1", 2, &[64, 64, 64], ActivationKind::Tanh, 1, 0.5, batch))
+        .map(|batch| workload("W1", dense(2, &[64; 3]), ActivationKind::Tanh, 1, 0.5, batch))
         .into();
-    workloads.push(workload("W2", 43, &[860, 860], ActivationKind::Softplus, 1, 1.0, 1_000));
-    workloads.push(workload("W3", 6, &[60, 60, 60], ActivationKind::Tanh, 5, 1.0, 10_000));
+    workloads.extend([
+        workload("W2", dense(43, &[860; 2]), ActivationKind::Softplus, 1, 1.0, 1_000),
+        workload("W3", dense(6, &[60; 3]), ActivationKind::Tanh, 5, 1.0, 10_000),
+    ]);
+    let images = Network::Convolutional {
+        size: 28,
+        hidden: vec![64; 3],
+    };
+    workloads.push(workload("W4", images, ActivationKind::Softplus, 1, 0.5, 16));
     workloads
 }
 
 impl Workload {
     /// Whether it belongs to a quick run.
     pub fn is_quick(&self) -> bool {
-        self.dimension == 2 && self.batch <= 1_000
+        matches!(self.network, Network::Dense { dimension: 2, .. }) && self.batch <= 1_000
     }
 
     /// The flow with PyTorch's default initialisation, drawn from `streams`.
     ///
     /// # Errors
     /// When a network cannot be made.
-    pub fn model(&self, method: Method, block_rows: usize, streams: &Streams) -> Result<Model> {
+    pub fn model(&self, method: Method, block_rows: usize, streams: &Streams) -> Result<Flow<Chain>> {
         let solve = |trace| -> Result<SolveSettings> {
             Ok(SolveSettings {
                 solver: method.solver()?,
                 trace,
-                block_rows,
+                block_rows: self.block_rows(block_rows),
             })
+        };
+        let hutchinson = TraceMode::Hutchinson {
+            distribution: ProbeDistribution::Rademacher,
+            probes: 1,
+        };
+        let exact = match self.network {
+            Network::Dense { .. } => TraceMode::Exact,
+            Network::Convolutional { .. } => hutchinson,
         };
         let settings = CnfSettings {
             end_time: self.end_time,
             learn_end_time: false,
-            training: solve(TraceMode::Hutchinson {
-                distribution: ProbeDistribution::Rademacher,
-                probes: 1,
-            })?,
-            evaluation: solve(TraceMode::Exact)?,
+            training: solve(hutchinson)?,
+            evaluation: solve(exact)?,
             adjoint: AdjointMethod::Checkpointed(
                 Checkpointed::new().keep_tapes(DEFAULT_TAPE_MB * 1_000_000 / self.blocks),
             ),
             integrals: Vec::new(),
             backend: Backend::Fused,
         };
-        let network = MlpConfig {
-            dimension: self.dimension,
-            hidden: self.hidden.clone(),
-            layer: LayerKind::ConcatSquash,
-            activation: self.activation,
-        };
         let mut rng = streams.rng(Purpose::Initialise, 0, 0);
         let parts = (0..self.blocks)
-            .map(|_| {
-                let field = Mlp::new(&network, &mut rng, DType::F32, &Device::Cpu)?;
-                Ok(Part::Continuous(Arc::new(Cnf::new(Arc::new(field), settings.clone())?)))
-            })
+            .map(|_| Ok(Box::new(Cnf::new(self.field(&mut rng)?, settings.clone())?) as Box<dyn Bijection>))
             .collect::<Result<_>>()?;
-        Model::new(parts, self.dimension, DType::F32)
+        let base = StandardNormalBase::new(&self.row_shape(), DType::F32, &Device::Cpu)?;
+        Ok(Flow::new(Chain::new(parts)?, base))
     }
 
-    /// The batch `[B, D]`: the pinwheel in two dimensions, else standardised rows that are correlated and not Gaussian.
+    fn field(&self, rng: &mut dyn RngCore) -> Result<Arc<dyn VectorField>> {
+        Ok(match &self.network {
+            Network::Dense { dimension, hidden } => {
+                let network = MlpConfig {
+                    dimension: *dimension,
+                    hidden: hidden.clone(),
+                    layer: LayerKind::ConcatSquash,
+                    activation: self.activation,
+                };
+                Arc::new(Mlp::new(&network, rng, DType::F32, &Device::Cpu)?)
+            }
+            Network::Convolutional { size, hidden } => {
+                let network = ConvNetConfig {
+                    channels: 1,
+                    size: (*size, *size),
+                    hidden: hidden.clone(),
+                    strides: vec![Stride::Keep; hidden.len() + 1],
+                    layer: LayerKind::Concat,
+                    activation: self.activation,
+                };
+                Arc::new(ConvNet::new(&network, rng, DType::F32, &Device::Cpu)?)
+            }
+        })
+    }
+
+    fn row_shape(&self) -> Vec<usize> {
+        match self.network {
+            Network::Dense { dimension, .. } => vec![dimension],
+            Network::Convolutional { size, .. } => vec![1, size, size],
+        }
+    }
+
+    /// Rows that share a solve: as given for rows of numbers, and never more than half a batch; a few at a time of
+    /// images, whose activations would not stay in the cache.
+    fn block_rows(&self, given: usize) -> usize {
+        const IMAGES: usize = 2;
+        match self.network {
+            Network::Dense { .. } => given.min(self.batch.div_ceil(2)),
+            Network::Convolutional { .. } => IMAGES,
+        }
+    }
+
+    /// The batch `[B, …]`: the pinwheel in two dimensions, standardised rows that are correlated and not Gaussian in
+    /// more, and noise for images.
     ///
     /// # Errors
     /// When a tensor cannot be made.
     pub fn data(&self, streams: &Streams) -> Result<Tensor> {
         let mut rng = streams.rng(Purpose::Data, 0, 0);
-        let d = self.dimension;
+        let d = match self.network {
+            Network::Dense { dimension, .. } => dimension,
+            Network::Convolutional { .. } => {
+                let normal = StandardNormalBase::new(&self.row_shape(), DType::F32, &Device::Cpu)?;
+                return Ok(normal.sample(self.batch, &mut Pass::sampling(&mut rng))?);
+            }
+        };
         if d == 2 {
             return Ok(to_tensor(
                 &ToyDensity::Pinwheel.sample(self.batch, &mut rng),
@@ -154,8 +221,21 @@ impl Workload {
 
     /// Floating-point operations of one pass of the batch through the matrices of one network.
     pub fn pass_flops(&self) -> f64 {
-        let widths: Vec<usize> = [&[self.dimension], self.hidden.as_slice(), &[self.dimension]].concat();
+        let (ends, hidden, pixels) = match &self.network {
+            Network::Dense { dimension, hidden } => (*dimension, hidden, 1),
+            // Nine taps at every pixel.
+            Network::Convolutional { size, hidden } => (1, hidden, 9 * size * size),
+        };
+        let widths: Vec<usize> = [&[ends], hidden.as_slice(), &[ends]].concat();
         let weights: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
-        2.0 * (weights * self.batch) as f64
+        2.0 * (weights * pixels * self.batch) as f64
+    }
+
+    /// Samples that are drawn at a time.
+    pub fn samples(&self) -> usize {
+        match self.network {
+            Network::Dense { .. } => 10_000,
+            Network::Convolutional { .. } => self.batch,
+        }
     }
 }
