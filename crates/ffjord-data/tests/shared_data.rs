@@ -45,7 +45,7 @@ fn the_original_text_of_power_holds_the_embedded_integers() {
 
 #[test]
 fn the_reduced_miniboone_and_our_bsds300_prepare_by_name() {
-    use ffjord_data::{Benchmark, manifest::ManifestError};
+    use ffjord_data::{Benchmark, Matrix, manifest::ManifestError};
 
     if let Some(folder) = shared("miniboone_partial") {
         let splits = Benchmark::MinibooneReduced.prepare(folder).unwrap().splits;
@@ -54,7 +54,7 @@ fn the_reduced_miniboone_and_our_bsds300_prepare_by_name() {
     }
     if let Some(path) = shared("bsds300_small/BSDS300.hdf5") {
         let splits = Benchmark::Bsds300.prepare(path).unwrap().splits;
-        let rows = [&splits.train, &splits.validation, &splits.test].map(|part| part.rows());
+        let rows = [&splits.train, &splits.validation, &splits.test].map(Matrix::rows);
         assert_eq!(rows, [60_000, 5_000, 20_000]);
         assert_eq!(splits.train.columns(), 63);
         // The mean of a patch was removed before its last pixel was dropped.
