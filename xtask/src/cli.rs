@@ -28,6 +28,8 @@ enum Command {
     Sample(Forwarded),
     /// Compares this implementation with a folder of reference vectors
     Parity(Forwarded),
+    /// Measures error against evaluations for every solver, on classical problems and on a trained flow
+    WorkPrecision(Forwarded),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(Forwarded),
     /// Checks format, lints, tests and documentation, and stops at the first failure
@@ -57,6 +59,7 @@ impl Cli {
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
             Command::Parity(forwarded) => lab::run("parity", &forwarded.arguments),
+            Command::WorkPrecision(forwarded) => lab::run("work-precision", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
             Command::Ci { step } => ci::run(step),
         }

@@ -25,6 +25,8 @@ enum Command {
     Sample(commands::sample::Arguments),
     /// Compares this implementation with a folder of reference vectors
     Parity(commands::parity::Arguments),
+    /// Measures error against evaluations for every solver, on classical problems and on a trained flow
+    WorkPrecision(commands::work_precision::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(commands::bench::Arguments),
 }
@@ -41,6 +43,7 @@ impl Cli {
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
+            Command::WorkPrecision(arguments) => commands::work_precision::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
         }
     }

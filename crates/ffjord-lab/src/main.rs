@@ -16,6 +16,7 @@ mod provenance;
 mod run_folder;
 mod sampling;
 mod terminal;
+mod work_precision;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -6,3 +6,4 @@ pub mod experiment;
 pub mod parity;
 pub mod plot;
 pub mod sample;
+pub mod work_precision;
