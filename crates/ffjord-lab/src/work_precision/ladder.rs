@@ -32,10 +32,11 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// The least evaluations that kept the error below `target`; none where no setting did.
+    /// Evaluations at the coarsest setting from which on, towards the finer, all errors are below `target`: a single
+    /// small error among larger ones is luck. None where no setting is.
     pub fn cost(&self, target: f64) -> Option<f64> {
-        let reached = self.points.iter().filter(|point| point.error <= target);
-        reached.map(|point| point.nfe).min_by(f64::total_cmp)
+        let reached = self.points.iter().rev().take_while(|point| point.error <= target);
+        reached.last().map(|point| point.nfe)
     }
 }
 

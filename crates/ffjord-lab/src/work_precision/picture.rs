@@ -6,9 +6,8 @@ use crate::error::Result;
 use ffjord_ode::Method;
 use ffjord_plot::{CurvePanel, Figure, Scale, Series, training_curves};
 
-/// The methods shown: the adaptive ones beyond order 2, for non-stiff problems.
-const SHOWN: [Method; 6] = [
-    Method::Bosh3,
+/// The methods shown: the adaptive ones of order 5 and more.
+const SHOWN: [Method; 5] = [
     Method::Dopri5,
     Method::Tsit5,
     Method::Vern7,
