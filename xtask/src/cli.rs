@@ -36,6 +36,8 @@ enum Command {
     TraceVariance(Forwarded),
     /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
     Figure(Forwarded),
+    /// Measures error against evaluations for every solver, on classical problems and on a trained flow
+    WorkPrecision(Forwarded),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(Forwarded),
     /// Checks format, lints, tests and documentation, and stops at the first failure
@@ -69,6 +71,7 @@ impl Cli {
             Command::Gradcheck(forwarded) => lab::run("gradcheck", &forwarded.arguments),
             Command::TraceVariance(forwarded) => lab::run("trace-variance", &forwarded.arguments),
             Command::Figure(forwarded) => lab::run("figure", &forwarded.arguments),
+            Command::WorkPrecision(forwarded) => lab::run("work-precision", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
             Command::Ci { step } => ci::run(step),
         }

@@ -20,6 +20,7 @@ mod run_folder;
 mod sampling;
 mod terminal;
 mod trace_variance;
+mod work_precision;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -20,6 +20,8 @@ pub enum Crossing {
     Either,
 }
 
+type Function<'a, S> = dyn Fn(f64, &S) -> f64 + 'a;
+
 /// A scalar function g(t, y) whose zeros are looked for along a solve.
 ///
 /// Signs are compared at the ends of accepted steps and the zero is located on the step's dense output by bracketing, to
@@ -43,7 +45,7 @@ pub enum Crossing {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Event<'a, S> {
-    function: Box<dyn Fn(f64, &S) -> f64 + 'a>,
+    function: Box<Function<'a, S>>,
     crossing: Crossing,
     terminal: bool,
 }

@@ -10,3 +10,4 @@ pub mod parity;
 pub mod plot;
 pub mod sample;
 pub mod trace_variance;
+pub mod work_precision;

@@ -31,17 +31,19 @@ pub struct CurvePanel<'a> {
     title: String,
     x_label: String,
     y_label: String,
+    x_scale: Scale,
     scale: Scale,
     series: Vec<Series<'a>>,
 }
 
 impl<'a> CurvePanel<'a> {
-    /// A plot of these series with a linear vertical axis and no texts but the legend.
+    /// A plot of these series with linear axes and no texts but the legend.
     pub fn new(series: Vec<Series<'a>>) -> Self {
         Self {
             title: String::new(),
             x_label: String::new(),
             y_label: String::new(),
+            x_scale: Scale::Linear,
             scale: Scale::Linear,
             series,
         }
@@ -64,6 +66,12 @@ impl<'a> CurvePanel<'a> {
             y_label: y.into(),
             ..self
         }
+    }
+
+    /// Chooses the scale of the horizontal axis.
+    #[must_use]
+    pub fn x_scale(self, x_scale: Scale) -> Self {
+        Self { x_scale, ..self }
     }
 
     /// Chooses the scale of the vertical axis.
@@ -107,7 +115,7 @@ impl<'a> Prepared<'a> {
             });
         }
         let all = panel.series.iter().flat_map(|series| series.points);
-        let fits = |&&(x, y): &&(f64, f64)| Axis::accepts(Scale::Linear, x) && Axis::accepts(panel.scale, y);
+        let fits = |&&(x, y): &&(f64, f64)| Axis::accepts(panel.x_scale, x) && Axis::accepts(panel.scale, y);
         let (mut xs, mut ys): (Vec<f64>, Vec<f64>) = all.filter(fits).copied().unzip();
         xs.sort_by(f64::total_cmp);
         ys.sort_by(f64::total_cmp);
@@ -117,7 +125,7 @@ impl<'a> Prepared<'a> {
                 total,
             });
         };
-        let x = Axis::spanning(first, last, 0.02, Scale::Linear);
+        let x = Axis::spanning(first, last, 0.02, panel.x_scale);
         let y = Axis::spanning(low, high, 0.05, panel.scale);
         let texts = [&*panel.title, &*panel.x_label, &*panel.y_label];
         let frame = Frame::new(x, y, WIDTH, HEIGHT, texts).header(header);
