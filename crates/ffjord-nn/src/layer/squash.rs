@@ -2,8 +2,8 @@
 
 use super::projection::{Affine, AffineAtTime, Projection};
 use super::{TimeLayer, time_vector};
-use crate::activation::sigmoid;
 use crate::error::Result;
+use crate::ops;
 use crate::parameter::ParameterBuilder;
 use candle_core::{Tensor, Var};
 
@@ -34,7 +34,7 @@ impl TimeGate {
 
     /// The affine map with its outputs multiplied by the gate.
     pub(super) fn fold(&self, projection: Projection, affine: &Affine, t: &Tensor) -> Result<AffineAtTime> {
-        let gate = sigmoid(&(time_vector(&self.weight, t)? + self.bias.as_tensor())?)?;
+        let gate = ops::sigmoid(&(time_vector(&self.weight, t)? + self.bias.as_tensor())?)?;
         Ok(AffineAtTime {
             projection,
             weight: affine.weight.broadcast_mul(&projection.along_outputs(&gate)?)?,
