@@ -2,8 +2,9 @@
 
 use crate::dual::Dual;
 use crate::error::{NnError, Result, parse_name};
+use crate::ops::{self, Function};
 use crate::parameter::ParameterBuilder;
-use candle_core::{Tensor, Var};
+use candle_core::Var;
 use std::fmt;
 use std::str::FromStr;
 
@@ -71,62 +72,41 @@ impl FromStr for ActivationKind {
 /// A nonlinearity with its learned coefficient, if it has one.
 #[derive(Debug, Clone)]
 pub(crate) enum Activation {
-    Tanh,
-    Relu,
-    Softplus,
-    Elu,
+    /// A function without parameters.
+    Fixed(Function<f64>),
+    /// Swish with a learned β.
     Swish { beta: Var },
-    Square,
-    Identity,
 }
 
 impl Activation {
     /// Creates the nonlinearity; swish creates its β as `activation_fns.0.beta`.
     pub(crate) fn new(kind: ActivationKind, builder: &mut ParameterBuilder<'_>) -> Result<Self> {
-        Ok(match kind {
-            ActivationKind::Tanh => Self::Tanh,
-            ActivationKind::Relu => Self::Relu,
-            ActivationKind::Softplus => Self::Softplus,
-            ActivationKind::Elu => Self::Elu,
-            ActivationKind::Swish => Self::Swish {
-                beta: builder.scoped("activation_fns.0", |builder| builder.constant("beta", (), 1.0))?,
-            },
-            ActivationKind::Square => Self::Square,
-            ActivationKind::Identity => Self::Identity,
-        })
+        Ok(Self::Fixed(match kind {
+            ActivationKind::Tanh => Function::Tanh,
+            ActivationKind::Relu => Function::Relu,
+            ActivationKind::Softplus => Function::Softplus,
+            ActivationKind::Elu => Function::Elu,
+            ActivationKind::Swish => {
+                let beta = builder.scoped("activation_fns.0", |builder| builder.constant("beta", (), 1.0))?;
+                return Ok(Self::Swish { beta });
+            }
+            ActivationKind::Square => Function::Square,
+            ActivationKind::Identity => Function::Identity,
+        }))
     }
 
     /// φ on the values, φ' times the tangents.
     pub(crate) fn apply(&self, input: &Dual) -> Result<Dual> {
         let x = input.value();
         match self {
-            Self::Tanh => {
-                let h = x.tanh()?;
-                input.chain(h.clone(), || Ok((1.0 - h.sqr()?)?))
-            }
-            Self::Relu => input.chain(x.relu()?, || Ok(x.detach().gt(0.0)?.to_dtype(x.dtype())?)),
-            Self::Softplus => {
-                // ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|) never overflows.
-                let h = (x.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
-                input.chain(h, || sigmoid(x))
-            }
-            Self::Elu => {
-                let below = x.neg()?.relu()?.neg()?.exp()?;
-                input.chain((x.relu()? + (&below - 1.0)?)?, || Ok(below))
-            }
+            Self::Fixed(Function::Identity) => Ok(input.clone()),
+            Self::Fixed(function) => input.chain(ops::value(*function, x)?, || Ok(ops::slope(*function, x)?)),
             Self::Swish { beta } => {
                 let beta = beta.as_tensor();
-                let gate = sigmoid(&x.broadcast_mul(beta)?)?;
+                let gate = ops::sigmoid(&x.broadcast_mul(beta)?)?;
                 let h = (x * &gate)?;
                 input.chain(h.clone(), || Ok((&gate + (h.broadcast_mul(beta)? * (1.0 - &gate)?)?)?))
             }
-            Self::Square => input.chain(x.sqr()?, || Ok((x * 2.0)?)),
-            Self::Identity => Ok(input.clone()),
         }
     }
-}
-
-/// The logistic function.
-pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    Ok(candle_nn::ops::sigmoid(x)?)
 }

@@ -10,6 +10,7 @@ mod field;
 mod fused;
 mod layer;
 mod mlp;
+pub mod ops;
 mod parameter;
 mod residual;
 mod spectral;

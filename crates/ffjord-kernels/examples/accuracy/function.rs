@@ -46,12 +46,6 @@ impl Measured {
         }
     }
 
-    /// Whether the function is relative to its own size only while eˣ is a normal number: elu's derivative ends there
-    /// and swish multiplies an eˣ that has lost bits with x.
-    pub fn needs_normal_exponential(self) -> bool {
-        matches!(self, Self::EluSlope | Self::Swish)
-    }
-
     /// The kernel's values at `x`.
     pub fn by_kernel<T: Real>(self, level: SimdLevel, x: &[T]) -> Vec<T> {
         let function = match self {

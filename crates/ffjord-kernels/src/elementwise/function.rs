@@ -80,6 +80,25 @@ macro_rules! with_nonlinearity {
 }
 pub(crate) use with_nonlinearity;
 
+impl Function<f64> {
+    /// The same function for numbers of another precision.
+    #[must_use]
+    pub fn cast<T: Real>(self) -> Function<T> {
+        match self {
+            Self::Identity => Function::Identity,
+            Self::Relu => Function::Relu,
+            Self::Square => Function::Square,
+            Self::Tanh => Function::Tanh,
+            Self::Sigmoid => Function::Sigmoid,
+            Self::Softplus => Function::Softplus,
+            Self::Elu => Function::Elu,
+            Self::Swish { beta } => Function::Swish {
+                beta: T::from_f64(beta),
+            },
+        }
+    }
+}
+
 impl<T: Real> Function<T> {
     /// What a forward pass has to keep for the reverse pass.
     #[must_use]

@@ -1,6 +1,9 @@
 //! The nonlinear functions: value, derivative, and what the reverse pass needs of the second derivative.
 
-use super::exponential::{exp_m1_of_nonpositive, exp_of_nonpositive, ln_1p_of_unit};
+use super::exponential::{
+    Rounded, exp_m1_of_nonpositive, exp_of_nonpositive, halves_of_exp_m1_and_exp, ln_1p_of_unit, product,
+    scaled_exp_of_nonpositive,
+};
 use crate::Real;
 use crate::simd::Isa;
 
@@ -130,12 +133,19 @@ impl<T: Real> Nonlinearity<T> for Tanh {
     const SAVED: Saved = Saved::Output;
     #[inline(always)]
     fn value<S: Isa>(self, x: T) -> T {
-        // With e = exp(−2 |x|): (1 − e) / (1 + e) while that is small, else 1 − 2 e / (1 + e), where only the last
-        // rounding counts.
-        let (e_m1, e) = exp_m1_of_nonpositive::<T, S>(-T::TWO * x.abs());
-        let small = e_m1 > T::TANH_HALF;
-        let quotient = (if small { -e_m1 } else { e + e }) / (e_m1 + T::TWO);
-        (if small { quotient } else { T::ONE - quotient }).copysign(x)
+        // With e = exp(−2 |x|) and h = (e − 1) / 2, −|y| = h / (1 + h). Written as |y| = 1 − e / (1 + h) only the last
+        // rounding counts, and while |y| is small, as −|y| = h + h |y|, the quotient's error counts for the last term.
+        let (parts, half_e) = halves_of_exp_m1_and_exp::<T, S>(-T::TWO * x.abs());
+        let h = parts.value + parts.rest;
+        let small = h > T::TANH_HALF;
+        let quotient = (if small { h } else { half_e }) / (T::ONE + h);
+        let refined = parts.value + (-h).fma::<S>(quotient, parts.rest);
+        (if small {
+            refined
+        } else {
+            (-T::TWO).fma::<S>(quotient, T::ONE)
+        })
+        .copysign(x)
     }
     #[inline(always)]
     fn value_and_slope<S: Isa>(self, x: T) -> (T, T) {
@@ -148,27 +158,59 @@ impl<T: Real> Nonlinearity<T> for Tanh {
     }
 }
 
-/// (σ(x), σ'(x), e^(−|x|)).
+/// σ(x), given σ(−|x|).
 #[inline(always)]
-fn sigmoid<T: Real, S: Isa>(x: T) -> (T, T, T) {
+fn sigmoid_of_lower<T: Real>(x: T, lower: T) -> T {
+    if x >= T::ZERO { T::ONE - lower } else { lower }
+}
+
+/// σ(−|x|), given u = e^(−|x|).
+///
+/// Written as u / (1 + u) = u − u σ, which takes the quotient's error for σ times u.
+#[inline(always)]
+fn lower_sigmoid<T: Real, S: Isa>(u: T) -> T {
+    (-u).fma::<S>(u / (T::ONE + u), u)
+}
+
+/// σ(−|x|) / `scale` in two parts, given u = e^(−|x|) / `scale`.
+///
+/// The rest is what the quotient u / (1 + u) leaves of u, over 1 + u.
+#[inline(always)]
+fn lower_sigmoid_in_parts<T: Real, S: Isa>(u: Rounded<T>, scale: T) -> Rounded<T> {
+    let true_u = u.value * scale;
+    let value = u.value / (T::ONE + true_u);
+    let left = (-true_u).fma::<S>(value, u.value - value);
+    let inverse = T::ONE - value * scale;
+    Rounded {
+        value,
+        rest: inverse * inverse.fma::<S>(u.rest, left),
+    }
+}
+
+/// σ' = σ − σ², given σ(−|x|) in two parts.
+#[inline(always)]
+fn slope_of_parts<T: Real, S: Isa>(lower: Rounded<T>) -> T {
+    let sum = lower.value + lower.rest;
+    lower.value + (-sum).fma::<S>(sum, lower.rest)
+}
+
+/// (σ(x), σ'(x)).
+#[inline(always)]
+fn sigmoid<T: Real, S: Isa>(x: T) -> (T, T) {
     let u = exp_of_nonpositive::<T, S>(-x.abs());
-    let one_plus = T::ONE + u;
-    let larger = T::ONE / one_plus;
-    let smaller = u / one_plus;
-    (if x >= T::ZERO { larger } else { smaller }, larger * smaller, u)
+    let slope = slope_of_parts::<T, S>(lower_sigmoid_in_parts::<T, S>(u, T::ONE));
+    (sigmoid_of_lower(x, lower_sigmoid::<T, S>(u.value)), slope)
 }
 
 impl<T: Real> Nonlinearity<T> for Sigmoid {
     const SAVED: Saved = Saved::OutputAndSlope;
     #[inline(always)]
     fn value<S: Isa>(self, x: T) -> T {
-        let u = exp_of_nonpositive::<T, S>(-x.abs());
-        (if x >= T::ZERO { T::ONE } else { u }) / (T::ONE + u)
+        sigmoid::<T, S>(x).0
     }
     #[inline(always)]
     fn value_and_slope<S: Isa>(self, x: T) -> (T, T) {
-        let (y, slope, _) = sigmoid::<T, S>(x);
-        (y, slope)
+        sigmoid::<T, S>(x)
     }
     #[inline(always)]
     fn slope_and_curvature<S: Isa>(self, y: T, slope: T) -> (T, T) {
@@ -180,16 +222,15 @@ impl<T: Real> Nonlinearity<T> for Softplus {
     const SAVED: Saved = Saved::OutputAndSlope;
     #[inline(always)]
     fn value<S: Isa>(self, x: T) -> T {
-        let u = exp_of_nonpositive::<T, S>(-x.abs());
-        let positive = if x > T::ZERO { x } else { T::ZERO };
-        positive + ln_1p_of_unit::<T, S>(u)
+        self.value_and_slope::<S>(x).0
     }
     #[inline(always)]
     fn value_and_slope<S: Isa>(self, x: T) -> (T, T) {
         let u = exp_of_nonpositive::<T, S>(-x.abs());
         let positive = if x > T::ZERO { x } else { T::ZERO };
-        let slope = (if x >= T::ZERO { T::ONE } else { u }) / (T::ONE + u);
-        (positive + ln_1p_of_unit::<T, S>(u), slope)
+        let slope = sigmoid_of_lower(x, lower_sigmoid::<T, S>(u.value));
+        let logarithm = ln_1p_of_unit::<T, S>(u);
+        (logarithm.value + (positive + logarithm.rest), slope)
     }
     #[inline(always)]
     fn slope_and_curvature<S: Isa>(self, _y: T, slope: T) -> (T, T) {
@@ -218,29 +259,74 @@ impl<T: Real> Nonlinearity<T> for Elu {
     }
 }
 
+/// The number itself unless its exponential has vanished: then zero, so that the product with it is no NaN.
+#[inline(always)]
+fn bounded<T: Real>(x: T) -> T {
+    if x.abs() > -T::EXP_UNDERFLOW { T::ZERO } else { x }
+}
+
+impl<T: Real> Swish<T> {
+    /// β x, and σ(−|β x|) / [`Real::EXP_SCALE`], which makes good for the rounding of β x.
+    #[inline(always)]
+    fn lower<S: Isa>(self, x: T) -> (T, Rounded<T>) {
+        let bx = product::<T, S>(self.beta, x);
+        let u = scaled_exp_of_nonpositive::<T, S>(-bx.value.abs());
+        let size_rest = if bx.value >= T::ZERO { -bx.rest } else { bx.rest };
+        let u = Rounded {
+            value: u.value,
+            rest: u.value.fma::<S>(size_rest, u.rest),
+        };
+        (bx.value, lower_sigmoid_in_parts::<T, S>(u, T::EXP_SCALE))
+    }
+
+    /// x σ(β x), with σ in two parts and so with one rounding.
+    #[inline(always)]
+    fn value_of_lower<S: Isa>(x: T, bx: T, lower: Rounded<T>) -> T {
+        let positive = bx >= T::ZERO;
+        let (low, low_rest) = (lower.value * T::EXP_SCALE, lower.rest * T::EXP_SCALE);
+        let high = T::ONE - low;
+        let high_rest = ((T::ONE - high) - low) - low_rest;
+        let gate = if positive { high } else { lower.value };
+        let gate_rest = if positive { high_rest } else { lower.rest };
+        let scale = if positive { T::ONE } else { T::EXP_SCALE };
+        let y = x.fma::<S>(gate, x * gate_rest) * scale;
+        // Far out there may be infinities, and beyond them NaN.
+        let y = if bx > -T::EXP_UNDERFLOW { x } else { y };
+        if bx < T::EXP_UNDERFLOW { T::ZERO } else { y }
+    }
+}
+
 impl<T: Real> Nonlinearity<T> for Swish<T> {
     const SAVED: Saved = Saved::Input;
     #[inline(always)]
     fn value<S: Isa>(self, x: T) -> T {
-        x * Sigmoid.value::<S>(self.beta * x)
+        let (bx, lower) = self.lower::<S>(x);
+        Self::value_of_lower::<S>(x, bx, lower)
     }
     #[inline(always)]
     fn value_and_slope<S: Isa>(self, x: T) -> (T, T) {
-        let bx = self.beta * x;
-        let (sigmoid, slope, _) = sigmoid::<T, S>(bx);
-        (x * sigmoid, bx.fma::<S>(slope, sigmoid))
+        let (bx, lower) = self.lower::<S>(x);
+        let parts = Rounded {
+            value: lower.value * T::EXP_SCALE,
+            rest: lower.rest * T::EXP_SCALE,
+        };
+        let sigmoid = sigmoid_of_lower(bx, parts.value + parts.rest);
+        (
+            Self::value_of_lower::<S>(x, bx, lower),
+            bounded(bx).fma::<S>(slope_of_parts::<T, S>(parts), sigmoid),
+        )
     }
     #[inline(always)]
     fn slope_and_curvature<S: Isa>(self, x: T, _slope: T) -> (T, T) {
-        let bx = self.beta * x;
-        let (sigmoid, slope, _) = sigmoid::<T, S>(bx);
+        let (sigmoid, slope) = sigmoid::<T, S>(self.beta * x);
+        let bx = bounded(self.beta * x);
         let curvature = self.beta * slope * bx.fma::<S>(T::ONE - T::TWO * sigmoid, T::TWO);
         (bx.fma::<S>(slope, sigmoid), curvature)
     }
     #[inline(always)]
     fn parameter_slopes<S: Isa>(self, x: T) -> (T, T) {
         let bx = self.beta * x;
-        let (sigmoid, slope, _) = sigmoid::<T, S>(bx);
+        let (sigmoid, slope) = sigmoid::<T, S>(bx);
         let x_slope = x * slope;
         (x * x_slope, x_slope * bx.fma::<S>(T::ONE - T::TWO * sigmoid, T::TWO))
     }

@@ -2,9 +2,9 @@
 
 use super::projection::{Affine, AffineAtTime, Projection};
 use super::{TimeLayer, time_vector};
-use crate::activation::sigmoid;
 use crate::dual::Dual;
 use crate::error::Result;
+use crate::ops;
 use crate::parameter::ParameterBuilder;
 use candle_core::Var;
 
@@ -37,7 +37,7 @@ impl TimeGate {
     pub(super) fn fold(&self, projection: Projection, affine: &Affine, t: &Dual) -> Result<AffineAtTime> {
         let shifted = time_vector(&self.weight, t)?
             .map_affine(|time| Ok((time + self.bias.as_tensor())?), |rate| Ok(rate.clone()))?;
-        let open = sigmoid(shifted.value())?;
+        let open = ops::sigmoid(shifted.value())?;
         let gate = shifted.chain(open.clone(), || Ok((&open * (1.0 - &open)?)?))?;
         Ok(AffineAtTime {
             projection,

@@ -1,0 +1,116 @@
+//! Nonlinear functions on tensors by the SIMD kernels, for networks of any kind.
+//!
+//! candle's own element-wise functions are scalar on the CPU. These are the kernels of `ffjord-kernels` as custom
+//! operations: tensors of any shape and layout, in `f32` and `f64`, are treated in pieces by all threads, with the same
+//! bits for any number of them. Other number types and devices take candle's operations. Both are differentiable, and
+//! so are the derivatives that [`slope`] returns: forward mode written with them has a correct reverse mode.
+//!
+//! ```
+//! use candle_core::{Device, Tensor, Var};
+//! use ffjord_nn::ops;
+//!
+//! let x = Var::new(&[[0.5f32, -1.0], [2.0, 0.0]], &Device::Cpu)?;
+//! let gradients = x.apply(&ops::tanh)?.sum_all()?.backward()?;
+//! let slope = gradients.get(&x).map(|gradient| gradient.to_vec2::<f32>()).transpose()?;
+//! assert_eq!(slope.map(|slope| slope[1][1]), Some(1.0));
+//! # Ok::<(), candle_core::Error>(())
+//! ```
+
+mod by_candle;
+mod by_kernel;
+
+use by_kernel::{ElementWise, Order};
+use candle_core::{DType, Error, Result, Tensor};
+
+pub use ffjord_kernels::elementwise::Function;
+
+/// tanh x.
+///
+/// # Errors
+/// When memory or device fail, or the tensor's numbers are not `f32`, `f64`, `f16` or `bf16`.
+pub fn tanh(x: &Tensor) -> Result<Tensor> {
+    value(Function::Tanh, x)
+}
+
+/// The logistic function, 1 / (1 + e⁻ˣ).
+///
+/// # Errors
+/// As [`tanh`].
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    value(Function::Sigmoid, x)
+}
+
+/// ln(1 + eˣ), which never overflows.
+///
+/// # Errors
+/// As [`tanh`].
+pub fn softplus(x: &Tensor) -> Result<Tensor> {
+    value(Function::Softplus, x)
+}
+
+/// x for positive x, else eˣ − 1.
+///
+/// # Errors
+/// As [`tanh`].
+pub fn elu(x: &Tensor) -> Result<Tensor> {
+    value(Function::Elu, x)
+}
+
+/// x σ(β x) with a constant β; β = 1 is also known as SiLU.
+///
+/// # Errors
+/// As [`tanh`].
+pub fn swish(x: &Tensor, beta: f64) -> Result<Tensor> {
+    value(Function::Swish { beta }, x)
+}
+
+/// max(x, 0), with slope 0 at 0.
+///
+/// # Errors
+/// As [`tanh`].
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    value(Function::Relu, x)
+}
+
+/// φ(x), element by element, with φ'(x) as its derivative.
+///
+/// # Errors
+/// As [`tanh`].
+pub fn value(function: Function<f64>, x: &Tensor) -> Result<Tensor> {
+    if has_kernel(x)? {
+        x.apply_op1(ElementWise::new(function, Order::Value))
+    } else {
+        by_candle::value(function, x)
+    }
+}
+
+/// φ'(x), element by element, with φ''(x) as its derivative.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::ops::{self, Function};
+///
+/// let x = Tensor::new(&[0.3f64, -2.0], &Device::Cpu)?;
+/// let gap = (ops::slope(Function::Softplus, &x)? - ops::sigmoid(&x)?)?;
+/// assert!(gap.abs()?.max_all()?.to_scalar::<f64>()? < 1e-15);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`tanh`].
+pub fn slope(function: Function<f64>, x: &Tensor) -> Result<Tensor> {
+    if has_kernel(x)? {
+        x.apply_op1(ElementWise::new(function, Order::Slope))
+    } else {
+        by_candle::slope(function, x)
+    }
+}
+
+/// Whether the kernels treat the tensor, or candle; an error for number types in which neither can compute.
+fn has_kernel(x: &Tensor) -> Result<bool> {
+    match x.dtype() {
+        DType::F32 | DType::F64 => Ok(x.device().is_cpu()),
+        DType::F16 | DType::BF16 => Ok(false),
+        other => Err(Error::UnsupportedDTypeForOp(other, "nonlinearity").bt()),
+    }
+}
