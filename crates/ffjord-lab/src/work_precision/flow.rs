@@ -130,6 +130,7 @@ impl TrainedFlow {
             },
             trace: "exact".to_string(),
             probes: 1,
+            bottleneck: false,
             block_rows: 0,
         };
         let streams = Streams::new(self.seed);

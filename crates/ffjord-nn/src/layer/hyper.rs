@@ -5,6 +5,7 @@ use super::projection::{AffineAtTime, Projection};
 use crate::activation::Activation;
 use crate::dual::Dual;
 use crate::error::Result;
+use crate::ops::Function;
 use crate::parameter::ParameterBuilder;
 use candle_core::Var;
 
@@ -87,7 +88,7 @@ impl TimeLayer for Hyper {
         let time = t.map_linear(|t| Ok(t.reshape((1, 1))?))?;
         let (made, first_weight) = match &self.network {
             WeightNetwork::Dense { hidden, output } => (
-                output.apply(&Activation::Tanh.apply(&hidden.apply(&time)?)?)?,
+                output.apply(&Activation::Fixed(Function::Tanh).apply(&hidden.apply(&time)?)?)?,
                 self.outputs,
             ),
             // The released code reads a convolution's kernel from the first entry on and its bias from there too:
