@@ -44,6 +44,9 @@ enum Record {
     F64(AdjointRecord<Vec<f64>, FusedTape<f64>>),
 }
 
+/// The end of a block's solve on the fused path, its statistics and its record.
+type RecordedBlock<T> = (Tensor, Stats, AdjointRecord<Vec<T>, FusedTape<T>>);
+
 /// The gradient of a block, as tensors.
 struct BlockGradient {
     state: Tensor,
@@ -218,7 +221,7 @@ impl BatchSolve<'_> {
         z: &Tensor,
         trace: Option<&TraceForm>,
         adjoint: &AdjointMethod,
-    ) -> Result<(Tensor, Stats, AdjointRecord<Vec<T>, FusedTape<T>>)>
+    ) -> Result<RecordedBlock<T>>
     where
         Vec<T>: State,
     {
