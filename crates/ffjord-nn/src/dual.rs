@@ -87,13 +87,53 @@ impl Dual {
         Ok(Self { value, tangents })
     }
 
+    /// Multiplies by factors that broadcast over the values and do not depend on the state.
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    pub fn scale(&self, factors: &Tensor) -> Result<Self> {
+        self.chain(self.value.broadcast_mul(factors)?, || {
+            Ok(factors.broadcast_as(self.value.shape())?.contiguous()?)
+        })
+    }
+
+    /// Appends `count` columns of zeros to `[B, D]`.
+    pub(crate) fn pad_columns(self, count: usize) -> Result<Self> {
+        if count == 0 {
+            return Ok(self);
+        }
+        let pad = |x: &Tensor| Ok(x.pad_with_zeros(1, 0, count)?);
+        self.map_affine(pad, pad)
+    }
+
+    /// Puts zeros in place of the last `count` columns of `[B, D]`.
+    pub(crate) fn clear_columns(&self, count: usize) -> Result<Self> {
+        if count == 0 {
+            return Ok(self.clone());
+        }
+        let clear = |x: &Tensor| Ok(x.narrow(1, 0, x.dim(1)? - count)?.pad_with_zeros(1, 0, count)?);
+        self.map_affine(clear, clear)
+    }
+
+    /// The sum of two duals of the same shape and tangent count.
+    ///
+    /// # Errors
+    /// When shapes differ or only one side has tangents.
+    pub fn add(&self, other: &Self) -> Result<Self> {
+        self.combine(other, Tensor::add)
+    }
+
     /// The difference of two duals of the same shape and tangent count.
     ///
     /// # Errors
     /// When shapes differ or only one side has tangents.
     pub fn sub(&self, other: &Self) -> Result<Self> {
+        self.combine(other, Tensor::sub)
+    }
+
+    fn combine(&self, other: &Self, linear: impl Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>) -> Result<Self> {
         let tangents = match (&self.tangents, &other.tangents) {
-            (Some(a), Some(b)) => Some((a - b)?),
+            (Some(a), Some(b)) => Some(linear(a, b)?),
             (None, None) => None,
             _ => {
                 return Err(NnError::InvalidArchitecture {
@@ -102,7 +142,7 @@ impl Dual {
             }
         };
         Ok(Self {
-            value: (&self.value - &other.value)?,
+            value: linear(&self.value, &other.value)?,
             tangents,
         })
     }

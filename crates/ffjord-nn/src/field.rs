@@ -44,7 +44,14 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     /// The shape of one state, without the batch axis: `[D]` or `[C, H, W]`.
     fn state_shape(&self) -> &[usize];
 
-    /// The network on values and tangents at time `t` `[1]`, as differentiable tensor operations.
+    /// How many of the last columns of states `[B, D]` are a condition: they are inputs of the network, and the field is
+    /// zero there, so that a solve leaves them as they are.
+    fn condition_width(&self) -> usize {
+        0
+    }
+
+    /// The network on values and tangents, as differentiable tensor operations, at time `t` `[1]`, or `[B, 1]` with a
+    /// time for each row.
     ///
     /// # Errors
     /// When a tensor operation fails; callers check shapes and types beforehand.

@@ -3,7 +3,7 @@
 use crate::activation::Activation;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::layer::TimeLayer;
+use crate::layer::{TimeLayer, image_size};
 use candle_core::Tensor;
 
 /// Layers applied in turn, an activation after each but the last.
@@ -14,18 +14,18 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// The stack on values and tangents at time `t` `[1]`.
+    /// The stack on values and tangents at time `t` `[1]`, or `[B, 1]` with a time for each row.
     pub(crate) fn apply(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
         let mut h = z.clone();
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
                 h = self.activation.apply(&h)?;
             }
-            let image = match h.value().dims() {
-                [_, _, height, width] => Some((*height, *width)),
-                _ => None,
+            h = if t.rank() == 1 {
+                layer.at(t, image_size(&h))?.apply(&h)?
+            } else {
+                layer.rowwise(t, &h)?
             };
-            h = layer.at(t, image)?.apply(&h)?;
         }
         Ok(h)
     }

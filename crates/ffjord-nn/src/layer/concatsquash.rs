@@ -2,7 +2,8 @@
 
 use super::projection::{Affine, AffineAtTime, Projection};
 use super::squash::TimeGate;
-use super::{TimeLayer, time_vector};
+use super::{TimeLayer, along_rows, time_vector};
+use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
 use candle_core::{Tensor, Var};
@@ -43,5 +44,13 @@ impl TimeLayer for ConcatSquash {
             bias: (gated.bias + shift)?,
             ..gated
         })
+    }
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        let gated = self.gate.rowwise(self.projection, &self.affine, t, input)?;
+        let shift = along_rows(&t.matmul(&self.time_bias.t()?)?, &gated)?;
+        gated.map_affine(
+            |value| Ok(value.broadcast_add(&shift)?),
+            |tangents| Ok(tangents.clone()),
+        )
     }
 }

@@ -1,7 +1,8 @@
 //! Weights that are the outputs of a small network of the time.
 
-use super::TimeLayer;
 use super::projection::{AffineAtTime, Projection};
+use super::{TimeLayer, along_rows};
+use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
 use candle_core::{Tensor, Var};
@@ -43,9 +44,9 @@ impl Linear {
         })
     }
 
-    /// `A x + a` for a column `x` `[i, 1]`.
+    /// `A x + a` for columns `x` `[i, n]`.
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        Ok((self.weight.matmul(x)? + self.bias.unsqueeze(1)?)?)
+        Ok(self.weight.matmul(x)?.broadcast_add(&self.bias.unsqueeze(1)?)?)
     }
 }
 
@@ -77,16 +78,15 @@ impl Hyper {
     }
 }
 
-impl TimeLayer for Hyper {
-    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
-        let time = t.reshape((1, 1))?;
-        let (made, first_weight) = match &self.network {
-            WeightNetwork::Dense { hidden, output } => (output.apply(&hidden.apply(&time)?.tanh()?)?, self.outputs),
+impl Hyper {
+    /// The layer whose weights and bias are the entries `made`, `[weights + o]`, of a network's output.
+    fn layer_of(&self, made: &Tensor) -> Result<AffineAtTime> {
+        let first_weight = match &self.network {
+            WeightNetwork::Dense { .. } => self.outputs,
             // The released code reads a convolution's kernel from the first entry on and its bias from there too:
             // the two overlap. Kept, so that its checkpoints give its numbers.
-            WeightNetwork::Convolution(linear) => (linear.apply(&time)?, 0),
+            WeightNetwork::Convolution(_) => 0,
         };
-        let made = made.flatten_all()?;
         let shape = self.projection.weight_shape(self.inputs, self.outputs);
         let weight = made.narrow(0, first_weight, shape.iter().product())?.reshape(shape)?;
         let bias = self.projection.along_channels(&made.narrow(0, 0, self.outputs)?)?;
@@ -95,5 +95,32 @@ impl TimeLayer for Hyper {
             weight,
             bias,
         })
+    }
+}
+
+impl TimeLayer for Hyper {
+    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let time = t.reshape((1, 1))?;
+        let made = match &self.network {
+            WeightNetwork::Dense { hidden, output } => output.apply(&hidden.apply(&time)?.tanh()?)?,
+            WeightNetwork::Convolution(linear) => linear.apply(&time)?,
+        };
+        self.layer_of(&made.flatten_all()?)
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        // The made weights are a constant and a combination of columns; for each of these the layer is applied once.
+        let (features, output) = match &self.network {
+            WeightNetwork::Dense { hidden, output } => (hidden.apply(&t.t()?)?.tanh()?.t()?, output),
+            WeightNetwork::Convolution(linear) => (t.clone(), linear),
+        };
+        let mut total = self.layer_of(output.bias.as_tensor())?.apply(input)?;
+        for index in 0..features.dim(1)? {
+            let column = output.weight.narrow(1, index, 1)?.contiguous()?.flatten_all()?;
+            let part = self.layer_of(&column)?.apply(input)?;
+            let feature = features.narrow(1, index, 1)?.contiguous()?;
+            total = total.add(&part.scale(&along_rows(&feature, &part)?)?)?;
+        }
+        Ok(total)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::TimeLayer;
 use super::projection::{Affine, AffineAtTime, Projection};
+use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
 use candle_core::Tensor;
@@ -29,10 +30,10 @@ impl Ignore {
 
 impl TimeLayer for Ignore {
     fn at(&self, _t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
-        Ok(AffineAtTime {
-            projection: self.projection,
-            weight: self.affine.weight.as_tensor().clone(),
-            bias: self.projection.along_channels(&self.affine.bias)?,
-        })
+        self.affine.present(self.projection)
+    }
+
+    fn rowwise(&self, _t: &Tensor, input: &Dual) -> Result<Dual> {
+        self.affine.present(self.projection)?.apply(input)
     }
 }

@@ -11,8 +11,9 @@ mod projection;
 mod squash;
 
 pub use projection::Stride;
-pub(crate) use projection::{AffineAtTime, Projection};
+pub(crate) use projection::{Affine, AffineAtTime, Projection};
 
+use crate::dual::Dual;
 use crate::error::{NnError, Result, parse_name};
 use crate::parameter::ParameterBuilder;
 use candle_core::Tensor;
@@ -90,6 +91,32 @@ impl FromStr for LayerKind {
 pub(crate) trait TimeLayer: fmt::Debug + Send + Sync {
     /// The layer at time `t` `[1]`; `image` is the input's height and width for convolutions.
     fn at(&self, t: &Tensor, image: Option<(usize, usize)>) -> Result<AffineAtTime>;
+
+    /// The layer on an input each of whose rows has a time of its own, `t` `[B, 1]`.
+    ///
+    /// This one is for layers that are affine in time, `y(t) = y(0) + t (y(1) − y(0))`.
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        let moment = |value: f64| Tensor::new(&[value], t.device())?.to_dtype(t.dtype());
+        let image = image_size(input);
+        let start = self.at(&moment(0.0)?, image)?.apply(input)?;
+        let end = self.at(&moment(1.0)?, image)?.apply(input)?;
+        start.add(&end.sub(&start)?.scale(&along_rows(t, input)?)?)
+    }
+}
+
+/// The height and width of an image input.
+pub(crate) fn image_size(input: &Dual) -> Option<(usize, usize)> {
+    match input.value().dims() {
+        [_, _, height, width] => Some((*height, *width)),
+        _ => None,
+    }
+}
+
+/// Reshapes numbers of rows `[B, n]` so that they stand beside the features or channels of `input`.
+fn along_rows(numbers: &Tensor, input: &Dual) -> Result<Tensor> {
+    let mut shape = numbers.dims().to_vec();
+    shape.resize(input.value().rank(), 1);
+    Ok(numbers.reshape(shape)?)
 }
 
 /// Creates a layer with its parameters under the original implementation's names.
