@@ -1,5 +1,6 @@
 //! One pass of a batch through a flow: what it is for, where its randomness comes from, what it cost.
 
+use candle_core::Tensor;
 use rand::RngCore;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +30,7 @@ pub struct Pass<'a> {
     purpose: Purpose,
     rng: &'a mut dyn RngCore,
     cost: SolveCost,
+    condition: Option<Tensor>,
 }
 
 impl<'a> Pass<'a> {
@@ -38,6 +40,7 @@ impl<'a> Pass<'a> {
             purpose: Purpose::Training,
             rng,
             cost: SolveCost::default(),
+            condition: None,
         }
     }
 
@@ -47,6 +50,7 @@ impl<'a> Pass<'a> {
             purpose: Purpose::Evaluation,
             rng,
             cost: SolveCost::default(),
+            condition: None,
         }
     }
 
@@ -56,7 +60,35 @@ impl<'a> Pass<'a> {
             purpose: Purpose::Sampling,
             rng,
             cost: SolveCost::default(),
+            condition: None,
         }
+    }
+
+    /// The same pass given a condition `[B, C]`, one row for each row of the batch: densities become `p(x | c)`.
+    ///
+    /// Parts of a flow that were made for no condition ignore it.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use ffjord_flow::Pass;
+    /// use rand::SeedableRng;
+    ///
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let labels = Tensor::zeros((4, 1), DType::F32, &Device::Cpu)?;
+    /// let pass = Pass::evaluation(&mut rng).given(labels);
+    /// assert!(pass.condition().is_some());
+    /// # Ok::<(), ffjord_flow::FlowError>(())
+    /// ```
+    #[must_use]
+    pub fn given(mut self, condition: Tensor) -> Self {
+        self.condition = Some(condition);
+        self
+    }
+
+    /// The condition `[B, C]`, if there is one.
+    #[must_use]
+    pub fn condition(&self) -> Option<&Tensor> {
+        self.condition.as_ref()
     }
 
     /// What the pass is for.

@@ -9,12 +9,13 @@ mod system;
 pub use settings::{Backend, CnfSettings, SolveSettings, TraceMode};
 
 use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::condition::beside;
 use crate::error::{FlowError, Result};
 use crate::integral::{PathIntegral, PathIntegrals};
 use crate::pass::{Pass, Purpose, SolveCost};
 use blocks::{BatchSolve, Solved, weighted_mean};
 use candle_core::{DType, Tensor, Var};
-use ffjord_nn::{FusedField, Parameter, VectorField};
+use ffjord_nn::{Dual, FusedField, Parameter, VectorField};
 use ffjord_trace::Probes;
 use node::SolveNode;
 use std::sync::Arc;
@@ -25,6 +26,10 @@ use system::TraceForm;
 ///
 /// `forward` (data to noise) solves from 0 to T, `inverse` from T to 0. In training passes the whole solve is one node
 /// of candle's autograd graph whose reverse mode is the chosen adjoint, so that `loss.backward()` works through it.
+///
+/// A field with a condition ([`VectorField::condition_width`]) makes the flow conditional: passes must be
+/// [`given`](Pass::given) one, and gradients reach it. It travels through the solve as columns that do not move, so step
+/// control counts them in its mean over a row.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -69,6 +74,8 @@ use system::TraceForm;
 #[derive(Debug)]
 pub struct Cnf {
     field: Arc<dyn VectorField>,
+    /// The field's states without the condition.
+    row_shape: Vec<usize>,
     settings: Arc<CnfSettings>,
     sqrt_end_time: Var,
 }
@@ -89,9 +96,14 @@ impl Cnf {
     /// [`FlowError::InvalidSetting`] when a setting is outside its range.
     pub fn new(field: Arc<dyn VectorField>, settings: CnfSettings) -> Result<Self> {
         settings.check()?;
+        let mut row_shape = field.state_shape().to_vec();
+        if let Some(columns) = row_shape.last_mut() {
+            *columns = columns.saturating_sub(field.condition_width());
+        }
         let sqrt_end_time = Tensor::new(settings.end_time.sqrt(), field.device())?.to_dtype(field.dtype())?;
         Ok(Self {
             field,
+            row_shape,
             settings: Arc::new(settings),
             sqrt_end_time: Var::from_tensor(&sqrt_end_time)?,
         })
@@ -137,7 +149,7 @@ impl Cnf {
             vectors: probes.to_dtype(self.field.dtype())?,
             weight,
         };
-        self.differentiable(x, Direction::Forward, trace, cost)
+        self.differentiable(&self.with_condition(x, None)?, Direction::Forward, trace, cost)
     }
 
     /// Moves a batch from time `span.0` to `span.1` on its way between 0 and T, without gradients; for pictures of
@@ -161,13 +173,40 @@ impl Cnf {
             trace,
             integrals: &[],
         };
-        let solved = solve.solve(state)?;
+        let solved = solve.solve(&self.with_condition(state, pass.condition())?)?;
         count_forward(pass.cost(), &solved);
-        self.split(&solved.state, state.dims(), &[])
+        self.split(&solved.state, &[])
+    }
+
+    /// `f(z, t)` `[B, …]` for `z` `[B, …]` with a time for each row, `times` `[B, 1]`, and a condition `[B, C]` if the
+    /// field has one; differentiable in the field's parameters and in `z`.
+    ///
+    /// # Errors
+    /// When an input does not fit.
+    pub fn velocity(&self, times: &Tensor, z: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
+        self.check_input(z)?;
+        if times.dims() != [z.dim(0)?, 1] {
+            return Err(FlowError::InputShape {
+                what: "times",
+                given: times.shape().clone(),
+                expected: format!("[{}, 1], one for each row,", z.dim(0)?),
+            });
+        }
+        let state = self.with_condition(z, condition)?;
+        let (value, _) = self.field.dual(times, &Dual::constant(state))?.into_parts()?;
+        match self.field.condition_width() {
+            0 => Ok(value),
+            _ => Ok(value.narrow(1, 0, self.row_shape[0])?.contiguous()?),
+        }
+    }
+
+    /// Rows with their condition, as the field has them.
+    fn with_condition(&self, rows: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
+        beside(rows, condition, self.field.condition_width())
     }
 
     fn check_input(&self, input: &Tensor) -> Result<()> {
-        check_rows("batch", input, self.field.state_shape())?;
+        check_rows("batch", input, &self.row_shape)?;
         if input.dtype() != self.field.dtype() {
             return Err(FlowError::InputType {
                 what: "batch",
@@ -183,13 +222,14 @@ impl Cnf {
             Purpose::Training => {
                 self.check_input(input)?;
                 let trace = self.draw_trace(self.settings.training.trace, input.dim(0)?, pass)?;
-                self.differentiable(input, direction, trace, pass.cost())
+                let state = self.with_condition(input, pass.condition())?;
+                self.differentiable(&state, direction, trace, pass.cost())
             }
             Purpose::Evaluation | Purpose::Sampling => self.between(input, self.span(direction)?, pass),
         }
     }
 
-    /// A solve as one node of the autograd graph.
+    /// A solve from `input`, rows with their condition, as one node of the autograd graph.
     fn differentiable(
         &self,
         input: &Tensor,
@@ -248,7 +288,7 @@ impl Cnf {
         let state = input
             .contiguous()?
             .apply_op3(&self.flat_parameters()?, &end_time, node)?;
-        self.split(&state, input.dims(), &self.settings.integrals)
+        self.split(&state, &self.settings.integrals)
     }
 
     /// All parameters of the field one after the other, `[P]`, connected to them in the autograd graph.
@@ -283,8 +323,7 @@ impl Cnf {
 
     /// The trace for a batch: unit vectors, or probes from the pass's generator.
     fn draw_trace(&self, mode: TraceMode, rows: usize, pass: &mut Pass<'_>) -> Result<TraceForm> {
-        let shape = self.field.state_shape();
-        let dimension = shape.iter().product();
+        let dimension = self.row_shape.iter().product();
         let (probes, weight) = match mode {
             TraceMode::Exact => (Probes::<f64>::unit_vectors(rows, dimension)?, 1.0),
             TraceMode::Hutchinson { distribution, probes } => (
@@ -293,17 +332,25 @@ impl Cnf {
             ),
         };
         let mut stacked = vec![probes.count(), rows];
-        stacked.extend_from_slice(shape);
+        stacked.extend_from_slice(&self.row_shape);
         let vectors = Tensor::from_slice(probes.vectors(), stacked, &candle_core::Device::Cpu)?
             .to_dtype(self.field.dtype())?
             .to_device(self.field.device())?;
+        // The condition does not move: its part of the trace is zero without any product.
+        let vectors = match self.field.condition_width() {
+            0 => vectors,
+            width => vectors.pad_with_zeros(2, 0, width)?,
+        };
         Ok(TraceForm { vectors, weight })
     }
 
-    /// The parts of a solved state `[B, D + 1 + m]` or `[B, D]`.
-    fn split(&self, state: &Tensor, shape: &[usize], integrals: &[PathIntegral]) -> Result<Transformed> {
+    /// The parts of a solved state `[B, D + 1 + m]` or `[B, D]`, with a condition's columns after the first D.
+    fn split(&self, state: &Tensor, integrals: &[PathIntegral]) -> Result<Transformed> {
+        let mut shape = vec![state.dim(0)?];
+        shape.extend_from_slice(&self.row_shape);
+        let rows = self.row_shape.iter().product();
+        let value = state.narrow(1, 0, rows)?.contiguous()?.reshape(shape)?;
         let dimension: usize = self.field.state_shape().iter().product();
-        let value = state.narrow(1, 0, dimension)?.contiguous()?.reshape(shape)?;
         if state.dim(1)? == dimension {
             let log_det = Tensor::zeros(state.dim(0)?, state.dtype(), state.device())?;
             return Ok(Transformed {
@@ -366,7 +413,11 @@ impl Bijection for Cnf {
     }
 
     fn row_shape(&self) -> &[usize] {
-        self.field.state_shape()
+        &self.row_shape
+    }
+
+    fn continuous_parts(&self) -> Option<Vec<&Cnf>> {
+        Some(vec![self])
     }
 
     fn end_times(&self) -> Vec<f64> {

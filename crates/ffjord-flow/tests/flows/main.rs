@@ -1,6 +1,9 @@
 //! Flows as a user meets them: bijections, gradients, refusals.
 
 mod bijections;
+mod check;
 mod common;
+mod conditional;
+mod discrete;
 mod gradients;
 mod refusals;
