@@ -1,11 +1,13 @@
 //! Flows from configurations.
 
-use crate::config::{ModelConfig, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig};
+use crate::config::{
+    ModelConfig, ModelKind, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig,
+};
 use crate::error::Result;
 use candle_core::{DType, Device};
 use ffjord_flow::{
-    Backend, Bijection, Chain, Cnf, CnfSettings, Flow, MovingBatchNorm, PathIntegral, SolveSettings,
-    StandardNormalBase, TraceMode,
+    Architecture, Backend, Bijection, Chain, Cnf, CnfSettings, DiscreteFlowConfig, Flow, MovingBatchNorm, PathIntegral,
+    RationalQuadraticSpline, SolveSettings, StandardNormalBase, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
 use ffjord_ode::{Solver, Tolerance};
@@ -26,8 +28,8 @@ pub struct Model {
 pub enum Part {
     /// A continuous block.
     Continuous(Arc<Cnf>),
-    /// Normalisation between blocks.
-    Norm(Arc<MovingBatchNorm>),
+    /// A map without a path: normalisation between blocks, or a part of a discrete flow.
+    Discrete(Arc<dyn Bijection>),
 }
 
 impl Model {
@@ -41,7 +43,7 @@ impl Model {
             .map(|part| -> Box<dyn Bijection> {
                 match part {
                     Part::Continuous(cnf) => Box::new(cnf.clone()),
-                    Part::Norm(norm) => Box::new(norm.clone()),
+                    Part::Discrete(map) => Box::new(map.clone()),
                 }
             })
             .collect();
@@ -57,26 +59,21 @@ impl Model {
     /// # Errors
     /// When the configuration names something that does not exist or cannot be built.
     pub fn build(config: &RunConfig, dimension: usize, rng: &mut dyn RngCore) -> Result<Self> {
-        let settings = cnf_settings(&config.model, &config.solver, &config.regularisation)?;
         let dtype = dtype(config.model.precision);
-        let norm = || -> Result<Part> {
-            Ok(Part::Norm(Arc::new(MovingBatchNorm::new(
-                &[dimension],
-                dtype,
-                &Device::Cpu,
-            )?)))
-        };
-        let mut parts = Vec::new();
-        if config.model.batch_norm {
-            parts.push(norm()?);
-        }
-        for _ in 0..config.model.blocks {
-            let field = vector_field(&config.model, dimension, dtype, rng)?;
-            parts.push(Part::Continuous(Arc::new(Cnf::new(field, settings.clone())?)));
-            if config.model.batch_norm {
-                parts.push(norm()?);
+        let parts = match architecture(&config.model)? {
+            None => continuous_parts(config, dimension, dtype, rng)?,
+            Some(architecture) => {
+                let sizes = DiscreteFlowConfig {
+                    dimension,
+                    condition: 0,
+                    blocks: config.model.blocks,
+                    hidden: config.model.hidden.clone(),
+                    activation: config.model.activation.parse()?,
+                };
+                let parts = architecture.parts(&sizes, rng, dtype, &Device::Cpu)?;
+                parts.into_iter().map(Part::Discrete).collect()
             }
-        }
+        };
         Self::new(parts, dimension, dtype)
     }
 
@@ -99,6 +96,41 @@ pub fn dtype(precision: Precision) -> DType {
     }
 }
 
+/// The discrete flow that a configuration asks for; none for a continuous one.
+fn architecture(model: &ModelConfig) -> Result<Option<Architecture>> {
+    Ok(match model.kind {
+        ModelKind::Cnf => None,
+        ModelKind::RealNvp => Some(Architecture::RealNvp),
+        ModelKind::Glow => Some(Architecture::Glow),
+        ModelKind::Maf => Some(Architecture::Maf),
+        ModelKind::Made => Some(Architecture::Made),
+        ModelKind::Spline => {
+            let (bins, tail_bound) = (model.bins.unwrap_or(8), model.tail_bound.unwrap_or(3.0));
+            Some(Architecture::Spline(RationalQuadraticSpline::new(bins, tail_bound)?))
+        }
+    })
+}
+
+fn continuous_parts(config: &RunConfig, dimension: usize, dtype: DType, rng: &mut dyn RngCore) -> Result<Vec<Part>> {
+    let settings = cnf_settings(&config.model, &config.solver, &config.regularisation)?;
+    let norm = || -> Result<Part> {
+        let norm = MovingBatchNorm::new(&[dimension], dtype, &Device::Cpu)?;
+        Ok(Part::Discrete(Arc::new(norm)))
+    };
+    let mut parts = Vec::new();
+    if config.model.batch_norm {
+        parts.push(norm()?);
+    }
+    for _ in 0..config.model.blocks {
+        let field = vector_field(&config.model, dimension, dtype, rng)?;
+        parts.push(Part::Continuous(Arc::new(Cnf::new(field, settings.clone())?)));
+        if config.model.batch_norm {
+            parts.push(norm()?);
+        }
+    }
+    Ok(parts)
+}
+
 fn vector_field(
     config: &ModelConfig,
     dimension: usize,
@@ -108,7 +140,7 @@ fn vector_field(
     let network = MlpConfig {
         dimension,
         hidden: config.hidden.clone(),
-        layer: config.layer.parse()?,
+        layer: config.layer.as_deref().unwrap_or("concatsquash").parse()?,
         activation: config.activation.parse()?,
     };
     let network = Mlp::new(&network, rng, dtype, &Device::Cpu)?;
@@ -126,7 +158,7 @@ fn cnf_settings(
 ) -> Result<CnfSettings> {
     let weights = regularisation.weights();
     Ok(CnfSettings {
-        end_time: model.end_time,
+        end_time: model.end_time.unwrap_or(1.0),
         learn_end_time: model.learn_end_time,
         training: solve_settings(&solver.train)?,
         evaluation: solve_settings(&solver.test)?,

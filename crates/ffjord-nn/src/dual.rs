@@ -88,13 +88,18 @@ impl Dual {
     }
 
     /// Multiplies by factors that broadcast over the values and do not depend on the state.
-    ///
-    /// # Errors
-    /// When the shapes do not broadcast.
-    pub fn scale(&self, factors: &Tensor) -> Result<Self> {
+    pub(crate) fn scale(&self, factors: &Tensor) -> Result<Self> {
         self.chain(self.value.broadcast_mul(factors)?, || {
             Ok(factors.broadcast_as(self.value.shape())?.contiguous()?)
         })
+    }
+
+    /// Adds what broadcasts over the values and does not depend on the state.
+    pub(crate) fn shift(&self, addend: &Tensor) -> Result<Self> {
+        self.map_affine(
+            |value| Ok(value.broadcast_add(addend)?),
+            |tangents| Ok(tangents.clone()),
+        )
     }
 
     /// Appends `count` columns of zeros to `[B, D]`.
@@ -116,10 +121,7 @@ impl Dual {
     }
 
     /// The sum of two duals of the same shape and tangent count.
-    ///
-    /// # Errors
-    /// When shapes differ or only one side has tangents.
-    pub fn add(&self, other: &Self) -> Result<Self> {
+    pub(crate) fn add(&self, other: &Self) -> Result<Self> {
         self.combine(other, Tensor::add)
     }
 

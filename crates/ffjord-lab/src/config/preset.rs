@@ -19,11 +19,16 @@ macro_rules! presets {
 }
 
 /// Files that presets build on; not runs by themselves.
-const PARTS: &[Preset] = presets!["parts/toy", "parts/toy-fast"];
+const PARTS: &[Preset] = presets!["parts/power-discrete", "parts/toy", "parts/toy-fast"];
 
 /// Every preset that can be run.
 pub const PRESETS: &[Preset] = presets![
+    "power-glow",
+    "power-made",
+    "power-maf",
     "power-quick",
+    "power-real-nvp",
+    "power-spline",
     "toy-2spirals",
     "toy-2spirals-fast",
     "toy-8gaussians",

@@ -2,6 +2,7 @@
 
 mod evaluating;
 mod harness;
+mod kinds;
 mod parity;
 mod refusals;
 mod running;

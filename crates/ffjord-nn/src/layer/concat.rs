@@ -1,7 +1,8 @@
 //! `W [t, x] + b`.
 
-use super::TimeLayer;
 use super::projection::{Affine, AffineAtTime, Projection};
+use super::{TimeLayer, rowwise_bias};
+use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
 use candle_core::Tensor;
@@ -52,5 +53,9 @@ impl TimeLayer for Concat {
             weight,
             bias,
         })
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        rowwise_bias(self, t, input)
     }
 }

@@ -1,7 +1,8 @@
 //! `W x + b + h t`.
 
 use super::projection::{Affine, AffineAtTime, Projection};
-use super::{TimeLayer, time_vector};
+use super::{TimeLayer, rowwise_bias, time_vector};
+use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
 use candle_core::{Tensor, Var};
@@ -39,5 +40,9 @@ impl TimeLayer for ConcatV2 {
             weight: self.affine.weight.as_tensor().clone(),
             bias: self.projection.along_channels(&bias)?,
         })
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        rowwise_bias(self, t, input)
     }
 }

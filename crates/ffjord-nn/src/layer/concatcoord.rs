@@ -1,7 +1,8 @@
 //! `W [x, t, row, column] + b` for convolutions.
 
-use super::TimeLayer;
 use super::projection::{Affine, AffineAtTime, Projection};
+use super::{TimeLayer, rowwise_bias};
+use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::parameter::ParameterBuilder;
 use candle_core::{D, Tensor};
@@ -52,5 +53,9 @@ impl TimeLayer for ConcatCoord {
             weight,
             bias,
         })
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        rowwise_bias(self, t, input)
     }
 }

@@ -45,6 +45,7 @@ impl TimeLayer for ConcatSquash {
             ..gated
         })
     }
+
     fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
         let gated = self.gate.rowwise(self.projection, &self.affine, t, input)?;
         let shift = along_rows(&t.matmul(&self.time_bias.t()?)?, &gated)?;

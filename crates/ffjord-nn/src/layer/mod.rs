@@ -93,15 +93,21 @@ pub(crate) trait TimeLayer: fmt::Debug + Send + Sync {
     fn at(&self, t: &Tensor, image: Option<(usize, usize)>) -> Result<AffineAtTime>;
 
     /// The layer on an input each of whose rows has a time of its own, `t` `[B, 1]`.
-    ///
-    /// This one is for layers that are affine in time, `y(t) = y(0) + t (y(1) − y(0))`.
-    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
-        let moment = |value: f64| Tensor::new(&[value], t.device())?.to_dtype(t.dtype());
-        let image = image_size(input);
-        let start = self.at(&moment(0.0)?, image)?.apply(input)?;
-        let end = self.at(&moment(1.0)?, image)?.apply(input)?;
-        start.add(&end.sub(&start)?.scale(&along_rows(t, input)?)?)
-    }
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual>;
+}
+
+/// [`TimeLayer::rowwise`] of a layer whose bias alone depends on time, `b(t) = b(0) + t (b(1) − b(0))`.
+fn rowwise_bias(layer: &dyn TimeLayer, t: &Tensor, input: &Dual) -> Result<Dual> {
+    let image = image_size(input);
+    let at = |moment: f64| layer.at(&Tensor::new(&[moment], t.device())?.to_dtype(t.dtype())?, image);
+    let (start, end) = (at(0.0)?, at(1.0)?);
+    let outputs = start.apply(input)?;
+    let change = (end.bias - start.bias)?;
+    let shift = match change.rank() {
+        2 => t.matmul(&change)?,
+        _ => change.broadcast_mul(&along_rows(t, &outputs)?)?,
+    };
+    outputs.shift(&shift)
 }
 
 /// The height and width of an image input.
