@@ -26,8 +26,16 @@ enum Command {
     Eval(Forwarded),
     /// Draws samples from a run
     Sample(Forwarded),
+    /// Lists, fetches, imports and verifies the tabular benchmarks
+    Data(Forwarded),
     /// Compares this implementation with a folder of reference vectors
     Parity(Forwarded),
+    /// Compares every adjoint with finite differences on a run's model: error, evaluations, seconds, memory
+    Gradcheck(Forwarded),
+    /// Measures the variance of every trace estimator against its cost on a trained model
+    TraceVariance(Forwarded),
+    /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
+    Figure(Forwarded),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(Forwarded),
     /// Checks format, lints, tests and documentation, and stops at the first failure
@@ -56,7 +64,11 @@ impl Cli {
             Command::Plot(forwarded) => lab::run("plot", &forwarded.arguments),
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
+            Command::Data(forwarded) => lab::run("data", &forwarded.arguments),
             Command::Parity(forwarded) => lab::run("parity", &forwarded.arguments),
+            Command::Gradcheck(forwarded) => lab::run("gradcheck", &forwarded.arguments),
+            Command::TraceVariance(forwarded) => lab::run("trace-variance", &forwarded.arguments),
+            Command::Figure(forwarded) => lab::run("figure", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
             Command::Ci { step } => ci::run(step),
         }

@@ -7,6 +7,7 @@ use thiserror::Error;
 #[cfg(feature = "image")]
 use crate::toy::ImageDensityError;
 use crate::{
+    benchmark::BenchmarkError,
     manifest::ManifestError,
     power::PowerError,
     table::{NpyError, TextError},
@@ -90,6 +91,9 @@ pub enum DataError {
     /// The POWER data, raw or embedded, is malformed.
     #[error(transparent)]
     Power(#[from] PowerError),
+    /// The files of a tabular benchmark are missing, damaged or others.
+    #[error(transparent)]
+    Benchmark(#[from] BenchmarkError),
     /// A manifest is malformed, or a file is not the one it describes.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

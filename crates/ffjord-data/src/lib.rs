@@ -2,18 +2,23 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod benchmark;
 pub mod dataset;
 mod error;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod fs;
 pub mod manifest;
 pub mod matrix;
 pub mod numpy;
 pub mod power;
 pub mod preprocess;
+mod statistics;
 pub mod table;
 pub mod toy;
 
 pub use batch::{Batches, LastBatch, permutation};
+pub use benchmark::{Benchmark, BenchmarkDataset, BenchmarkError};
 pub use dataset::{Dataset, Splits};
 pub use error::DataError;
 pub use matrix::{Element, Matrix};

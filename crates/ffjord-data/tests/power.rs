@@ -91,11 +91,12 @@ fn the_split_is_the_published_one() {
 #[test]
 fn the_manifest_describes_the_file() {
     let manifest = Manifest::from_json(MANIFEST).unwrap();
-    manifest.file.verify(PACKED).unwrap();
-    assert!(manifest.file.verify(&PACKED[1..]).is_err());
+    let file = manifest.file.as_ref().unwrap();
+    file.verify(PACKED).unwrap();
+    assert!(file.verify(&PACKED[1..]).is_err());
     let measurements = power::decode(PACKED).unwrap();
     assert_eq!(measurements.len(), power::ROWS);
-    let again = power::describe(&measurements, &manifest.file.name, PACKED).unwrap();
+    let again = power::describe(&measurements, &file.name, PACKED).unwrap();
     assert_eq!(again, manifest);
     assert_eq!(again.to_json().unwrap(), MANIFEST);
 }

@@ -42,3 +42,28 @@ fn the_original_text_of_power_holds_the_embedded_integers() {
     assert_eq!(original.len(), power::ROWS);
     assert!(original == PowerDataset::embedded().measurements().unwrap());
 }
+
+#[test]
+fn the_reduced_miniboone_and_our_bsds300_prepare_by_name() {
+    use ffjord_data::{Benchmark, manifest::ManifestError};
+
+    if let Some(folder) = shared("miniboone_partial") {
+        let splits = Benchmark::MinibooneReduced.prepare(folder).unwrap().splits;
+        let manifest = Benchmark::MinibooneReduced.manifest().unwrap();
+        manifest.prepared.check("miniboone-reduced", &splits).unwrap();
+    }
+    if let Some(path) = shared("bsds300_small/BSDS300.hdf5") {
+        let splits = Benchmark::Bsds300.prepare(path).unwrap().splits;
+        let rows = [&splits.train, &splits.validation, &splits.test].map(|part| part.rows());
+        assert_eq!(rows, [60_000, 5_000, 20_000]);
+        assert_eq!(splits.train.columns(), 63);
+        // The mean of a patch was removed before its last pixel was dropped.
+        assert!(splits.train.column_means().iter().all(|mean| mean.abs() < 0.01));
+        let check = Benchmark::Bsds300
+            .manifest()
+            .unwrap()
+            .prepared
+            .check("bsds300", &splits);
+        assert!(matches!(check, Err(ManifestError::Prepared { given: 60_000.0, .. })));
+    }
+}

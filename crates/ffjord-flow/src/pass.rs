@@ -30,38 +30,48 @@ pub struct Pass<'a> {
     purpose: Purpose,
     rng: &'a mut dyn RngCore,
     cost: SolveCost,
+    tolerance_factor: f64,
     condition: Option<Tensor>,
 }
 
 impl<'a> Pass<'a> {
-    /// A pass whose result is differentiated; `rng` draws the probes.
-    pub fn training(rng: &'a mut dyn RngCore) -> Self {
+    fn new(purpose: Purpose, rng: &'a mut dyn RngCore) -> Self {
         Self {
-            purpose: Purpose::Training,
+            purpose,
             rng,
             cost: SolveCost::default(),
+            tolerance_factor: 1.0,
             condition: None,
         }
+    }
+
+    /// A pass whose result is differentiated; `rng` draws the probes.
+    pub fn training(rng: &'a mut dyn RngCore) -> Self {
+        Self::new(Purpose::Training, rng)
     }
 
     /// A pass that only evaluates; `rng` draws probes where the trace is not exact.
     pub fn evaluation(rng: &'a mut dyn RngCore) -> Self {
-        Self {
-            purpose: Purpose::Evaluation,
-            rng,
-            cost: SolveCost::default(),
-            condition: None,
-        }
+        Self::new(Purpose::Evaluation, rng)
     }
 
     /// A pass that maps noise to data without log-determinants; `rng` draws the noise.
     pub fn sampling(rng: &'a mut dyn RngCore) -> Self {
-        Self {
-            purpose: Purpose::Sampling,
-            rng,
-            cost: SolveCost::default(),
-            condition: None,
-        }
+        Self::new(Purpose::Sampling, rng)
+    }
+
+    /// The same pass with the tolerances of its training solves multiplied by `factor`, positive and finite; solves with
+    /// fixed steps have none. For schedules that begin loose and end tight.
+    #[must_use]
+    pub fn tolerance(mut self, factor: f64) -> Self {
+        self.tolerance_factor = factor;
+        self
+    }
+
+    /// What the tolerances of training solves are multiplied with, 1 unless set.
+    #[must_use]
+    pub fn tolerance_factor(&self) -> f64 {
+        self.tolerance_factor
     }
 
     /// The same pass given a condition `[B, C]`, one row for each row of the batch: densities become `p(x | c)`.

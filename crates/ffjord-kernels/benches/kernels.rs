@@ -7,7 +7,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ffjord_kernels::elementwise::Function;
 use ffjord_kernels::linalg::{AlignedBuffer, PackedMatrix, PanelLayout, Rows, RowsMut, accumulate_outer, multiply};
-use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpGradient, MlpKernel, Stack, StackMut};
+use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
 use ffjord_kernels::simd::SimdLevel;
 
 fn numbers(len: usize, scale: f32) -> AlignedBuffer<f32> {
@@ -134,7 +134,7 @@ fn networks(c: &mut Criterion) {
             let (z, e) = (numbers(numbers_in_rows, 1.0), numbers(numbers_in_rows, 1.0));
             let (mut f, mut u, mut grad_z) = (z.clone(), z.clone(), z.clone());
             let (mut workspace, mut tape) = (kernel.workspace(2 * rows), kernel.tape(2 * rows));
-            let mut gradient = MlpGradient::zeros(&net);
+            let mut gradient = vec![0.0; net.parameter_count()];
             let input = Stack {
                 value: &z,
                 tangents: &e,

@@ -9,9 +9,11 @@ pub mod elementwise;
 mod error;
 pub mod linalg;
 pub mod mlp;
+mod network;
 pub mod ode;
 mod real;
 pub mod simd;
 
 pub use error::KernelError;
+pub use network::{NetworkKernel, NetworkTape, NetworkWorkspace};
 pub use real::Real;

@@ -2,7 +2,7 @@
 
 mod reference;
 
-use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpGradient, MlpKernel, Stack, StackMut};
+use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
 use ffjord_kernels::simd::SimdLevel;
 use reference::{Dual, Number, network_with_tangent, noises, relative_error};
 
@@ -104,7 +104,7 @@ impl Case {
         let kernel = MlpKernel::new(level, self.architecture.clone(), &self.parameters).unwrap();
         let stacked = self.rows * (1 + self.tangents);
         let (mut workspace, mut tape) = (kernel.workspace(stacked + 5), kernel.tape(stacked + 2));
-        let mut gradient = MlpGradient::zeros(&self.architecture);
+        let mut gradient = vec![0.0; self.architecture.parameter_count()];
         let (mut f, mut u) = (vec![0.0; self.of_f.len()], vec![0.0; self.of_u.len()]);
         let mut grad_z = vec![f64::NAN; self.z.len()];
         let input = Stack {
@@ -140,7 +140,7 @@ impl Case {
             f,
             u,
             grad_z,
-            gradient: gradient.as_slice().to_vec(),
+            gradient,
             grad_t,
         }
     }

@@ -23,8 +23,16 @@ enum Command {
     Eval(commands::eval::Arguments),
     /// Draws samples from a run or a checkpoint
     Sample(commands::sample::Arguments),
+    /// Lists, fetches, imports and verifies the tabular benchmarks
+    Data(commands::data::Arguments),
     /// Compares this implementation with a folder of reference vectors
     Parity(commands::parity::Arguments),
+    /// Compares every adjoint with finite differences on a run's model: error, evaluations, seconds, memory
+    Gradcheck(commands::gradcheck::Arguments),
+    /// Measures the variance of every trace estimator against its cost on a trained model
+    TraceVariance(commands::trace_variance::Arguments),
+    /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
+    Figure(commands::figure::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(commands::bench::Arguments),
 }
@@ -40,7 +48,11 @@ impl Cli {
             Command::Plot(arguments) => commands::plot::run(&arguments),
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),
+            Command::Data(arguments) => commands::data::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
+            Command::Gradcheck(arguments) => commands::gradcheck::run(&arguments),
+            Command::TraceVariance(arguments) => commands::trace_variance::run(&arguments),
+            Command::Figure(arguments) => commands::figure::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
         }
     }

@@ -1,15 +1,17 @@
 //! The data of a run.
 
-use crate::config::{DataConfig, RunConfig};
+use crate::config::{BenchmarkConfig, DataConfig, RunConfig};
 use crate::error::{LabError, Result};
 use crate::model::dtype;
 use crate::run_folder::DataSummary;
 use ffjord_data::power::{self, PowerDataset};
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_data::toy::{ImageDensity, Ink};
-use ffjord_data::{ConstantColumns, Matrix, Prepared, SplitRule, Standardizer, ToyDensity, prepare};
+use ffjord_data::{Benchmark, ConstantColumns, Matrix, Prepared, SplitRule, Standardizer, ToyDensity, prepare};
 use ffjord_train::{BatchSource, FreshSamples, Purpose, ShuffledRows, Streams};
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A run's data: where batches come from, and what is held out.
@@ -28,6 +30,35 @@ pub struct RunData {
     pub standardizer: Option<Standardizer>,
     /// Nats of a full-covariance Gaussian fitted to the training rows, for tables.
     pub gaussian_nll: Option<f64>,
+    /// Whose split it is, for benchmarks.
+    pub split: Option<SplitLabel>,
+}
+
+/// Whether a result can stand beside published ones.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SplitLabel {
+    /// The benchmark's name.
+    pub dataset: &'static str,
+    /// Whether its rows are those of the published split.
+    pub published: bool,
+    /// What differs, if they are not.
+    pub difference: Option<String>,
+}
+
+impl SplitLabel {
+    fn difference(benchmark: Benchmark, prepared: &Prepared) -> Result<Option<String>> {
+        if benchmark == Benchmark::MinibooneReduced {
+            return Ok(Some("reduced train set".to_string()));
+        }
+        let check = benchmark.manifest()?.prepared.check(benchmark.name(), &prepared.splits);
+        Ok(check.err().map(|error| error.to_string()))
+    }
+}
+
+/// Where fetched data are kept unless another place is given: a folder of the workspace that git ignores.
+pub fn default_cache() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    workspace.unwrap_or(Path::new(".")).join("datasets/cache")
 }
 
 type Draw = Arc<dyn Fn(usize, &mut ChaCha8Rng) -> Matrix<f32>>;
@@ -63,17 +94,33 @@ impl RunData {
                 let prepared = prepare(&table.values, names, &SplitRule::default(), ConstantColumns::Reject)?;
                 Self::table(config, prepared, table.names, None, None)
             }
-            DataConfig::Power { train_rows, test_rows } => {
-                let names = power::COLUMNS.iter().map(ToString::to_string).collect();
-                Self::table(
-                    config,
-                    PowerDataset::embedded().prepare()?,
-                    Some(names),
-                    *train_rows,
-                    *test_rows,
-                )
-            }
+            DataConfig::Power(rows) => Self::benchmark(config, Benchmark::Power, rows),
+            DataConfig::Gas(rows) => Self::benchmark(config, Benchmark::Gas, rows),
+            DataConfig::Hepmass(rows) => Self::benchmark(config, Benchmark::Hepmass, rows),
+            DataConfig::Miniboone(rows) => Self::benchmark(config, Benchmark::Miniboone, rows),
+            DataConfig::MinibooneReduced(rows) => Self::benchmark(config, Benchmark::MinibooneReduced, rows),
+            DataConfig::Bsds300(rows) => Self::benchmark(config, Benchmark::Bsds300, rows),
         }
+    }
+
+    /// A benchmark's splits: POWER is part of the program, the others lie in the cache or where the path says.
+    fn benchmark(config: &RunConfig, benchmark: Benchmark, rows: &BenchmarkConfig) -> Result<Self> {
+        let prepared = match (&rows.path, benchmark) {
+            (Some(path), _) => benchmark.prepare(path)?,
+            (None, Benchmark::Power) => PowerDataset::embedded().prepare()?,
+            (None, _) => benchmark.prepare(default_cache().join(benchmark.name()))?,
+        };
+        let difference = SplitLabel::difference(benchmark, &prepared)?;
+        let names = (benchmark == Benchmark::Power).then(|| power::COLUMNS.iter().map(ToString::to_string).collect());
+        let data = Self::table(config, prepared, names, rows.train_rows, rows.test_rows)?;
+        Ok(Self {
+            split: Some(SplitLabel {
+                dataset: benchmark.name(),
+                published: difference.is_none(),
+                difference,
+            }),
+            ..data
+        })
     }
 
     /// What a model must know of these data.
@@ -103,6 +150,7 @@ impl RunData {
             test: sample(config.evaluation.toy_rows, Purpose::Test),
             standardizer: None,
             gaussian_nll: None,
+            split: None,
         }
     }
 
@@ -137,6 +185,7 @@ impl RunData {
             test,
             standardizer: Some(standardizer),
             gaussian_nll,
+            split: None,
         })
     }
 }
@@ -156,7 +205,7 @@ fn require_rows(split: &'static str, rows: &Matrix<f32>, needed: usize, remedy: 
     })
 }
 
-fn require_path(key: &str, path: &std::path::Path) -> Result<()> {
+fn require_path(key: &str, path: &Path) -> Result<()> {
     if path.as_os_str().is_empty() {
         return Err(LabError::Setting {
             setting: key.to_string(),

@@ -93,6 +93,20 @@ pub enum LabError {
         /// The workloads.
         accepted: String,
     },
+    /// A figure that there is not.
+    #[error(
+        "there is no figure {given} here: accepted is 8, the integral of the density against the solver's tolerance"
+    )]
+    UnknownFigure {
+        /// The number that was given.
+        given: u32,
+    },
+    /// A command about solves is asked about a flow that has none.
+    #[error("{command} is about solves, but the flow has no continuous block: accepted are runs of `model.kind=cnf`")]
+    NothingToSolve {
+        /// The command.
+        command: &'static str,
+    },
     /// A pool of threads could not be made.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -115,6 +129,17 @@ pub enum LabError {
     /// Data.
     #[error(transparent)]
     Data(#[from] ffjord_data::DataError),
+    /// Downloads.
+    #[error(transparent)]
+    Fetch(#[from] ffjord_data::fetch::FetchError),
+    /// No original of a dataset could be fetched and used.
+    #[error("{name} could not be fetched: {reasons}")]
+    NoOriginal {
+        /// The dataset.
+        name: &'static str,
+        /// Why each original failed, and what to do by hand.
+        reasons: String,
+    },
     /// Flows.
     #[error(transparent)]
     Flow(#[from] ffjord_flow::FlowError),
@@ -127,6 +152,9 @@ pub enum LabError {
     /// Probe distributions.
     #[error(transparent)]
     Trace(#[from] ffjord_trace::TraceError),
+    /// Products with a field's Jacobian.
+    #[error(transparent)]
+    Products(#[from] ffjord_trace::TraceError<ffjord_nn::NnError>),
     /// Pictures.
     #[error(transparent)]
     Plot(#[from] ffjord_plot::PlotError),

@@ -3,13 +3,14 @@
 use crate::config::{
     ModelConfig, ModelKind, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig,
 };
-use crate::error::Result;
-use candle_core::{DType, Device};
+use crate::error::{LabError, Result};
+use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
-    Architecture, Backend, Bijection, Chain, Cnf, CnfSettings, DiscreteFlowConfig, Flow, MovingBatchNorm, PathIntegral,
-    RationalQuadraticSpline, SolveSettings, StandardNormalBase, TraceMode,
+    Architecture, Backend, Bijection, Chain, Cnf, CnfSettings, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
+    PathIntegral, RationalQuadraticSpline, SolveSettings, StandardNormalBase, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
+use ffjord_ode::adjoint::{AdjointMethod, AdjointNorm, Binomial};
 use ffjord_ode::{Solver, Tolerance};
 use rand::RngCore;
 use std::sync::Arc;
@@ -77,6 +78,18 @@ impl Model {
         Self::new(parts, dimension, dtype)
     }
 
+    /// Fails for `command` unless a part of the flow is continuous.
+    ///
+    /// # Errors
+    /// [`LabError::NothingToSolve`].
+    pub fn require_solves(&self, command: &'static str) -> Result<()> {
+        let continuous = |part: &Part| matches!(part, Part::Continuous(_));
+        if self.parts.iter().any(continuous) {
+            return Ok(());
+        }
+        Err(LabError::NothingToSolve { command })
+    }
+
     /// The floating-point type.
     pub fn dtype(&self) -> DType {
         self.flow.base().dtype()
@@ -85,6 +98,24 @@ impl Model {
     /// The dimension D of a row.
     pub fn dimension(&self) -> usize {
         self.flow.base().row_shape().iter().product()
+    }
+}
+
+impl Part {
+    /// The part as a bijection.
+    fn bijection(&self) -> &dyn Bijection {
+        match self {
+            Self::Continuous(cnf) => cnf.as_ref(),
+            Self::Discrete(map) => map.as_ref(),
+        }
+    }
+
+    /// The images `[B, …]` of rows, from data to noise.
+    ///
+    /// # Errors
+    /// When the rows do not fit or a solve fails.
+    pub fn forward(&self, rows: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+        Ok(self.bijection().forward(rows, pass)?.value)
     }
 }
 
@@ -123,7 +154,8 @@ fn continuous_parts(config: &RunConfig, dimension: usize, dtype: DType, rng: &mu
     }
     for _ in 0..config.model.blocks {
         let field = vector_field(&config.model, dimension, dtype, rng)?;
-        parts.push(Part::Continuous(Arc::new(Cnf::new(field, settings.clone())?)));
+        let cnf = Cnf::new(field, settings.clone())?.with_random_end_time(config.training.end_time_spread)?;
+        parts.push(Part::Continuous(Arc::new(cnf)));
         if config.model.batch_norm {
             parts.push(norm()?);
         }
@@ -156,15 +188,45 @@ fn cnf_settings(
     solver: &SolverConfig,
     regularisation: &RegularisationConfig,
 ) -> Result<CnfSettings> {
-    let weights = regularisation.weights();
+    let mut integrals: Vec<_> = regularisation
+        .weights()
+        .into_iter()
+        .map(|(integral, _)| integral)
+        .collect();
+    let training = solve_settings(&solver.train)?;
+    // Reported without a weight too, since the products are there.
+    let several = matches!(
+        training.trace,
+        TraceMode::Hutchinson { probes: 2.., .. } | TraceMode::Bottleneck { probes: 2.., .. }
+    );
+    if several && !integrals.contains(&PathIntegral::TraceVariance) {
+        integrals.push(PathIntegral::TraceVariance);
+    }
     Ok(CnfSettings {
         end_time: model.end_time.unwrap_or(1.0),
         learn_end_time: model.learn_end_time,
-        training: solve_settings(&solver.train)?,
+        training,
         evaluation: solve_settings(&solver.test)?,
-        adjoint: solver.adjoint.parse()?,
-        integrals: weights.into_iter().map(|(integral, _)| integral).collect(),
+        adjoint: adjoint(solver)?,
+        integrals,
         backend: Backend::Fused,
+    })
+}
+
+fn adjoint(config: &SolverConfig) -> Result<AdjointMethod> {
+    let backward = &config.backward;
+    Ok(match (config.adjoint.parse()?, backward.snapshots) {
+        (AdjointMethod::Backsolve(mut backsolve), _) => {
+            if let (Some(rtol), Some(atol)) = (backward.rtol, backward.atol) {
+                backsolve = backsolve.tolerance(Tolerance::new(rtol, atol)?);
+            }
+            if backward.full_norm {
+                backsolve = backsolve.norm(AdjointNorm::Full);
+            }
+            AdjointMethod::Backsolve(backsolve)
+        }
+        (AdjointMethod::Binomial(_), Some(snapshots)) => AdjointMethod::Binomial(Binomial::new(snapshots)),
+        (adjoint, _) => adjoint,
     })
 }
 
@@ -178,17 +240,22 @@ pub fn solve_settings(config: &SolveConfig) -> Result<SolveSettings> {
         StepConfig::Adaptive { rtol, atol } => solver.adaptive(Tolerance::new(rtol, atol)?),
         StepConfig::Fixed { steps } => solver.fixed_steps(steps),
     };
-    let trace = match config.trace.as_str() {
-        "exact" => TraceMode::Exact,
-        distribution => TraceMode::Hutchinson {
-            distribution: distribution.parse()?,
-            probes: config.probes,
-        },
+    let probes = config.probes;
+    let trace = match (config.trace.as_str(), config.bottleneck) {
+        ("exact", false) => TraceMode::Exact,
+        ("exact", true) => TraceMode::BottleneckExact,
+        (distribution, bottleneck) => {
+            let distribution = distribution.parse()?;
+            if bottleneck {
+                TraceMode::Bottleneck { distribution, probes }
+            } else {
+                TraceMode::Hutchinson { distribution, probes }
+            }
+        }
     };
-    let block_rows = if config.block_rows == 0 {
-        usize::MAX
-    } else {
-        config.block_rows
+    let block_rows = match config.block_rows {
+        0 => SolveSettings::WHOLE_BATCH,
+        rows => rows,
     };
     Ok(SolveSettings {
         solver,
@@ -203,6 +270,14 @@ impl RegularisationConfig {
         [
             (PathIntegral::Kinetic, self.kinetic),
             (PathIntegral::Jacobian, self.jacobian),
+            (PathIntegral::L1, self.l1),
+            (PathIntegral::L2, self.l2),
+            (PathIntegral::Frobenius, self.frobenius),
+            (PathIntegral::Diagonal, self.diagonal),
+            (PathIntegral::OffDiagonal, self.off_diagonal),
+            (PathIntegral::TraceVariance, self.trace_variance),
+            (PathIntegral::Directional, self.directional),
+            (PathIntegral::Acceleration, self.acceleration),
         ]
         .into_iter()
         .filter(|(_, weight)| *weight != 0.0)

@@ -191,15 +191,27 @@ impl RunFolder {
     /// # Errors
     /// When there are no weights, or they cannot be read.
     pub fn model(&self) -> Result<Model> {
+        self.model_with(&self.config()?, self.latest_weights()?)
+    }
+
+    /// The run's model under a configuration that differs from the run's in solver or precision alone.
+    ///
+    /// # Errors
+    /// As [`RunFolder::model`].
+    pub fn model_under(&self, config: &RunConfig) -> Result<Model> {
+        self.model_with(config, self.latest_weights()?)
+    }
+
+    fn latest_weights(&self) -> Result<BTreeMap<String, Tensor>> {
         if self.weights().is_file() {
-            return self.model_from(&self.weights());
+            return Ok(load_tensors(&self.weights())?);
         }
         let checkpoint = self.store().load()?.ok_or_else(|| LabError::RunFolder {
             path: self.path.clone(),
             reason: "the run has no weights yet: train it first, for example with `cargo xtask experiment … --resume`"
                 .to_string(),
         })?;
-        self.model_with(checkpoint.tensors)
+        Ok(checkpoint.tensors)
     }
 
     /// The run's model with the weights of a `.safetensors` file.
@@ -207,13 +219,12 @@ impl RunFolder {
     /// # Errors
     /// When the file cannot be read or holds the weights of another model.
     pub fn model_from(&self, weights: &Path) -> Result<Model> {
-        self.model_with(load_tensors(weights)?)
+        self.model_with(&self.config()?, load_tensors(weights)?)
     }
 
-    fn model_with(&self, mut stored: BTreeMap<String, Tensor>) -> Result<Model> {
-        let config = self.config()?;
+    fn model_with(&self, config: &RunConfig, mut stored: BTreeMap<String, Tensor>) -> Result<Model> {
         let mut rng = Streams::new(config.seed).rng(Purpose::Initialise, 0, 0);
-        let model = Model::build(&config, self.data()?.dimension, &mut rng)?;
+        let model = Model::build(config, self.data()?.dimension, &mut rng)?;
         let all: Vec<_> = model
             .flow
             .parameters()

@@ -1,9 +1,11 @@
 //! Convolutional vector fields.
 
 use crate::activation::{Activation, ActivationKind};
+use crate::bottleneck::Bottleneck;
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
+use crate::fused::{self, FusedField};
 use crate::layer::{self, LayerKind, Projection, Stride};
 use crate::parameter::{Parameter, ParameterBuilder};
 use crate::stack::Stack;
@@ -53,6 +55,7 @@ pub struct ConvNet {
     config: ConvNetConfig,
     shape: [usize; 3],
     stack: Stack,
+    bottleneck: Option<Bottleneck>,
     parameters: Vec<Parameter>,
     dtype: DType,
     device: Device,
@@ -91,6 +94,10 @@ impl ConvNet {
             config: config.clone(),
             shape: [config.channels, config.size.0, config.size.1],
             stack: Stack { layers, activation },
+            bottleneck: Bottleneck::narrowest(
+                hidden_shapes(config)?.into_iter(),
+                config.channels * config.size.0 * config.size.1,
+            ),
             parameters: builder.finish(),
             dtype,
             device: device.clone(),
@@ -102,6 +109,18 @@ impl ConvNet {
     pub fn config(&self) -> &ConvNetConfig {
         &self.config
     }
+}
+
+/// The shape of every hidden state.
+fn hidden_shapes(config: &ConvNetConfig) -> Result<Vec<Vec<usize>>> {
+    let (mut height, mut width) = config.size;
+    let layers = config.hidden.iter().zip(&config.strides);
+    layers
+        .map(|(channels, stride)| {
+            (height, width) = (stride.output_size(height)?, stride.output_size(width)?);
+            Ok(vec![*channels, height, width])
+        })
+        .collect()
 }
 
 fn check(config: &ConvNetConfig) -> Result<()> {
@@ -155,5 +174,24 @@ impl VectorField for ConvNet {
 
     fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
         self.stack.apply(t, z)
+    }
+
+    fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
+        if !self.device.is_cpu() {
+            return Ok(None);
+        }
+        fused::pack_conv_net(&self.config, residual, &self.parameters, self.dtype)
+    }
+
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+        self.stack.total_derivative(t, z, direction)
+    }
+
+    fn bottleneck_shape(&self) -> Option<&[usize]> {
+        self.bottleneck.as_ref().map(Bottleneck::shape)
+    }
+
+    fn through_bottleneck(&self, t: &Tensor, z: &Tensor, probes: &Tensor) -> Result<(Tensor, Tensor)> {
+        Bottleneck::through(self.bottleneck.as_ref(), &self.stack, t, z, probes)
     }
 }

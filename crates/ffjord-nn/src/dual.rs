@@ -45,6 +45,11 @@ impl Dual {
         &self.value
     }
 
+    /// The tangents `[K·B, …]`, if there are any.
+    pub(crate) fn tangents(&self) -> Option<&Tensor> {
+        self.tangents.as_ref()
+    }
+
     /// Applies a function that is linear up to a constant: `affine` to the values, `linear` to the tangents.
     ///
     /// # Errors
@@ -58,6 +63,14 @@ impl Dual {
             value: affine(&self.value)?,
             tangents: self.tangents.as_ref().map(linear).transpose()?,
         })
+    }
+
+    /// Applies the same linear function to values and tangents.
+    ///
+    /// # Errors
+    /// Those of the function.
+    pub fn map_linear(&self, linear: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        self.map_affine(&linear, &linear)
     }
 
     /// Applies an element-wise function, given the tensors `φ(x)` and `φ'(x)`.
@@ -121,7 +134,10 @@ impl Dual {
     }
 
     /// The sum of two duals of the same shape and tangent count.
-    pub(crate) fn add(&self, other: &Self) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When shapes differ or only one side has tangents.
+    pub fn add(&self, other: &Self) -> Result<Self> {
         self.combine(other, Tensor::add)
     }
 
@@ -133,9 +149,13 @@ impl Dual {
         self.combine(other, Tensor::sub)
     }
 
-    fn combine(&self, other: &Self, linear: impl Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>) -> Result<Self> {
+    fn combine(
+        &self,
+        other: &Self,
+        operation: impl Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<Self> {
         let tangents = match (&self.tangents, &other.tangents) {
-            (Some(a), Some(b)) => Some(linear(a, b)?),
+            (Some(a), Some(b)) => Some(operation(a, b)?),
             (None, None) => None,
             _ => {
                 return Err(NnError::InvalidArchitecture {
@@ -144,7 +164,7 @@ impl Dual {
             }
         };
         Ok(Self {
-            value: linear(&self.value, &other.value)?,
+            value: operation(&self.value, &other.value)?,
             tangents,
         })
     }

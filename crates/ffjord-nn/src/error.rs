@@ -27,6 +27,14 @@ pub enum NnError {
         /// What does not fit, and what would.
         reason: String,
     },
+    /// A network does not have what is asked of it.
+    #[error("the network has not {what}: {remedy}")]
+    Unsupported {
+        /// What it is asked for.
+        what: &'static str,
+        /// What would give it to it.
+        remedy: &'static str,
+    },
     /// An input tensor does not have the shape that the network works on.
     #[error("the {what} has shape {given:?}, but {expected} is needed")]
     InputShape {
@@ -85,4 +93,11 @@ pub(crate) fn parse_name<T: Copy + std::fmt::Display>(kind: &'static str, given:
             given: given.to_string(),
             accepted: all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         })
+}
+
+/// The error of a network that lost the tangents on the way.
+pub(crate) fn dropped_tangents() -> NnError {
+    NnError::InvalidArchitecture {
+        reason: "the network dropped the tangents: it must apply every operation to the whole dual".to_string(),
+    }
 }

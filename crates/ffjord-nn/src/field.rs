@@ -1,7 +1,7 @@
 //! Vector fields: a network's value, its Jacobian-vector products and its vector-Jacobian products.
 
 use crate::dual::Dual;
-use crate::error::{NnError, Result};
+use crate::error::{NnError, Result, dropped_tangents};
 use crate::fused::FusedField;
 use crate::parameter::Parameter;
 use candle_core::{DType, Device, Tensor, Var};
@@ -67,6 +67,41 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// The derivative of `f(z, t)` along a direction `[B, …]` of the state and at unit speed in time,
+    /// `J direction + ∂f/∂t` `[B, …]`, at time `t` `[1]`, as differentiable tensor operations; with the direction f it is
+    /// `d²z/dt²`.
+    ///
+    /// # Errors
+    /// [`NnError::Unsupported`] unless the network implements it; otherwise [`NnError::InputShape`] for a time for each
+    /// row, and when a tensor operation fails.
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+        let _ = (t, z, direction);
+        Err(NnError::Unsupported {
+            what: "a derivative in time",
+            remedy: "implement `VectorField::total_derivative`",
+        })
+    }
+
+    /// The shape `[H]` or `[C, H, W]` of the narrowest hidden state h of an encoder–decoder network `f = g∘h`; none
+    /// where no hidden state has fewer numbers than the state, or where there is a condition.
+    fn bottleneck_shape(&self) -> Option<&[usize]> {
+        None
+    }
+
+    /// `f(z, t)` `[B, …]` and the products `(∂h/∂z)(∂g/∂h) ε` `[K, B, …]` for probes ε `[K, B, …]` of the shape of
+    /// [`bottleneck_shape`](Self::bottleneck_shape), as differentiable tensor operations. The trace of
+    /// `(∂h/∂z)(∂g/∂h)` is that of the Jacobian `(∂g/∂h)(∂h/∂z)` (FFJORD, eq. 9).
+    ///
+    /// # Errors
+    /// [`NnError::Unsupported`] unless the network has a bottleneck; otherwise when a tensor operation fails.
+    fn through_bottleneck(&self, t: &Tensor, z: &Tensor, probes: &Tensor) -> Result<(Tensor, Tensor)> {
+        let _ = (t, z, probes);
+        Err(NnError::Unsupported {
+            what: "a bottleneck",
+            remedy: "give it a hidden layer that is narrower than its state, no residual connection and no condition",
+        })
+    }
+
     /// `f(z, t)` for `z` `[B, …]`; the result has no gradient.
     ///
     /// # Errors
@@ -84,12 +119,8 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     fn jvp(&self, t: f64, z: &Tensor, tangents: &Tensor) -> Result<(Tensor, Tensor)> {
         check_state(self, z)?;
         let dual = Dual::new(z.detach(), &tangents.detach())?;
-        match self.dual(&time(self, t)?, &dual)?.into_parts()? {
-            (value, Some(products)) => Ok((value.detach(), products.detach())),
-            (_, None) => Err(NnError::InvalidArchitecture {
-                reason: "the network dropped the tangents: it must apply every operation to the whole dual".to_string(),
-            }),
-        }
+        let (value, products) = self.dual(&time(self, t)?, &dual)?.into_parts()?;
+        Ok((value.detach(), products.ok_or_else(dropped_tangents)?.detach()))
     }
 
     /// Value and products as [`VectorField::jvp`], kept together with what their reverse mode needs.
@@ -97,17 +128,47 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`VectorField::jvp`].
     fn linearize(&self, t: f64, z: &Tensor, tangents: Option<&Tensor>) -> Result<Linearization> {
+        let request = Request {
+            tangents: tangents.map_or(Tangents::None, Tangents::State),
+            along: &[],
+        };
+        self.linearize_for(t, z, &request)
+    }
+
+    /// The value with everything that is asked for, kept together with what their reverse mode needs.
+    ///
+    /// # Errors
+    /// As [`VectorField::jvp`], and [`NnError::Unsupported`] where the network does not have what is asked for.
+    fn linearize_for(&self, t: f64, z: &Tensor, request: &Request<'_>) -> Result<Linearization> {
         check_state(self, z)?;
         let state = Var::from_tensor(&z.detach())?;
         let time = Var::from_tensor(&time(self, t)?)?;
-        let dual = match tangents {
-            Some(tangents) => Dual::new(state.as_tensor().clone(), &tangents.detach())?,
-            None => Dual::constant(state.as_tensor().clone()),
+        let dual = |tangents: &Tensor| {
+            self.dual(&time, &Dual::new(state.as_tensor().clone(), tangents)?)?
+                .into_parts()
         };
-        let (value, products) = self.dual(&time, &dual)?.into_parts()?;
+        let (value, products) = match request.tangents {
+            Tangents::None => (
+                self.dual(&time, &Dual::constant(state.as_tensor().clone()))?
+                    .into_parts()?
+                    .0,
+                None,
+            ),
+            Tangents::State(tangents) => dual(&tangents.detach())?,
+            Tangents::Bottleneck(probes) => {
+                let (value, products) = self.through_bottleneck(&time, &state, &probes.detach())?;
+                (value, Some(products))
+            }
+        };
+        let along = |along: &Along| match along {
+            Along::State => Ok(dual(&value.unsqueeze(0)?)?.1.ok_or_else(dropped_tangents)?.squeeze(0)?),
+            Along::StateAndTime => self.total_derivative(&time, &state, &value),
+        };
+        let along = request.along.iter().map(along).collect::<Result<Vec<_>>>()?;
         Ok(Linearization {
             value,
             products,
+            along,
             state,
             time,
         })
@@ -130,11 +191,41 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     }
 }
 
+/// The products that are asked for beside a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Tangents<'a> {
+    /// None.
+    None,
+    /// `J v` for tangents v `[K, B, …]` of the state.
+    State(&'a Tensor),
+    /// `(∂h/∂z)(∂g/∂h) ε` for probes ε `[K, B, …]` of the [bottleneck](VectorField::bottleneck_shape).
+    Bottleneck(&'a Tensor),
+}
+
+/// A derivative of the field along its own path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Along {
+    /// `J f`: one further evaluation with one tangent.
+    State,
+    /// `J f + ∂f/∂t = d²z/dt²`: the same, by [`VectorField::total_derivative`].
+    StateAndTime,
+}
+
+/// What is asked for beside a value.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Products with vectors that do not depend on the state.
+    pub tangents: Tangents<'a>,
+    /// Derivatives along the path; their gradients know that the direction f depends on state, time and parameters.
+    pub along: &'a [Along],
+}
+
 /// A vector field evaluated at one point, ready for its reverse mode.
 #[derive(Debug)]
 pub struct Linearization {
     value: Tensor,
     products: Option<Tensor>,
+    along: Vec<Tensor>,
     state: Var,
     time: Var,
 }
@@ -157,7 +248,13 @@ impl Linearization {
         self.value.detach()
     }
 
-    /// `J v`, `[K, B, …]`, without gradient; none when no tangents were given.
+    /// The derivatives along the path that were asked for, `[B, …]` each, without gradient.
+    #[must_use]
+    pub fn along(&self) -> Vec<Tensor> {
+        self.along.iter().map(Tensor::detach).collect()
+    }
+
+    /// The products, `[K, B, …]`, without gradient; none when no probes were given.
     #[must_use]
     pub fn products(&self) -> Option<Tensor> {
         self.products.as_ref().map(Tensor::detach)
@@ -173,9 +270,25 @@ impl Linearization {
         value_cotangent: &Tensor,
         product_cotangent: Option<&Tensor>,
     ) -> Result<Cotangents> {
+        self.pullback_for(parameters, value_cotangent, product_cotangent, &[])
+    }
+
+    /// As [`pullback`](Self::pullback), with `Σ c·d` added for cotangents `c` `[B, …]` of the derivatives along the path,
+    /// in the order in which they were asked for; none counts as zeros.
+    ///
+    /// # Errors
+    /// As [`pullback`](Self::pullback).
+    pub fn pullback_for(
+        self,
+        parameters: &[Parameter],
+        value_cotangent: &Tensor,
+        product_cotangent: Option<&Tensor>,
+        along_cotangents: &[Tensor],
+    ) -> Result<Cotangents> {
         let mut contraction = (&self.value * value_cotangent.detach())?.sum_all()?;
-        if let (Some(products), Some(cotangent)) = (&self.products, product_cotangent) {
-            contraction = (contraction + (products * cotangent.detach())?.sum_all()?)?;
+        let products = self.products.iter().zip(product_cotangent);
+        for (output, cotangent) in products.chain(self.along.iter().zip(along_cotangents)) {
+            contraction = (contraction + (output * cotangent.detach())?.sum_all()?)?;
         }
         let gradients = contraction.backward()?;
         let gradient = |var: &Var| -> Result<Tensor> {

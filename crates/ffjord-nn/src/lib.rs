@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod bottleneck;
 mod conv_net;
 mod dual;
 mod error;
@@ -12,6 +13,7 @@ mod layer;
 mod mlp;
 mod parameter;
 mod residual;
+mod spectral;
 mod stack;
 
 pub use activation::ActivationKind;
@@ -19,9 +21,10 @@ pub use conv_net::{ConvNet, ConvNetConfig};
 pub use dual::Dual;
 pub use error::{NnError, Result};
 pub use feed_forward::{AutoregressiveConfig, FeedForward, FeedForwardConfig};
-pub use field::{Cotangents, Linearization, VectorField};
+pub use field::{Along, Cotangents, Linearization, Request, Tangents, VectorField};
 pub use fused::FusedField;
 pub use layer::{LayerKind, Stride};
 pub use mlp::{Mlp, MlpConfig};
 pub use parameter::{Parameter, ParameterBuilder, load_parameters};
 pub use residual::Residual;
+pub use spectral::{bound_spectral_norms, spectral_norm};

@@ -1,6 +1,7 @@
 //! Fully connected vector fields.
 
 use crate::activation::{Activation, ActivationKind};
+use crate::bottleneck::Bottleneck;
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
@@ -33,6 +34,7 @@ pub struct Mlp {
     condition: usize,
     shape: [usize; 1],
     stack: Stack,
+    bottleneck: Option<Bottleneck>,
     parameters: Vec<Parameter>,
     dtype: DType,
     device: Device,
@@ -104,6 +106,9 @@ impl Mlp {
             condition,
             shape: [config.dimension + condition],
             stack: Stack { layers, activation },
+            // The products at a bottleneck know of no condition.
+            bottleneck: Bottleneck::narrowest(config.hidden.iter().map(|width| vec![*width]), config.dimension)
+                .filter(|_| condition == 0),
             parameters: builder.finish(),
             dtype,
             device: device.clone(),
@@ -142,10 +147,23 @@ impl VectorField for Mlp {
         self.stack.apply(t, z)?.pad_columns(self.condition)
     }
 
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+        let derivative = self.stack.total_derivative(t, z, direction)?;
+        Ok(derivative.pad_with_zeros(1, 0, self.condition)?)
+    }
+
+    fn bottleneck_shape(&self) -> Option<&[usize]> {
+        self.bottleneck.as_ref().map(Bottleneck::shape)
+    }
+
+    fn through_bottleneck(&self, t: &Tensor, z: &Tensor, probes: &Tensor) -> Result<(Tensor, Tensor)> {
+        Bottleneck::through(self.bottleneck.as_ref(), &self.stack, t, z, probes)
+    }
+
     fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
         if !self.device.is_cpu() || self.condition > 0 {
             return Ok(None);
         }
-        fused::pack(&self.config, residual, &self.parameters, self.dtype)
+        fused::pack_mlp(&self.config, residual, &self.parameters, self.dtype)
     }
 }

@@ -46,6 +46,11 @@ impl<F: VectorField> VectorField for Residual<F> {
         self.inner.dual(t, z)?.sub(&z.clear_columns(self.condition_width())?)
     }
 
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+        let moving = Dual::constant(direction.clone()).clear_columns(self.condition_width())?;
+        Ok((self.inner.total_derivative(t, z, direction)? - moving.value())?)
+    }
+
     fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
         // The kernels subtract the state once.
         if residual { Ok(None) } else { self.inner.fused(true) }

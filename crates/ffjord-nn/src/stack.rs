@@ -2,9 +2,10 @@
 
 use crate::activation::Activation;
 use crate::dual::Dual;
-use crate::error::Result;
+use crate::error::{NnError, Result, dropped_tangents};
 use crate::layer::{TimeLayer, image_size};
 use candle_core::Tensor;
+use std::ops::Range;
 
 /// Layers applied in turn, an activation after each but the last.
 #[derive(Debug)]
@@ -16,15 +17,48 @@ pub(crate) struct Stack {
 impl Stack {
     /// The stack on values and tangents at time `t` `[1]`, or `[B, 1]` with a time for each row.
     pub(crate) fn apply(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
+        self.part(&Dual::constant(t.clone()), z, 0..self.layers.len())
+    }
+
+    /// `d/ds` of the stack at `(t + s, z + s·direction)`, t `[1]`, and s = 0, `[B, …]`.
+    pub(crate) fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+        if t.dims() != [1] {
+            return Err(NnError::InputShape {
+                what: "time of a total derivative",
+                given: t.shape().clone(),
+                expected: "[1], one time for the whole batch,".to_string(),
+            });
+        }
+        let time = Dual::new(t.clone(), &t.ones_like()?.unsqueeze(0)?)?;
+        let moving = Dual::new(z.clone(), &direction.unsqueeze(0)?)?;
+        let (_, rate) = self.part(&time, &moving, 0..self.layers.len())?.into_parts()?;
+        Ok(rate.ok_or_else(dropped_tangents)?.squeeze(0)?)
+    }
+
+    /// The stack's value and `(∂h/∂z)(∂g/∂h) ε` for probes ε `[K, B, …]`, where h are the first `split` layers and g is
+    /// the rest with the nonlinearity before it.
+    pub(crate) fn through(&self, t: &Tensor, z: &Tensor, probes: &Tensor, split: usize) -> Result<(Tensor, Tensor)> {
+        let time = Dual::constant(t.clone());
+        let middle = self.part(&time, &Dual::constant(z.clone()), 0..split)?;
+        let decoded = Dual::new(middle.value().clone(), probes)?;
+        let (value, along) = self.part(&time, &decoded, split..self.layers.len())?.into_parts()?;
+        let encoded = Dual::new(z.clone(), &along.ok_or_else(dropped_tangents)?)?;
+        let (_, products) = self.part(&time, &encoded, 0..split)?.into_parts()?;
+        Ok((value, products.ok_or_else(dropped_tangents)?))
+    }
+
+    /// Some layers in turn, each but the first of all after a nonlinearity.
+    fn part(&self, t: &Dual, z: &Dual, layers: Range<usize>) -> Result<Dual> {
         let mut h = z.clone();
-        for (index, layer) in self.layers.iter().enumerate() {
+        for index in layers {
             if index > 0 {
                 h = self.activation.apply(&h)?;
             }
-            h = if t.rank() == 1 {
+            let layer = &self.layers[index];
+            h = if t.value().rank() == 1 {
                 layer.at(t, image_size(&h))?.apply(&h)?
             } else {
-                layer.rowwise(t, &h)?
+                layer.rowwise(t.value(), &h)?
             };
         }
         Ok(h)

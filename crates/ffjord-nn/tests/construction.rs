@@ -168,3 +168,50 @@ fn architectures_that_cannot_work_are_refused() {
     }
     assert!(Stride::try_from(3).is_err());
 }
+
+#[test]
+fn spectral_norms_are_bounded_for_layers_alone() -> Result<()> {
+    let config = MlpConfig {
+        dimension: 4,
+        hidden: vec![9, 9],
+        layer: LayerKind::ConcatSquash,
+        activation: ActivationKind::Tanh,
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let field = Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+    let of = |parameter: &ffjord_nn::Parameter| parameter.name.ends_with("_layer.weight");
+    for parameter in field.parameters() {
+        // The first layer's weight is small, those of the others are large.
+        let factor = if parameter.name.starts_with("layers.0") {
+            0.1
+        } else {
+            5.0
+        };
+        parameter.var.set(&(parameter.var.as_detached_tensor() * factor)?)?;
+    }
+    let values = |field: &Mlp| -> Result<Vec<Vec<f64>>> {
+        let tensors = field
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.var.flatten_all()?.to_vec1());
+        Ok(tensors.collect::<candle_core::Result<_>>()?)
+    };
+    let before = values(&field)?;
+    ffjord_nn::bound_spectral_norms(field.parameters(), 0.9)?;
+    for ((parameter, before), after) in field.parameters().iter().zip(before).zip(values(&field)?) {
+        if of(parameter) && !parameter.name.starts_with("layers.0") {
+            let norm = ffjord_nn::spectral_norm(&parameter.var)?;
+            assert!((norm - 0.9).abs() < 1e-4, "{}: {norm}", parameter.name);
+        } else {
+            assert_eq!(before, after, "{}", parameter.name);
+        }
+    }
+    // A rotation times 3 has no second singular value to tell apart; a zero matrix has the norm 0.
+    let rotation = Tensor::new(&[[1.8, -2.4], [2.4, 1.8]], &Device::Cpu)?;
+    assert!((ffjord_nn::spectral_norm(&rotation)? - 3.0).abs() < 1e-12);
+    assert_eq!(ffjord_nn::spectral_norm(&rotation.zeros_like()?)?, 0.0);
+    for bound in [0.0, -1.0, f64::NAN] {
+        assert!(ffjord_nn::bound_spectral_norms(field.parameters(), bound).is_err());
+    }
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, Residual, Result, Stride, VectorField,
+    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, NnError, Residual, Result, Stride, VectorField,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -50,6 +50,17 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<(
         assert!(error < TOLERANCE, "{label}: J v is off by {error:e}");
     }
 
+    let direction = (v.get(0)? * STEP)?;
+    let difference =
+        ((field.value(t + STEP, &(&z + &direction)?)? - field.value(t - STEP, &(&z - &direction)?)?)? / (2.0 * STEP))?;
+    let time = Tensor::new(&[t], z.device())?;
+    let total = field.total_derivative(&time, &z, &v.get(0)?)?;
+    let error = max_abs(&(difference - &total)?)? / max_abs(&total)?.max(1.0);
+    assert!(error < TOLERANCE, "{label}: J v + ∂f/∂t is off by {error:e}");
+    if field.bottleneck_shape().is_some() {
+        check_bottleneck(field, t, &z, label)?;
+    }
+
     let loss = |t: f64, z: &Tensor| -> Result<f64> {
         let (value, products) = field.jvp(t, z, &v)?;
         Ok(dot(&value, &a)? + dot(&products, &b)?)
@@ -91,14 +102,41 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<(
     Ok(())
 }
 
+/// The trace of `(∂h/∂z)(∂g/∂h)` is that of the Jacobian.
+fn check_bottleneck(field: &dyn VectorField, t: f64, z: &Tensor, label: &str) -> Result<()> {
+    let units = |shape: &[usize]| -> Result<Tensor> {
+        let count: usize = shape.iter().product();
+        let mut stacked = vec![count, 1];
+        stacked.extend_from_slice(shape);
+        let mut whole = stacked.clone();
+        whole[1] = z.dim(0)?;
+        let units = Tensor::eye(count, DType::F64, &Device::Cpu)?.reshape(stacked)?;
+        Ok(units.broadcast_as(whole)?.contiguous()?)
+    };
+    let trace = |units: &Tensor, products: &Tensor| (units * products)?.sum_all()?.to_scalar::<f64>();
+    let at_state = units(field.state_shape())?;
+    let exact = trace(&at_state, &field.jvp(t, z, &at_state)?.1)?;
+    let narrow = units(field.bottleneck_shape().unwrap_or_default())?;
+    assert!(narrow.dim(0)? < at_state.dim(0)?, "{label}");
+    let (value, products) = field.through_bottleneck(&Tensor::new(&[t], z.device())?, z, &narrow)?;
+    assert!(max_abs(&(value - field.value(t, z)?)?)? < 1e-13, "{label}");
+    let narrow = trace(&narrow, &products)?;
+    assert!(
+        (narrow - exact).abs() < 1e-11 * exact.abs().max(1.0),
+        "{label}: {narrow} against {exact}"
+    );
+    Ok(())
+}
+
 #[test]
 fn dense_networks() -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     for layer in LayerKind::ALL {
         for activation in ActivationKind::ALL {
+            // The second hidden layer is narrower than the state.
             let config = MlpConfig {
                 dimension: 3,
-                hidden: vec![5, 4],
+                hidden: vec![5, 2],
                 layer,
                 activation,
             };
@@ -140,4 +178,32 @@ fn residual_subtracts_the_state() -> Result<()> {
     };
     let field = Residual::new(Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?);
     check(&field, &mut rng, "residual")
+}
+
+#[test]
+fn conditional_networks() -> Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(14);
+    let config = MlpConfig {
+        dimension: 3,
+        hidden: vec![2],
+        layer: LayerKind::ConcatSquash,
+        activation: ActivationKind::Tanh,
+    };
+    let network = Mlp::conditional(&config, 2, &mut rng, DType::F64, &Device::Cpu)?;
+    check(&network, &mut rng, "conditional")?;
+    let (z, times) = (uniform(&mut rng, &[3, 5])?, uniform(&mut rng, &[3, 1])?);
+    let refused = network.total_derivative(&times, &z, &z);
+    assert!(
+        matches!(refused, Err(NnError::InputShape { .. })),
+        "a time for each row"
+    );
+    let refused = network.through_bottleneck(&uniform(&mut rng, &[1])?, &z, &uniform(&mut rng, &[1, 3, 2])?);
+    assert!(matches!(
+        refused,
+        Err(NnError::Unsupported {
+            what: "a bottleneck",
+            ..
+        })
+    ));
+    check(&Residual::new(network), &mut rng, "conditional, residual")
 }

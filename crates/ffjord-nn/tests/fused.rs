@@ -2,8 +2,10 @@
 //! and gradients with respect to state, time and parameters.
 
 use candle_core::{DType, Device, Tensor};
-use ffjord_kernels::mlp::{MlpGradient, Stack, StackMut};
-use ffjord_nn::{ActivationKind, FusedField, LayerKind, Mlp, MlpConfig, Residual, VectorField};
+use ffjord_kernels::mlp::{Stack, StackMut};
+use ffjord_nn::{
+    ActivationKind, ConvNet, ConvNetConfig, FusedField, LayerKind, Mlp, MlpConfig, Residual, Stride, VectorField,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -12,6 +14,7 @@ type TestResult = Result<(), Box<dyn std::error::Error>>;
 const ROWS: usize = 5;
 const TANGENTS: usize = 2;
 const DIMENSION: usize = 3;
+const IMAGE: (usize, usize, usize) = (2, 4, 6);
 
 fn uniform(rng: &mut ChaCha8Rng, shape: &[usize]) -> candle_core::Result<Tensor> {
     let values: Vec<f64> = (0..shape.iter().product())
@@ -39,12 +42,7 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
     let Some(FusedField::F64(kernel)) = field.fused(false)? else {
         return Err(format!("{label}: there must be a kernel").into());
     };
-    let names: Vec<String> = kernel
-        .architecture()
-        .parameters()
-        .into_iter()
-        .map(|spec| spec.name)
-        .collect();
+    let names: Vec<String> = kernel.parameters().into_iter().map(|spec| spec.name).collect();
     let ours: Vec<String> = field
         .parameters()
         .iter()
@@ -52,12 +50,11 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
         .collect();
     assert_eq!(names, ours, "the flat orders must agree");
 
-    let (t, z) = (0.37, uniform(rng, &[ROWS, DIMENSION])?);
-    let v = uniform(rng, &[TANGENTS, ROWS, DIMENSION])?;
-    let (a, b) = (
-        uniform(rng, &[ROWS, DIMENSION])?,
-        uniform(rng, &[TANGENTS, ROWS, DIMENSION])?,
-    );
+    let batch = [&[ROWS], field.state_shape()].concat();
+    let stack = [&[TANGENTS], &*batch].concat();
+    let (t, z) = (0.37, uniform(rng, &batch)?);
+    let v = uniform(rng, &stack)?;
+    let (a, b) = (uniform(rng, &batch)?, uniform(rng, &stack)?);
     let linearization = field.linearize(t, &z, Some(&v))?;
     let (value, products) = (
         linearization.value(),
@@ -67,7 +64,7 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
 
     let stacked = ROWS * (1 + TANGENTS);
     let (mut workspace, mut tape) = (kernel.workspace(stacked), kernel.tape(stacked));
-    let (mut f, mut u) = (vec![0.0; ROWS * DIMENSION], vec![0.0; TANGENTS * ROWS * DIMENSION]);
+    let (mut f, mut u) = (vec![0.0; z.elem_count()], vec![0.0; v.elem_count()]);
     let (z, v, a, b) = (flat(&z)?, flat(&v)?, flat(&a)?, flat(&b)?);
     let input = Stack {
         value: &z,
@@ -81,8 +78,8 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
     assert_close(&f, &flat(&value)?, &format!("{label} value"));
     assert_close(&u, &flat(&products)?, &format!("{label} products"));
 
-    let mut grad_z = vec![0.0; ROWS * DIMENSION];
-    let mut gradient = MlpGradient::zeros(kernel.architecture());
+    let mut grad_z = vec![0.0; z.len()];
+    let mut gradient = vec![0.0; kernel.parameter_count()];
     let cotangent = Stack {
         value: &a,
         tangents: &b,
@@ -94,12 +91,12 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
     for tensor in &gradients.parameters {
         expected.extend(flat(tensor)?);
     }
-    assert_close(gradient.as_slice(), &expected, &format!("{label} parameter gradient"));
+    assert_close(&gradient, &expected, &format!("{label} parameter gradient"));
     Ok(())
 }
 
 #[test]
-fn every_layer_and_activation_agrees_with_the_generic_path() -> TestResult {
+fn every_dense_layer_and_activation_agrees_with_the_generic_path() -> TestResult {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for layer in LayerKind::ALL {
         for activation in ActivationKind::ALL {
@@ -121,4 +118,27 @@ fn every_layer_and_activation_agrees_with_the_generic_path() -> TestResult {
     };
     let field = Residual::new(Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?);
     check(&field, &mut rng, "residual")
+}
+
+#[test]
+fn every_convolution_and_activation_agrees_with_the_generic_path() -> TestResult {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let (channels, height, width) = IMAGE;
+    let net = |layer, activation| ConvNetConfig {
+        channels,
+        size: (height, width),
+        hidden: vec![3, 5, 4],
+        strides: vec![Stride::Keep, Stride::Halve, Stride::Keep, Stride::Double],
+        layer,
+        activation,
+    };
+    for layer in LayerKind::ALL {
+        for activation in ActivationKind::ALL {
+            let field = ConvNet::new(&net(layer, activation), &mut rng, DType::F64, &Device::Cpu)?;
+            check(&field, &mut rng, &format!("convolution {layer} {activation}"))?;
+        }
+    }
+    let net = net(LayerKind::Concat, ActivationKind::Softplus);
+    let field = Residual::new(ConvNet::new(&net, &mut rng, DType::F64, &Device::Cpu)?);
+    check(&field, &mut rng, "residual convolution")
 }

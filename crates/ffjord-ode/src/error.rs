@@ -61,6 +61,12 @@ pub enum SetupError {
         /// The methods that can adapt.
         adaptive: String,
     },
+    /// Fixed steps asked of a method that chooses its order by its error estimate.
+    #[error("method {method} chooses its order by its error estimate: use adaptive steps, or a method of fixed order")]
+    NeedsErrorEstimate {
+        /// The method asked for.
+        method: &'static str,
+    },
     /// A name that stands for nothing this crate has.
     #[error("unknown {kind} {given:?}; known: {known}")]
     UnknownName {
@@ -70,6 +76,16 @@ pub enum SetupError {
         given: String,
         /// The names that are known.
         known: String,
+    },
+    /// An adjoint asked to differentiate through a method that it cannot.
+    #[error("the {adjoint} adjoint cannot differentiate through {method}: use it with {accepted}, or another adjoint")]
+    AdjointNeedsMethod {
+        /// The adjoint's name.
+        adjoint: &'static str,
+        /// The solver's method.
+        method: &'static str,
+        /// The methods that it can differentiate through.
+        accepted: String,
     },
     /// An adjoint asked to differentiate through intermediate outputs.
     #[error("adjoints differentiate the final state only: leave the solver's SaveAt at End")]
@@ -159,6 +175,14 @@ pub enum SolveError<E: std::error::Error + 'static> {
         error_ratio: f64,
         /// Rows (first axis) of the state that hold a NaN or an infinity.
         rows: Vec<usize>,
+    },
+    /// An event's function that is not a number.
+    #[error("the function of event {event} is NaN at t = {t}: it must be a number wherever the solve leads")]
+    EventNotANumber {
+        /// The event's index.
+        event: usize,
+        /// Time of the evaluation.
+        t: f64,
     },
     /// The budget of attempted steps is used up.
     #[error(

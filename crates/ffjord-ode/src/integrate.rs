@@ -3,6 +3,7 @@
 use crate::{
     control::{Attempt, Controller, Verdict, select_initial_step},
     error::{SetupError, SolveError, StateError},
+    event::{Event, Watch},
     methods::Method,
     norm::ErrorMeasure,
     save::{Saver, check_times},
@@ -64,7 +65,8 @@ impl Default for Limits {
 /// }
 ///
 /// let growth = |t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 3.0 * t * t;
-/// let mut stepper = ExplicitRungeKutta::new(Method::Rk4.tableau(), &[0.0])?;
+/// let rk4 = Method::Rk4.tableau().ok_or("an explicit Runge-Kutta method")?;
+/// let mut stepper = ExplicitRungeKutta::new(rk4, &[0.0])?;
 /// let mut controller = Halving { t1: 0.0, steps: 0 };
 /// let solution = integrate(&growth, &[0.0], (0.0, 2.0), &mut stepper, &mut controller, &Limits::default())?;
 /// assert!((solution.state[0] - 8.0).abs() < 1e-12);
@@ -77,7 +79,7 @@ impl Default for Limits {
 pub fn integrate<S, Sys, M, C>(
     system: &Sys,
     y0: &S,
-    (t0, t1): (f64, f64),
+    span: (f64, f64),
     stepper: &mut M,
     controller: &mut C,
     limits: &Limits,
@@ -88,6 +90,67 @@ where
     M: Stepper<S>,
     C: Controller + ?Sized,
 {
+    integrate_with_events(system, y0, span, stepper, controller, limits, &[])
+}
+
+/// [`integrate`], looking for events.
+///
+/// # Errors
+/// As [`Solver::solve_with_events`](crate::Solver::solve_with_events).
+pub fn integrate_with_events<S, Sys, M, C>(
+    system: &Sys,
+    y0: &S,
+    span: (f64, f64),
+    stepper: &mut M,
+    controller: &mut C,
+    limits: &Limits,
+    events: &[Event<'_, S>],
+) -> Result<Solution<S>, SolveError<Sys::Error>>
+where
+    S: State,
+    Sys: System<S> + ?Sized,
+    M: Stepper<S>,
+    C: Controller + ?Sized,
+{
+    let watchers = Watchers {
+        events,
+        observe: &mut |_, _| (),
+    };
+    integrate_watched(system, y0, span, stepper, controller, limits, watchers)
+}
+
+/// What looks at a solve under way.
+pub(crate) struct Watchers<'a, 'e, S> {
+    /// Events to look for.
+    pub(crate) events: &'a [Event<'e, S>],
+    /// Is told the time and the state after every accepted step.
+    pub(crate) observe: &'a mut dyn FnMut(f64, &S),
+}
+
+impl<'a, S> Watchers<'a, '_, S> {
+    /// No events, and `observe`.
+    pub(crate) fn observer(observe: &'a mut dyn FnMut(f64, &S)) -> Self {
+        Self { events: &[], observe }
+    }
+}
+
+/// [`integrate`], watched.
+pub(crate) fn integrate_watched<S, Sys, M, C>(
+    system: &Sys,
+    y0: &S,
+    (t0, t1): (f64, f64),
+    stepper: &mut M,
+    controller: &mut C,
+    limits: &Limits,
+    watchers: Watchers<'_, '_, S>,
+) -> Result<Solution<S>, SolveError<Sys::Error>>
+where
+    S: State,
+    Sys: System<S> + ?Sized,
+    M: Stepper<S>,
+    C: Controller + ?Sized,
+{
+    let Watchers { events, observe } = watchers;
     if !(t0.is_finite() && t1.is_finite() && (t1 - t0).is_finite()) {
         return Err(SetupError::InvalidSpan { t0, t1 }.into());
     }
@@ -99,38 +162,42 @@ where
     let mut walk = Walk {
         f: Evaluator::new(system, limits.max_evaluations),
         saver: Saver::new(&limits.save_at, t0, &y0),
+        watch: Watch::new(events, t0, &y0)?,
         stats: Stats::default(),
         t0,
         t1,
         stepper,
         controller,
         max_steps: limits.max_steps,
+        observe,
     };
-    let mut outcome = Outcome::Complete;
-    if let Err(error) = walk.run(&y0) {
-        match StopReason::of(&error) {
-            Some(reason) if limits.on_budget == OnBudget::Partial => outcome = Outcome::Partial(reason),
+    let outcome = match walk.run(&y0) {
+        Ok(outcome) => outcome,
+        Err(error) => match StopReason::of(&error) {
+            Some(reason) if limits.on_budget == OnBudget::Partial => Outcome::Partial(reason),
             _ => return Err(error),
-        }
-    }
+        },
+    };
     let Walk {
         f,
         saver,
+        watch,
         mut stats,
         stepper,
         ..
     } = walk;
     stats.nfe = f.evaluations();
-    let (t, state) = if stats.accepted > 0 {
-        (stepper.time(), stepper.state().clone())
-    } else {
-        (t0, y0)
+    let (t, state) = match (outcome, watch.points.last()) {
+        (Outcome::Event(_), Some(point)) => (point.t, point.state.clone()),
+        _ if stats.accepted > 0 => (stepper.time(), stepper.state().clone()),
+        _ => (t0, y0),
     };
     Ok(Solution {
         t,
         state,
         saved: saver.saved,
         dense: saver.dense,
+        events: watch.points,
         stats,
         outcome,
     })
@@ -140,12 +207,14 @@ where
 struct Walk<'a, S, Sys: ?Sized, M, C: ?Sized> {
     f: Evaluator<'a, Sys>,
     saver: Saver<'a, S>,
+    watch: Watch<'a, S>,
     stats: Stats,
     t0: f64,
     t1: f64,
     stepper: &'a mut M,
     controller: &'a mut C,
     max_steps: usize,
+    observe: &'a mut dyn FnMut(f64, &S),
 }
 
 impl<S, Sys, M, C> Walk<'_, S, Sys, M, C>
@@ -155,10 +224,10 @@ where
     M: Stepper<S>,
     C: Controller + ?Sized,
 {
-    fn run(&mut self, y0: &S) -> Result<(), SolveError<Sys::Error>> {
+    fn run(&mut self, y0: &S) -> Result<Outcome, SolveError<Sys::Error>> {
         let (t0, t1) = (self.t0, self.t1);
         if t0 == t1 {
-            return Ok(());
+            return Ok(Outcome::Complete);
         }
         let measure = self.controller.measure();
         if measure.is_some() && self.stepper.error_order().is_none() {
@@ -183,13 +252,15 @@ where
                     t1,
                 });
             }
-            self.step(measure)?;
+            if let Some(event) = self.step(measure)? {
+                return Ok(Outcome::Event(event));
+            }
         }
-        Ok(())
+        Ok(Outcome::Complete)
     }
 
-    /// Attempts one step.
-    fn step(&mut self, measure: Option<ErrorMeasure>) -> Result<(), SolveError<Sys::Error>> {
+    /// Attempts one step; the event that ends the solve in it, if any.
+    fn step(&mut self, measure: Option<ErrorMeasure>) -> Result<Option<usize>, SolveError<Sys::Error>> {
         let t = self.stepper.time();
         let t_next = self.controller.next_time(t);
         if t_next == t {
@@ -208,15 +279,19 @@ where
             error_order: self.error_order(),
         });
         if verdict == Verdict::Accept && ratio.is_finite() {
-            self.saver.collect(&mut self.f, self.stepper, t_next)?;
+            let ends = self.watch.look(&mut self.f, self.stepper, t_next)?;
+            let stop = self.watch.points.last().filter(|_| ends);
+            self.saver.collect(&mut self.f, self.stepper, t_next, stop)?;
             self.stepper.accept();
             self.stats.accepted += 1;
-            return Ok(());
+            let stop = stop.map(|stop| stop.event);
+            (self.observe)(t_next, self.stepper.state());
+            return Ok(stop);
         }
         self.stats.rejected += 1;
         let retry = self.controller.next_time(t);
         if (retry - t).abs() >= self.min_step() {
-            Ok(())
+            Ok(None)
         } else if ratio.is_finite() {
             Err(self.too_small(retry, ratio))
         } else {

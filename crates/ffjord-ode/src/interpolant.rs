@@ -28,6 +28,27 @@ impl<S: State> Interpolant<S> {
         Self { t0, t1, coefficients }
     }
 
+    /// The cubic through the values `y` and the slopes `f` at the start and the end of the step.
+    pub(crate) fn cubic_hermite(
+        (t0, t1): (f64, f64),
+        (y0, y1): (&S, &S),
+        (f0, f1): (&S, &S),
+    ) -> Result<Self, StateError> {
+        let h = t1 - t0;
+        let sum = |terms: &[(f64, &S)]| {
+            let mut total = y0.zeros_like()?;
+            total.set_sum(terms)?;
+            Ok::<_, StateError>(total)
+        };
+        let coefficients = vec![
+            y0.clone(),
+            sum(&[(h, f0)])?,
+            sum(&[(3.0, y1), (-3.0, y0), (-2.0 * h, f0), (-h, f1)])?,
+            sum(&[(-2.0, y1), (2.0, y0), (h, f0), (h, f1)])?,
+        ];
+        Ok(Self::new(t0, t1, coefficients))
+    }
+
     /// Time at which the step starts.
     pub fn t0(&self) -> f64 {
         self.t0
@@ -36,6 +57,18 @@ impl<S: State> Interpolant<S> {
     /// Time at which the step ends.
     pub fn t1(&self) -> f64 {
         self.t1
+    }
+
+    /// The part of the step up to `t`, as a step of its own.
+    pub(crate) fn until(&self, t: f64) -> Result<Self, StateError> {
+        let part = (t - self.t0) / (self.t1 - self.t0);
+        let powers = std::iter::successors(Some(1.0), |power| Some(power * part));
+        let scaled = powers.zip(&self.coefficients).map(|(power, coefficient)| {
+            let mut scaled = coefficient.zeros_like()?;
+            scaled.set_sum(&[(power, coefficient)])?;
+            Ok(scaled)
+        });
+        Ok(Self::new(self.t0, t, scaled.collect::<Result<_, StateError>>()?))
     }
 
     /// The value at time `t`; outside the step this extrapolates.
@@ -108,10 +141,16 @@ impl<S: State> DenseOutput<S> {
             }
             .into());
         }
+        Ok(self.nearest(t)?)
+    }
+
+    /// The solution at time `t`, or the polynomial of the step nearest to it where rounding put `t` outside the solve.
+    pub(crate) fn nearest(&self, t: f64) -> Result<S, StateError> {
+        let direction = if self.t1 >= self.t0 { 1.0 } else { -1.0 };
         let step = self.steps.partition_point(|step| (step.t1 - t) * direction < 0.0);
-        Ok(match self.steps.get(step) {
-            Some(step) => step.at(t)?,
-            None => self.start.clone(),
-        })
+        match self.steps.get(step).or(self.steps.last()) {
+            Some(step) => step.at(t),
+            None => Ok(self.start.clone()),
+        }
     }
 }

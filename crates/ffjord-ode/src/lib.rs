@@ -4,6 +4,7 @@
 pub mod adjoint;
 mod control;
 mod error;
+mod event;
 mod integrate;
 mod interpolant;
 mod methods;
@@ -18,13 +19,16 @@ mod tableau;
 
 pub use control::{Adaptive, Attempt, ConstantStep, Controller, Pid, PidController, StepControl, StepGrid, Verdict};
 pub use error::{SetupError, SolveError, StateError};
-pub use integrate::{Limits, integrate};
+pub use event::{Crossing, Event, EventPoint};
+pub use integrate::{Limits, integrate, integrate_with_events};
 pub use interpolant::{DenseOutput, Interpolant};
 pub use methods::Method;
 pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
 pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};
 pub use solver::{Solver, StepsNotChosen};
 pub use state::{Scalar, State};
-pub use stepper::{ExplicitRungeKutta, Stepper};
+pub use stepper::{
+    AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams,
+};
 pub use system::{Evaluator, RhsOutcome, System};
-pub use tableau::{Embedded, Interpolation, Tableau};
+pub use tableau::{Embedded, ExtraStage, ImplicitTableau, Interpolation, Tableau};

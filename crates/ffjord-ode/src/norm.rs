@@ -33,6 +33,14 @@ impl Tolerance {
         }
     }
 
+    /// Little more than what rounding leaves of states of this precision.
+    pub(crate) fn finest(epsilon: f64) -> Self {
+        /// In units of the precision.
+        const ROUNDING: f64 = 1e3;
+        let part = ROUNDING * epsilon;
+        Self { rtol: part, atol: part }
+    }
+
     /// The relative part.
     pub fn rtol(&self) -> f64 {
         self.rtol
@@ -65,6 +73,26 @@ impl ScaledError {
             sum_squares: self.sum_squares + other.sum_squares,
             max: self.max.max(other.max),
             count: self.count + other.count,
+        }
+    }
+
+    /// The measure of an estimate that a coarser one damps: `r² / √(r² + 0.01 r'²)` in place of r, in every norm
+    /// (Hairer, Nørsett, Wanner I, eq. II.10.17).
+    #[must_use]
+    pub fn damped_by(self, coarse: Self) -> Self {
+        /// Weight of the coarser estimate.
+        const DAMPING: f64 = 0.01;
+        let damped = |square: f64, coarse: f64| {
+            if square == 0.0 {
+                0.0
+            } else {
+                square * (square / (square + DAMPING * coarse))
+            }
+        };
+        Self {
+            sum_squares: damped(self.sum_squares, coarse.sum_squares),
+            max: damped(self.max * self.max, coarse.max * coarse.max).sqrt(),
+            count: self.count,
         }
     }
 }

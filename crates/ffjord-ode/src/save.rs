@@ -2,6 +2,7 @@
 
 use crate::{
     error::{SetupError, SolveError},
+    event::EventPoint,
     interpolant::DenseOutput,
     solution::{SaveAt, Saved},
     state::State,
@@ -39,37 +40,44 @@ impl<'a, S: State> Saver<'a, S> {
         saver
     }
 
-    /// Takes what is wanted from the step just attempted, before the stepper moves on.
+    /// Takes what is wanted from the step just attempted, up to the event that ends the solve in it, before the stepper
+    /// moves on.
     pub(crate) fn collect<Sys, M>(
         &mut self,
         f: &mut Evaluator<'_, Sys>,
         stepper: &mut M,
         t_next: f64,
+        stop: Option<&EventPoint<S>>,
     ) -> Result<(), SolveError<Sys::Error>>
     where
         Sys: System<S> + ?Sized,
         M: Stepper<S>,
     {
+        let t_end = stop.map_or(t_next, |stop| stop.t);
+        let end = |stepper: &M| stop.map_or(stepper.candidate(), |stop| &stop.state).clone();
         match self.save_at {
             SaveAt::End => {}
             SaveAt::Steps => self.saved.push(Saved {
-                t: t_next,
-                state: stepper.candidate().clone(),
+                t: t_end,
+                state: end(stepper),
             }),
             SaveAt::Dense => {
                 let step = stepper.interpolant(f)?;
                 if let Some(dense) = &mut self.dense {
-                    dense.push(step);
+                    dense.push(match stop {
+                        Some(stop) => step.until(stop.t)?,
+                        None => step,
+                    });
                 }
             }
             SaveAt::Times(times) => {
                 let t = stepper.time();
                 let open = times.get(self.saved.len()..).unwrap_or_default();
-                let reached = open.iter().take_while(|&&time| (time - t) / (t_next - t) <= 1.0);
+                let reached = open.iter().take_while(|&&time| (time - t) / (t_end - t) <= 1.0);
                 let mut step = None;
                 for &time in reached {
-                    let state = if time == t_next {
-                        stepper.candidate().clone()
+                    let state = if time == t_end {
+                        end(stepper)
                     } else {
                         let step = match &mut step {
                             Some(step) => step,

@@ -1,6 +1,6 @@
 //! What a solve returns.
 
-use crate::{error::SolveError, interpolant::DenseOutput};
+use crate::{error::SolveError, event::EventPoint, interpolant::DenseOutput};
 
 /// Which values of the solution a solve returns beside the last.
 ///
@@ -91,6 +91,8 @@ impl StopReason {
 pub enum Outcome {
     /// It did.
     Complete,
+    /// A terminal event ended it before: the event's index.
+    Event(usize),
     /// A budget ended it before; only with [`OnBudget::Partial`].
     Partial(StopReason),
 }
@@ -117,7 +119,7 @@ pub enum OnBudget {
 /// The solution of an initial-value problem.
 #[derive(Debug, Clone)]
 pub struct Solution<S> {
-    /// Time that was reached: the end of the solve, or less if the solution is partial.
+    /// Time that was reached: the end of the solve, or less if the solution is partial or a terminal event happened.
     pub t: f64,
     /// State at that time.
     pub state: S,
@@ -125,6 +127,8 @@ pub struct Solution<S> {
     pub saved: Vec<Saved<S>>,
     /// Dense output asked for with [`SaveAt::Dense`].
     pub dense: Option<DenseOutput<S>>,
+    /// The events that happened, in the order of the solve; a terminal one last.
+    pub events: Vec<EventPoint<S>>,
     /// What it took.
     pub stats: Stats,
     /// Whether the end was reached.

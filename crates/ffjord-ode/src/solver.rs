@@ -2,14 +2,15 @@
 
 use crate::{
     control::{Adaptive, Clipped, ConstantStep, Controller, PidController, StepControl, StepGrid},
-    error::SolveError,
-    integrate::{Limits, integrate},
-    methods::Method,
+    error::{SetupError, SolveError},
+    event::Event,
+    integrate::{Limits, Watchers, integrate_watched},
+    methods::{Method, Scheme},
     norm::Tolerance,
     save::check_times,
     solution::{OnBudget, SaveAt, Solution},
     state::State,
-    stepper::ExplicitRungeKutta,
+    stepper::{Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams},
     system::System,
 };
 
@@ -157,11 +158,75 @@ impl Solver {
         S: State,
         Sys: System<S> + ?Sized,
     {
+        self.solve_with_events(system, y0, t0, t1, &[])
+    }
+
+    /// [`solve`](Self::solve), looking for events: the solution says which happened where, and a terminal one ends it.
+    ///
+    /// [`Event`] has an example.
+    ///
+    /// # Errors
+    /// As [`solve`](Self::solve), and [`SolveError::EventNotANumber`].
+    pub fn solve_with_events<S, Sys>(
+        &self,
+        system: &Sys,
+        y0: &S,
+        t0: f64,
+        t1: f64,
+        events: &[Event<'_, S>],
+    ) -> Result<Solution<S>, SolveError<Sys::Error>>
+    where
+        S: State,
+        Sys: System<S> + ?Sized,
+    {
+        let span = (t0, t1);
+        let watchers = Watchers {
+            events,
+            observe: &mut |_, _| (),
+        };
+        match self.method.scheme() {
+            Scheme::ExplicitRungeKutta(tableau) => {
+                self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span, watchers)
+            }
+            Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span, watchers),
+            Scheme::VariableAdams { name, max_order } => self.drive(
+                &mut VariableAdams::new(name, max_order, y0)?,
+                system,
+                y0,
+                span,
+                watchers,
+            ),
+            Scheme::ReversibleHeun => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, span, watchers),
+            Scheme::Esdirk(tableau) => {
+                let mut stepper = Esdirk::new(tableau, self.control.tolerance(), y0)?;
+                self.drive(&mut stepper, system, y0, span, watchers)
+            }
+        }
+    }
+
+    /// Solves with this stepper, which is one of the solver's method, watched by `watchers`.
+    pub(crate) fn drive<S, Sys, M>(
+        &self,
+        stepper: &mut M,
+        system: &Sys,
+        y0: &S,
+        (t0, t1): (f64, f64),
+        watchers: Watchers<'_, '_, S>,
+    ) -> Result<Solution<S>, SolveError<Sys::Error>>
+    where
+        S: State,
+        Sys: System<S> + ?Sized,
+        M: Stepper<S>,
+    {
         match &self.control {
             StepControl::Adaptive(settings) => {
-                let controller = PidController::new(settings.clone())?;
-                self.run(system, y0, (t0, t1), controller)
+                let mut controller = self.clipped(PidController::new(settings.clone())?, t0, t1)?;
+                integrate_watched(system, y0, (t0, t1), stepper, &mut controller, &self.limits, watchers)
             }
+            StepControl::Constant(_) if !self.method.has_fixed_order() => Err(SetupError::NeedsErrorEstimate {
+                method: self.method.name(),
+            }
+            .into()),
             StepControl::Constant(grid) => {
                 let controller = ConstantStep::new(*grid, t0, t1)?;
                 // Known to be too many before the first: say so before any work is done.
@@ -172,29 +237,18 @@ impl Solver {
                         t1,
                     });
                 }
-                self.run(system, y0, (t0, t1), controller)
+                let mut controller = self.clipped(controller, t0, t1)?;
+                integrate_watched(system, y0, (t0, t1), stepper, &mut controller, &self.limits, watchers)
             }
         }
     }
 
-    fn run<S, Sys, C>(
-        &self,
-        system: &Sys,
-        y0: &S,
-        (t0, t1): (f64, f64),
-        controller: C,
-    ) -> Result<Solution<S>, SolveError<Sys::Error>>
-    where
-        S: State,
-        Sys: System<S> + ?Sized,
-        C: Controller,
-    {
+    /// The controller, its steps ending on the stop times and on the end.
+    fn clipped<C: Controller>(&self, controller: C, t0: f64, t1: f64) -> Result<Clipped<C>, SetupError> {
         check_times("stop", &self.stop_at, t0, t1)?;
         let mut stops = self.stop_at.clone();
         stops.push(t1);
         stops.dedup();
-        let mut controller = Clipped::new(controller, stops);
-        let mut stepper = ExplicitRungeKutta::new(self.method.tableau(), y0)?;
-        integrate(system, y0, (t0, t1), &mut stepper, &mut controller, &self.limits)
+        Ok(Clipped::new(controller, stops))
     }
 }

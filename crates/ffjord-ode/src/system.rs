@@ -35,6 +35,17 @@ pub trait System<S: State> {
     /// # Errors
     /// The system's own; the solve ends with [`SolveError::System`].
     fn rhs(&self, t: f64, y: &S, dy: &mut S) -> Result<(), Self::Error>;
+
+    /// Writes `(∂f/∂y) v` at `(t, y)` into `product` and returns true; or returns false, as unless overridden, and leaves
+    /// the product to finite differences.
+    ///
+    /// Only implicit methods ask for it.
+    ///
+    /// # Errors
+    /// The system's own; the solve ends with [`SolveError::System`].
+    fn jacobian_product(&self, _t: f64, _y: &S, _v: &S, _product: &mut S) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
 }
 
 /// What a closure may return as a right-hand side: nothing, or a `Result<(), E>`.
@@ -108,12 +119,46 @@ impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
     where
         Sys: System<S>,
     {
+        self.count(t)?;
+        self.system
+            .rhs(t, y, dy)
+            .map_err(|source| SolveError::System { t, source })
+    }
+
+    /// `product = (∂f/∂y) v` at `(t, y)`, where `slope` is f(t, y): the system's own product, or a finite difference;
+    /// counted as one evaluation.
+    ///
+    /// # Errors
+    /// As [`rhs`](Self::rhs).
+    pub fn jacobian_product<S: State>(
+        &mut self,
+        (t, y): (f64, &S),
+        slope: &S,
+        v: &S,
+        product: &mut S,
+    ) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S>,
+    {
+        self.count(t)?;
+        let failed = |source| SolveError::System { t, source };
+        if self.system.jacobian_product(t, y, v, product).map_err(failed)? {
+            return Ok(());
+        }
+        // The increment that balances rounding with curvature for states of the size of y, or of 1.
+        let increment = y.epsilon().sqrt() * (1.0 + y.dot(y)?.sqrt()) / v.dot(v)?.sqrt();
+        let mut ahead = y.zeros_like()?;
+        ahead.set_sum(&[(1.0, y), (increment, v)])?;
+        let mut slope_ahead = y.zeros_like()?;
+        self.system.rhs(t, &ahead, &mut slope_ahead).map_err(failed)?;
+        Ok(product.set_sum(&[(1.0 / increment, &slope_ahead), (-1.0 / increment, slope)])?)
+    }
+
+    fn count<E: std::error::Error>(&mut self, t: f64) -> Result<(), SolveError<E>> {
         if self.evaluations >= self.limit {
             return Err(SolveError::MaxEvaluations { limit: self.limit, t });
         }
         self.evaluations += 1;
-        self.system
-            .rhs(t, y, dy)
-            .map_err(|source| SolveError::System { t, source })
+        Ok(())
     }
 }

@@ -63,6 +63,47 @@ pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {
         /// The number of probes that the estimator draws.
         needed: usize,
     },
+    /// An estimator has too few products to work with.
+    #[error("{estimator} with {given} products: at least {least} are needed")]
+    TooFewProducts {
+        /// The estimator.
+        estimator: &'static str,
+        /// The number of products given.
+        given: usize,
+        /// The least number.
+        least: usize,
+    },
+    /// More orthogonal probes than there are directions.
+    #[error(
+        "{count} orthogonal probes do not fit in dimension {dimension}: draw at most {dimension}, which already give \
+         the exact trace"
+    )]
+    TooManyOrthogonal {
+        /// The number of probes given.
+        count: usize,
+        /// The dimension.
+        dimension: usize,
+    },
+    /// A standard error that cannot be aimed at.
+    #[error("a standard error of {given} cannot be aimed at: it must be a positive, finite number")]
+    Target {
+        /// The standard error given, as text.
+        given: String,
+    },
+    /// Limits of an adaptive number of probes that leave no room.
+    #[error("from {least} to {most} probes: at least 2 are needed, and the second number must not be the smaller one")]
+    ProbeLimits {
+        /// The least number of probes.
+        least: usize,
+        /// The largest number of probes.
+        most: usize,
+    },
+    /// An operator is not positive semi-definite, as the estimator needs.
+    #[error("the operator of row {row} is not symmetric positive semi-definite: use an estimator for any operator")]
+    NotPositive {
+        /// The first row concerned.
+        row: usize,
+    },
     /// A product with the operator failed.
     #[error("a product with the operator failed: {0}")]
     Operator(#[source] E),
@@ -106,6 +147,19 @@ impl TraceError {
                 dimension,
             },
             Self::ProbeCount { given, needed } => TraceError::ProbeCount { given, needed },
+            Self::TooFewProducts {
+                estimator,
+                given,
+                least,
+            } => TraceError::TooFewProducts {
+                estimator,
+                given,
+                least,
+            },
+            Self::TooManyOrthogonal { count, dimension } => TraceError::TooManyOrthogonal { count, dimension },
+            Self::Target { given } => TraceError::Target { given },
+            Self::ProbeLimits { least, most } => TraceError::ProbeLimits { least, most },
+            Self::NotPositive { row } => TraceError::NotPositive { row },
             Self::Operator(never) => match never {},
         }
     }

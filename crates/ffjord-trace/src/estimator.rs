@@ -74,12 +74,12 @@ pub trait QuadraticForms {
     fn weight(&self, index: usize) -> f64;
 }
 
-/// The quadratic forms `vₖᵀ A vₖ` of every probe, `[K, B]`, of an estimator that draws `needed` of them.
-pub(crate) fn quadratic_forms<T: Scalar, A: LinearOperator<T>>(
+/// Fails unless the probes are those of an estimator that draws `needed` for this operator.
+pub(crate) fn check_probes<T: Scalar, A: LinearOperator<T>>(
     operator: &A,
     probes: &Probes<T>,
     needed: usize,
-) -> Result<Vec<f64>, TraceError<A::Error>> {
+) -> Result<(), TraceError<A::Error>> {
     if (probes.batch(), probes.dimension()) != (operator.batch(), operator.dimension()) {
         return Err(TraceError::Mismatch {
             probe_rows: probes.batch(),
@@ -94,15 +94,38 @@ pub(crate) fn quadratic_forms<T: Scalar, A: LinearOperator<T>>(
             needed,
         });
     }
-    let mut products = vec![T::default(); probes.vectors().len()];
-    operator
-        .apply(probes.vectors(), &mut products)
-        .map_err(TraceError::Operator)?;
-    let pairs = probes
-        .vectors()
-        .chunks_exact(probes.dimension())
-        .zip(products.chunks_exact(probes.dimension()));
+    Ok(())
+}
+
+/// The quadratic forms `vᵀ A v` of some vectors `[k, B, D]`: `[k, B]`.
+pub(crate) fn quadratic_forms<T: Scalar, A: LinearOperator<T>>(
+    operator: &A,
+    vectors: &[T],
+) -> Result<Vec<f64>, TraceError<A::Error>> {
+    let mut products = vec![T::default(); vectors.len()];
+    operator.apply(vectors, &mut products).map_err(TraceError::Operator)?;
+    let dimension = operator.dimension();
+    let pairs = vectors.chunks_exact(dimension).zip(products.chunks_exact(dimension));
     Ok(pairs
         .map(|(v, av)| v.iter().zip(av).map(|(v, av)| v.to_f64() * av.to_f64()).sum())
         .collect())
+}
+
+/// The mean of some numbers and the sample variance of that mean; none for a single number.
+pub(crate) fn mean_with_variance(values: impl ExactSizeIterator<Item = f64> + Clone) -> (f64, Option<f64>) {
+    let count = values.len() as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    let variance =
+        (count > 1.0).then(|| values.map(|value| (value - mean).powi(2)).sum::<f64>() / (count * (count - 1.0)));
+    (mean, variance)
+}
+
+/// Joins means and variances of all rows; the variances are none if a row's is.
+pub(crate) fn collect(rows: impl Iterator<Item = (f64, Option<f64>)>, products: usize) -> TraceEstimate {
+    let (trace, variances): (Vec<f64>, Vec<Option<f64>>) = rows.unzip();
+    TraceEstimate {
+        trace,
+        variance: variances.into_iter().collect(),
+        products,
+    }
 }

@@ -1,7 +1,7 @@
 //! The exact trace.
 
 use crate::error::TraceError;
-use crate::estimator::{QuadraticForms, TraceEstimate, TraceEstimator, quadratic_forms};
+use crate::estimator::{QuadraticForms, TraceEstimate, TraceEstimator, check_probes, quadratic_forms};
 use crate::operator::LinearOperator;
 use crate::probe::Probes;
 use crate::scalar::Scalar;
@@ -31,7 +31,8 @@ impl<T: Scalar> TraceEstimator<T> for Exact {
         operator: &A,
         probes: &Probes<T>,
     ) -> Result<TraceEstimate, TraceError<A::Error>> {
-        let forms = quadratic_forms(operator, probes, self.count(operator.dimension()))?;
+        check_probes(operator, probes, self.count(operator.dimension()))?;
+        let forms = quadratic_forms(operator, probes.vectors())?;
         let mut trace = vec![0.0; probes.batch()];
         for row in forms.chunks_exact(probes.batch()) {
             trace.iter_mut().zip(row).for_each(|(sum, form)| *sum += form);

@@ -1,13 +1,18 @@
 //! Hutchinson's estimator and its variance.
 
 use crate::error::TraceError;
-use crate::estimator::{QuadraticForms, TraceEstimate, TraceEstimator, quadratic_forms};
+use crate::estimator::{
+    QuadraticForms, TraceEstimate, TraceEstimator, check_probes, collect, mean_with_variance, quadratic_forms,
+};
 use crate::operator::LinearOperator;
 use crate::probe::{ProbeDistribution, Probes};
 use crate::scalar::Scalar;
 use rand::Rng;
 
-/// `tr A ≈ 1/K Σₖ εₖᵀ A εₖ` with K independent probes (Hutchinson 1990; FFJORD, eq. 7).
+/// `tr A ≈ 1/K Σₖ εₖᵀ A εₖ` with K probes (Hutchinson 1990; FFJORD, eq. 7).
+///
+/// Antithetic probes, ε with −ε, do nothing here: `(−ε)ᵀ A (−ε)` is the same number, so the second half of the products
+/// would be wasted. What reduces the variance at the same cost are [orthogonal](ProbeDistribution::Orthogonal) probes.
 ///
 /// ```
 /// use ffjord_trace::{DenseOperator, Hutchinson, ProbeDistribution, TraceEstimator};
@@ -41,23 +46,36 @@ impl<T: Scalar> TraceEstimator<T> for Hutchinson {
         operator: &A,
         probes: &Probes<T>,
     ) -> Result<TraceEstimate, TraceError<A::Error>> {
-        let forms = quadratic_forms(operator, probes, self.probes)?;
-        let (batch, count) = (probes.batch(), probes.count() as f64);
-        let of_row = |row: usize| forms.iter().skip(row).step_by(batch);
-        let trace: Vec<f64> = (0..batch).map(|row| of_row(row).sum::<f64>() / count).collect();
-        let variance = (probes.count() > 1).then(|| {
-            trace
-                .iter()
-                .enumerate()
-                .map(|(row, mean)| of_row(row).map(|form| (form - mean).powi(2)).sum::<f64>() / (count * (count - 1.0)))
-                .collect()
-        });
-        Ok(TraceEstimate {
-            trace,
-            variance,
-            products: probes.count(),
-        })
+        check_probes(operator, probes, self.probes)?;
+        let forms = quadratic_forms(operator, probes.vectors())?;
+        Ok(summarise(
+            self.distribution,
+            &forms,
+            operator.batch(),
+            operator.dimension(),
+        ))
     }
+}
+
+/// Mean and variance over the quadratic forms `[k, B]` of each row's probes.
+pub(crate) fn summarise(
+    distribution: ProbeDistribution,
+    forms: &[f64],
+    batch: usize,
+    dimension: usize,
+) -> TraceEstimate {
+    let count = forms.len() / batch;
+    // Orthogonal probes are drawn without replacement from D directions: the variance of a finite population.
+    let correction = match distribution {
+        ProbeDistribution::Orthogonal => 1.0 - count as f64 / dimension as f64,
+        _ => 1.0,
+    };
+    let of_row = |row: usize| mean_with_variance((0..count).map(move |probe| forms[probe * batch + row]));
+    let rows = (0..batch).map(of_row);
+    collect(
+        rows.map(|(mean, variance)| (mean, variance.map(|variance| variance * correction))),
+        count,
+    )
 }
 
 impl QuadraticForms for Hutchinson {
@@ -73,7 +91,8 @@ impl QuadraticForms for Hutchinson {
 /// The variance of `εᵀ A ε` for one probe ε and a row-major matrix A `[D, D]`.
 ///
 /// With `S = (A + Aᵀ)/2`: Gaussian `2‖S‖_F²`; Rademacher `2(‖S‖_F² − Σ sᵢᵢ²)`; sphere
-/// `2D/(D + 2) · (‖S‖_F² − (tr S)²/D)` (Epperly, Tropp, Webber 2024, table 2). The mean of K probes has a K-th of it.
+/// `2D/(D + 2) · (‖S‖_F² − (tr S)²/D)` (Epperly, Tropp, Webber 2024, table 2), also for a single one of orthogonal
+/// probes. The mean of K independent probes has a K-th of it, that of K orthogonal ones `(D − K)/(D − 1)` of that.
 ///
 /// # Errors
 /// [`TraceError::Shape`] when the matrix does not have D² entries.
@@ -106,7 +125,7 @@ pub fn single_probe_variance(
     Ok(match distribution {
         ProbeDistribution::Gaussian => 2.0 * square,
         ProbeDistribution::Rademacher => 2.0 * (square - diagonal().map(|d| d * d).sum::<f64>()),
-        ProbeDistribution::Sphere => {
+        ProbeDistribution::Sphere | ProbeDistribution::Orthogonal => {
             let d = dimension as f64;
             2.0 * d / (d + 2.0) * (square - diagonal().sum::<f64>().powi(2) / d)
         }

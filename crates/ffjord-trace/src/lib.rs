@@ -1,18 +1,27 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod adaptive;
+mod columns;
 mod error;
 mod estimator;
 mod exact;
+mod hutch_plus_plus;
 mod hutchinson;
 mod operator;
 mod probe;
 mod scalar;
+mod xnystrace;
+mod xtrace;
 
+pub use adaptive::AdaptiveHutchinson;
 pub use error::TraceError;
 pub use estimator::{QuadraticForms, TraceEstimate, TraceEstimator};
 pub use exact::Exact;
+pub use hutch_plus_plus::HutchPlusPlus;
 pub use hutchinson::{Hutchinson, single_probe_variance};
 pub use operator::{DenseOperator, FunctionOperator, LinearOperator};
 pub use probe::{ProbeDistribution, Probes};
 pub use scalar::Scalar;
+pub use xnystrace::XNysTrace;
+pub use xtrace::XTrace;

@@ -1,5 +1,6 @@
 //! Random vectors with mean zero and unit covariance.
 
+use crate::columns::Columns;
 use crate::error::TraceError;
 use crate::scalar::Scalar;
 use rand::Rng;
@@ -22,13 +23,18 @@ pub enum ProbeDistribution {
     Gaussian,
     /// Uniform on the sphere of radius √D.
     Sphere,
+    /// Each uniform on that sphere, and all of a row at right angles to each other (a frame of Haar's distribution):
+    /// the variance of K ≤ D of them is `(D − K)/(D − 1)` times that of independent ones, and D give the exact trace.
+    Orthogonal,
 }
 
 impl ProbeDistribution {
     /// Every distribution.
-    pub const ALL: [Self; 3] = [Self::Rademacher, Self::Gaussian, Self::Sphere];
+    pub const ALL: [Self; 4] = [Self::Rademacher, Self::Gaussian, Self::Sphere, Self::Orthogonal];
 
-    /// Fills `out` with independent probes of `dimension` entries each, one after the other.
+    /// Fills `out` with the probes of one row, of `dimension` entries each, one after the other.
+    ///
+    /// They are independent; orthogonal ones are so from one frame of `dimension` to the next.
     pub fn fill<T: Scalar, R: Rng + ?Sized>(self, rng: &mut R, dimension: usize, out: &mut [T]) {
         match self {
             Self::Rademacher => {
@@ -44,6 +50,19 @@ impl ProbeDistribution {
             Self::Gaussian => out
                 .iter_mut()
                 .for_each(|entry| *entry = T::from_f64(StandardNormal.sample(rng))),
+            Self::Orthogonal => {
+                let radius = (dimension as f64).sqrt();
+                for frame in out.chunks_mut(dimension.pow(2).max(1)) {
+                    let mut draws = Columns::new(dimension.max(1));
+                    draws.push(frame.iter().map(|_| StandardNormal.sample(rng)));
+                    let basis = draws.orthonormal();
+                    let entries = basis.iter().flatten();
+                    frame
+                        .iter_mut()
+                        .zip(entries)
+                        .for_each(|(entry, unit)| *entry = T::from_f64(unit * radius));
+                }
+            }
             Self::Sphere => {
                 for probe in out.chunks_mut(dimension.max(1)) {
                     let draws: Vec<f64> = probe.iter().map(|_| StandardNormal.sample(rng)).collect();
@@ -65,6 +84,7 @@ impl fmt::Display for ProbeDistribution {
             Self::Rademacher => "rademacher",
             Self::Gaussian => "gaussian",
             Self::Sphere => "sphere",
+            Self::Orthogonal => "orthogonal",
         })
     }
 }
@@ -78,7 +98,7 @@ impl FromStr for ProbeDistribution {
             .find(|distribution| distribution.to_string() == name)
             .ok_or_else(|| TraceError::UnknownDistribution {
                 given: name.to_string(),
-                accepted: "rademacher, gaussian, sphere",
+                accepted: "rademacher, gaussian, sphere, orthogonal",
             })
     }
 }
@@ -104,10 +124,11 @@ pub struct Probes<T> {
 }
 
 impl<T: Scalar> Probes<T> {
-    /// Independent probes: `count` for each of `batch` rows of `dimension` numbers.
+    /// Probes: `count` for each of `batch` rows of `dimension` numbers, independent from row to row.
     ///
     /// # Errors
-    /// [`TraceError::Empty`] when a size is 0, [`TraceError::TooLarge`] when memory cannot hold so many.
+    /// [`TraceError::Empty`] when a size is 0, [`TraceError::TooLarge`] when memory cannot hold so many,
+    /// [`TraceError::TooManyOrthogonal`] when orthogonal ones are more than the dimension.
     pub fn draw<R: Rng + ?Sized>(
         distribution: ProbeDistribution,
         count: usize,
@@ -116,7 +137,20 @@ impl<T: Scalar> Probes<T> {
         rng: &mut R,
     ) -> Result<Self, TraceError> {
         let mut vectors = vec![T::default(); elements(count, batch, dimension)?];
-        distribution.fill(rng, dimension, &mut vectors);
+        if distribution == ProbeDistribution::Orthogonal {
+            if count > dimension {
+                return Err(TraceError::TooManyOrthogonal { count, dimension });
+            }
+            let mut frame = vec![T::default(); count * dimension];
+            for row in 0..batch {
+                distribution.fill(rng, dimension, &mut frame);
+                for (index, probe) in frame.chunks_exact(dimension).enumerate() {
+                    vectors[(index * batch + row) * dimension..][..dimension].copy_from_slice(probe);
+                }
+            }
+        } else {
+            distribution.fill(rng, dimension, &mut vectors);
+        }
         Ok(Self {
             count,
             batch,
@@ -161,6 +195,13 @@ impl<T: Scalar> Probes<T> {
             dimension,
             vectors,
         })
+    }
+
+    /// These vectors and then those of `other`, for the same rows.
+    pub(crate) fn followed_by(mut self, other: &Self) -> Self {
+        self.vectors.extend_from_slice(&other.vectors);
+        self.count += other.count;
+        self
     }
 
     /// The number K of vectors for each row.

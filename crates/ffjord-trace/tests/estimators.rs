@@ -8,6 +8,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const D: usize = 7;
+const INDEPENDENT: [ProbeDistribution; 3] = [
+    ProbeDistribution::Rademacher,
+    ProbeDistribution::Gaussian,
+    ProbeDistribution::Sphere,
+];
 
 fn matrices(batch: usize) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
@@ -38,7 +43,7 @@ fn every_distribution_is_unbiased_with_the_variance_of_its_formula() -> Result<(
     let matrix = matrices(1);
     let operator = DenseOperator::new(D, matrix.clone())?;
     let probes = 40_000;
-    for distribution in ProbeDistribution::ALL {
+    for distribution in INDEPENDENT {
         let mut rng = ChaCha8Rng::seed_from_u64(17);
         let estimate = Hutchinson { distribution, probes }.draw_and_estimate(&operator, &mut rng)?;
         let expected = single_probe_variance(distribution, D, &matrix)?;
@@ -57,7 +62,7 @@ fn every_distribution_is_unbiased_with_the_variance_of_its_formula() -> Result<(
 
 #[test]
 fn probes_have_mean_zero_and_unit_covariance() -> Result<(), TraceError> {
-    for distribution in ProbeDistribution::ALL {
+    for distribution in INDEPENDENT {
         let count = 40_000;
         let mut rng = ChaCha8Rng::seed_from_u64(23);
         let probes = Probes::<f64>::draw(distribution, count, 1, 3, &mut rng)?;

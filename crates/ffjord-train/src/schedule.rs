@@ -1,10 +1,10 @@
-//! Learning rates over a run.
+//! Learning rates and tolerances over a run.
 
 use crate::error::{Result, TrainError, check_setting};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// A learning rate as a function of the iteration, and of how validations went.
+/// A learning rate, or what tolerances are multiplied with, as a function of the iteration and of how validations went.
 ///
 /// A schedule has no state of its own: what [`rate`](Self::rate) needs is the iteration and, for
 /// [`Plateau`](Self::Plateau), a number that [`Patience`](crate::Patience) keeps.
@@ -47,6 +47,13 @@ pub enum ScheduleConfig {
         /// Iterations of the rise.
         warmup: u64,
     },
+    /// A constant ratio from each iteration to the next: `first` in the first iteration, `last` in the run's last.
+    Geometric {
+        /// The rate of the first iteration.
+        first: f64,
+        /// The rate of the last iteration.
+        last: f64,
+    },
     /// `rate · factorᵏ`, where k counts the listed numbers of validations without improvement that were reached in a
     /// row at any time so far: a later improvement does not raise the rate again. FFJORD's tabular runs use a factor of
     /// 0.1 after 10 and 20 validations.
@@ -83,6 +90,10 @@ impl ScheduleConfig {
                     within,
                 )
             }
+            Self::Geometric { first, last } => {
+                check_positive("the schedule's `first`", *first)?;
+                check_positive("the schedule's `last`", *last)
+            }
             Self::Plateau { rate, factor, after } => {
                 check_positive("the schedule's `rate`", *rate)?;
                 check_positive("the schedule's `factor`", *factor)?;
@@ -109,6 +120,10 @@ impl ScheduleConfig {
                 let span = total.saturating_sub(1).saturating_sub(*warmup).max(1);
                 let progress = ((iteration - warmup) as f64 / span as f64).min(1.0);
                 floor + (peak - floor) * 0.5 * (1.0 + (PI * progress).cos())
+            }
+            Self::Geometric { first, last } => {
+                let progress = iteration as f64 / total.saturating_sub(1).max(1) as f64;
+                first * (last / first).powf(progress.min(1.0))
             }
             Self::Plateau { rate, factor, after } => decayed(
                 *rate,
@@ -180,6 +195,25 @@ mod tests {
     }
 
     #[test]
+    fn geometric_keeps_its_ratio_and_ends_at_the_last() {
+        let schedule = ScheduleConfig::Geometric {
+            first: 100.0,
+            last: 1.0,
+        };
+        let rates: Vec<f64> = [0, 1, 2, 3, 4, 9]
+            .map(|iteration| schedule.rate(iteration, 5, 0))
+            .into();
+        for (rate, expected) in
+            rates
+                .iter()
+                .zip([100.0, 31.622_776_601_683_793, 10.0, 3.162_277_660_168_379_5, 1.0, 1.0])
+        {
+            assert!((rate / expected - 1.0).abs() < 1e-14, "{rate} against {expected}");
+        }
+        assert_eq!(schedule.rate(0, 1, 0), 100.0);
+    }
+
+    #[test]
     fn plateau_follows_the_longest_stretch() {
         let schedule = ScheduleConfig::Plateau {
             rate: 1.0,
@@ -216,6 +250,7 @@ mod tests {
                 floor: f64::NAN,
                 warmup: 0,
             },
+            ScheduleConfig::Geometric { first: 1.0, last: 0.0 },
             ScheduleConfig::Plateau {
                 rate: 1.0,
                 factor: 0.1,

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, path::PathBuf};
 
-use super::{COLUMNS, Measurement, PowerError, ROWS, codec, decode, parse_raw, prepare};
+use super::{COLUMNS, Measurement, PowerError, ROWS, array, codec, decode, parse_raw, prepare};
 use crate::{DataError, Dataset, Prepared, Splits, fs};
 
 /// The packed file of the repository.
@@ -52,7 +52,8 @@ impl PowerDataset {
         }
     }
 
-    /// The data of a file: a packed one, or the original text, plain or gzip-compressed.
+    /// The data of a file: a packed one, the original text, plain or gzip-compressed, or the array (`.npy`) of the
+    /// preprocessed archive.
     ///
     /// The file is not touched before the data is asked for.
     pub fn open(path: impl Into<PathBuf>) -> Self {
@@ -69,6 +70,9 @@ impl PowerDataset {
         match &self.source {
             Source::Packed(packed) => Ok(decode(packed)?),
             Source::File(path) => {
+                if path.extension().is_some_and(|extension| extension == "npy") {
+                    return array::read(path);
+                }
                 let mut reader = fs::open_text(path)?;
                 let start = std::io::BufRead::fill_buf(&mut reader);
                 let start = start.map_err(|source| PowerError::RawRead { line: 0, source })?;

@@ -3,7 +3,9 @@
 use super::{COLUMNS, Measurement, PowerDataset, prepare};
 use crate::{
     DataError, Dataset, Matrix,
-    manifest::{ColumnRecord, FileRecord, Licence, Manifest, PreparedRecord},
+    manifest::{
+        ColumnRecord, FileRecord, Licence, Manifest, MomentsRecord, Original, PreparedRecord, RemoteFile, StandardRows,
+    },
 };
 
 const UNITS: [(&str, f64); 6] = [
@@ -55,18 +57,54 @@ pub fn describe(measurements: &[Measurement], file_name: &str, packed: &[u8]) ->
                   as integers and compressed. The text they were read from had been rebuilt from a copy whose gaps \
                   were filled with values of the day before; one or two of the 25,979 missing rows could be misplaced."
                 .to_owned(),
-        made_by: "cargo run --release -p ffjord-data --example embed_power -- household_power_consumption.txt \
+        made_by: Some(
+            "cargo run --release -p ffjord-data --example embed_power -- household_power_consumption.txt \
                   datasets/power"
-            .to_owned(),
-        file: FileRecord::of(file_name, packed),
+                .to_owned(),
+        ),
+        file: Some(FileRecord::of(file_name, packed)),
         rows: measurements.len() as u64,
         columns,
         prepared: PreparedRecord {
             train_rows: prepared.splits.train.rows() as u64,
             validation_rows: prepared.splits.validation.rows() as u64,
             test_rows: prepared.splits.test.rows() as u64,
+            dimension: COLUMNS.len() as u64,
             means: prepared.standardizer.means().to_vec(),
             stds: prepared.standardizer.stds().to_vec(),
+            standard: StandardRows::TrainAndValidation,
+            validation: None,
+            test: Some(MomentsRecord::of(&[&prepared.splits.test])),
         },
+        originals: originals(),
     })
+}
+
+fn originals() -> Vec<Original> {
+    let file = |name: &str, urls: &[&str], md5: Option<&str>| RemoteFile {
+        name: name.to_owned(),
+        urls: urls.iter().map(ToString::to_string).collect(),
+        bytes: None,
+        sha256: None,
+        md5: md5.map(str::to_owned),
+    };
+    let zip = "individual+household+electric+power+consumption.zip";
+    let publisher = format!("https://archive.ics.uci.edu/static/public/235/{zip}");
+    let archive = "data.tar.gz";
+    let deposits = [
+        "https://zenodo.org/records/1161203/files/data.tar.gz",
+        "https://zenodo.org/api/records/1161203/files/data.tar.gz/content",
+    ];
+    vec![
+        Original {
+            title: "The publisher's file".to_owned(),
+            page: "https://doi.org/10.24432/C58K54".to_owned(),
+            files: vec![file(zip, &[&publisher], None)],
+        },
+        Original {
+            title: "The preprocessed archive of Papamakarios et al.".to_owned(),
+            page: "https://doi.org/10.5281/zenodo.1161203".to_owned(),
+            files: vec![file(archive, &deposits, Some("9b9c9b0375315ad270eba4ce80c093ab"))],
+        },
+    ]
 }

@@ -5,6 +5,7 @@
 //! of 3.9 MB, which the feature `power` compiles into the program. [`prepare`] turns them into the published split,
 //! row for row.
 
+mod array;
 mod codec;
 mod dataset;
 mod describe;

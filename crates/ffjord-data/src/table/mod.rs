@@ -3,7 +3,7 @@
 //! A file is data from outside: what it claims is checked before it is believed, and whatever is wrong with it is an
 //! error that names the place.
 
-mod npy;
+pub(crate) mod npy;
 mod npy_header;
 mod npz;
 mod text;

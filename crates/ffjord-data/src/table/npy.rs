@@ -73,8 +73,54 @@ pub enum NpyError {
     Read(#[from] std::io::Error),
 }
 
-/// Reads a `.npy` file.
-pub(super) fn load(path: &Path) -> Result<Matrix<f64>, DataError> {
+/// Reads a `.npy` file, in single or double precision whatever its own is.
+pub(crate) fn load<T: Element>(path: &Path) -> Result<Matrix<T>, DataError> {
+    let (file, length) = open(path)?;
+    read(BufReader::new(file), length).map_err(|error| DataError::Npy {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Calls `visit` with every row of a `.npy` file in order; of an array in C's order one row is in memory at a time.
+pub(crate) fn for_each_row(
+    path: &Path,
+    visit: &mut dyn FnMut(&[f64]) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let wrap = |error| DataError::Npy {
+        path: path.to_owned(),
+        error,
+    };
+    let (file, length) = open(path)?;
+    let mut reader = BufReader::new(file);
+    let header = Header::read(&mut reader).map_err(|error| wrap(error.into()))?;
+    let (rows, columns) = believed_shape(&header, length).map_err(wrap)?;
+    if header.fortran_order {
+        return load(path)?.iter_rows().try_for_each(visit);
+    }
+    for row in 0..rows {
+        let values: Vec<f64> = read_values(&mut reader, &header, columns).map_err(wrap)?;
+        if values.len() < columns {
+            return Err(wrap(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()));
+        }
+        check_finite(&values, columns, row).map_err(wrap)?;
+        visit(&values)?;
+    }
+    Ok(())
+}
+
+/// The number of columns of a `.npy` file.
+pub(crate) fn columns(path: &Path) -> Result<usize, DataError> {
+    let (file, length) = open(path)?;
+    let header = Header::read(&mut BufReader::new(file)).map_err(NpyError::from);
+    let shape = header.and_then(|header| believed_shape(&header, length));
+    shape.map(|(_, columns)| columns).map_err(|error| DataError::Npy {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn open(path: &Path) -> Result<(File, u64), DataError> {
     let failed = |source| DataError::Io {
         action: "open",
         path: path.to_owned(),
@@ -82,15 +128,11 @@ pub(super) fn load(path: &Path) -> Result<Matrix<f64>, DataError> {
     };
     let file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
-    read(BufReader::new(file), length).map_err(|error| DataError::Npy {
-        path: path.to_owned(),
-        error,
-    })
+    Ok((file, length))
 }
 
-/// Reads an array from a stream that is said to hold `length` bytes; no more than those are believed in.
-pub(super) fn read(mut reader: impl Read, length: u64) -> Result<Matrix<f64>, NpyError> {
-    let header = Header::read(&mut reader)?;
+/// Rows and columns, if the `length` bytes of the file are those that they need.
+fn believed_shape(header: &Header, length: u64) -> Result<(usize, usize), NpyError> {
     let shape = || header.shape.clone();
     let (rows, columns) = match header.shape[..] {
         [rows] => (rows, 1),
@@ -100,8 +142,7 @@ pub(super) fn read(mut reader: impl Read, length: u64) -> Result<Matrix<f64>, Np
     if rows == 0 || columns == 0 {
         return Err(NpyError::Empty { shape: shape() });
     }
-    let width = header.kind.width();
-    let expected = (u128::from(rows) * u128::from(columns)).saturating_mul(width as u128);
+    let expected = (u128::from(rows) * u128::from(columns)).saturating_mul(header.kind.width() as u128);
     let present = length.saturating_sub(header.bytes);
     if expected != u128::from(present) {
         return Err(NpyError::Length {
@@ -110,17 +151,23 @@ pub(super) fn read(mut reader: impl Read, length: u64) -> Result<Matrix<f64>, Np
             present,
         });
     }
-    // Believed from here on: `present` bytes are in a file, so the counts fit.
-    let (rows, columns) = (rows as usize, columns as usize);
-    let values = read_values(&mut reader, &header, rows * columns)?;
+    // `present` bytes are in a file, so the counts fit.
+    Ok((rows as usize, columns as usize))
+}
+
+/// Reads an array from a stream that is said to hold `length` bytes; no more than those are believed in.
+pub(super) fn read<T: Element>(mut reader: impl Read, length: u64) -> Result<Matrix<T>, NpyError> {
+    let header = Header::read(&mut reader)?;
+    let (rows, columns) = believed_shape(&header, length)?;
+    let width = header.kind.width();
+    let values: Vec<T> = read_values(&mut reader, &header, rows * columns)?;
     // An archive's checksum is compared when its end is reached, so the end must be reached.
     let surplus = reader.read(&mut [0])?;
     if values.len() != rows * columns || surplus > 0 {
-        let present = (values.len() * width + surplus) as u64;
         return Err(NpyError::Length {
-            shape: shape(),
-            expected,
-            present,
+            shape: header.shape,
+            expected: (rows * columns * width) as u128,
+            present: (values.len() * width + surplus) as u64,
         });
     }
     let values = if header.fortran_order {
@@ -128,28 +175,38 @@ pub(super) fn read(mut reader: impl Read, length: u64) -> Result<Matrix<f64>, Np
     } else {
         values
     };
-    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-        return Err(NpyError::NotFinite {
-            row: index / columns,
-            column: index % columns,
-            value: values[index],
-        });
-    }
+    check_finite(&values, columns, 0)?;
     Ok(Matrix::from_parts(columns, values))
+}
+
+/// Checks values in row-major order, the first of which stands in row `first_row`.
+fn check_finite<T: Element>(values: &[T], columns: usize, first_row: usize) -> Result<(), NpyError> {
+    match values.iter().position(|value| !value.to_f64().is_finite()) {
+        Some(index) => Err(NpyError::NotFinite {
+            row: first_row + index / columns,
+            column: index % columns,
+            value: values[index].to_f64(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Up to `count` values; fewer if the stream ends before. Memory grows with what was really read, because a compressed
 /// stream can end earlier than its archive claims.
-fn read_values(reader: &mut impl Read, header: &Header, count: usize) -> Result<Vec<f64>, NpyError> {
+fn read_values<T: Element>(reader: &mut impl Read, header: &Header, count: usize) -> Result<Vec<T>, NpyError> {
     const CHUNK: usize = 8192;
     let width = header.kind.width();
     let mut values = Vec::new();
-    let mut bytes = Vec::with_capacity(CHUNK * width);
+    let mut bytes = Vec::with_capacity(CHUNK.min(count) * width);
     while values.len() < count {
         bytes.clear();
         let wanted = CHUNK.min(count - values.len()) * width;
         reader.by_ref().take(wanted as u64).read_to_end(&mut bytes)?;
-        values.extend(bytes.chunks_exact(width).map(|bytes| header.kind.decode(bytes)));
+        values.extend(
+            bytes
+                .chunks_exact(width)
+                .map(|bytes| T::from_f64(header.kind.decode(bytes))),
+        );
         if bytes.len() < wanted {
             break;
         }
@@ -158,7 +215,7 @@ fn read_values(reader: &mut impl Read, header: &Header, count: usize) -> Result<
 }
 
 /// From column-major to row-major order.
-fn transpose(values: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+fn transpose<T: Element>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     (0..rows)
         .flat_map(|row| (0..columns).map(move |column| values[column * rows + row]))
         .collect()

@@ -1,13 +1,13 @@
 //! A batch as row blocks with solves of their own.
 
-use super::fused::FusedSystem;
+use super::fused::{FusedSystem, FusedTape};
 use super::settings::SolveSettings;
-use super::system::{AugmentedSystem, TraceForm};
+use super::system::{AugmentedSystem, EvaluationTape};
+use super::trace::TraceForm;
 use crate::error::{FlowError, Result};
 use crate::integral::PathIntegral;
 use candle_core::{Device, Tensor, WithDType};
-use ffjord_kernels::Real;
-use ffjord_kernels::mlp::MlpKernel;
+use ffjord_kernels::{NetworkKernel, Real};
 use ffjord_nn::{FusedField, NnError, VectorField};
 use ffjord_ode::adjoint::{Adjoint, AdjointMethod, AdjointRecord, AdjointSolution};
 use ffjord_ode::{SolveError, State, Stats};
@@ -39,9 +39,9 @@ pub(super) struct BlockRecord {
 /// The record of a block's solve, on the path that it took.
 #[derive(Debug)]
 enum Record {
-    Generic(AdjointRecord<Tensor>),
-    F32(AdjointRecord<Vec<f32>>),
-    F64(AdjointRecord<Vec<f64>>),
+    Generic(AdjointRecord<Tensor, EvaluationTape>),
+    F32(AdjointRecord<Vec<f32>, FusedTape<f32>>),
+    F64(AdjointRecord<Vec<f64>, FusedTape<f64>>),
 }
 
 /// The gradient of a block, as tensors.
@@ -99,10 +99,7 @@ impl BatchSolve<'_> {
             .as_ref()
             .map(|trace| {
                 let vectors = trace.vectors.narrow(1, rows.start, rows.len())?.contiguous()?;
-                Ok(TraceForm {
-                    vectors,
-                    weight: trace.weight,
-                })
+                Ok(TraceForm { vectors, ..*trace })
             })
             .transpose()
     }
@@ -137,7 +134,7 @@ impl BatchSolve<'_> {
 
     fn solve_fused<T: Real + WithDType>(
         &self,
-        kernel: &MlpKernel<T>,
+        kernel: &NetworkKernel<T>,
         rows: &Range<usize>,
         z: &Tensor,
         trace: Option<&TraceForm>,
@@ -156,7 +153,10 @@ impl BatchSolve<'_> {
     /// Solves every block and keeps what its gradient needs.
     pub(super) fn solve_recorded(&self, z: &Tensor, adjoint: &AdjointMethod) -> Result<(Solved, Vec<BlockRecord>)> {
         let z = z.detach();
-        let solved = ranges(z.dim(0)?, self.settings.block_rows)
+        let blocks = ranges(z.dim(0)?, self.settings.block_rows);
+        // Every block gets the same part of the memory for tapes, however many are solved at a time.
+        let adjoint = &adjoint.shared_by(blocks.len());
+        let solved = blocks
             .into_par_iter()
             .map(|rows| {
                 let trace = self.trace_of(&rows)?;
@@ -199,12 +199,12 @@ impl BatchSolve<'_> {
 
     fn record_fused<T: Real + WithDType>(
         &self,
-        kernel: &MlpKernel<T>,
+        kernel: &NetworkKernel<T>,
         rows: &Range<usize>,
         z: &Tensor,
         trace: Option<&TraceForm>,
         adjoint: &AdjointMethod,
-    ) -> Result<(Tensor, Stats, AdjointRecord<Vec<T>>)>
+    ) -> Result<(Tensor, Stats, AdjointRecord<Vec<T>, FusedTape<T>>)>
     where
         Vec<T>: State,
     {
@@ -293,10 +293,10 @@ impl BatchSolve<'_> {
 
     fn pull_back_fused<T: Real + WithDType>(
         &self,
-        kernel: &MlpKernel<T>,
+        kernel: &NetworkKernel<T>,
         rows: &Range<usize>,
         trace: Option<&TraceForm>,
-        record: AdjointRecord<Vec<T>>,
+        record: AdjointRecord<Vec<T>, FusedTape<T>>,
         adjoint: &AdjointMethod,
         cotangent: &Tensor,
     ) -> Result<BlockGradient>

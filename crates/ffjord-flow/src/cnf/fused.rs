@@ -3,11 +3,11 @@
 //! The same equation as [`super::system`], with the state of a block as one vector: z `[R, D]`, then the
 //! log-determinants `[R]`, then each path integral `[R]`.
 
-use super::system::TraceForm;
-use crate::integral::PathIntegral;
+use super::trace::TraceForm;
+use crate::integral::{PathIntegral, RowsEvaluation};
 use candle_core::{Device, Tensor, WithDType};
-use ffjord_kernels::Real;
-use ffjord_kernels::mlp::{MlpGradient, MlpKernel, MlpTape, MlpWorkspace, Stack, StackMut, contract};
+use ffjord_kernels::mlp::{Stack, StackMut, contract};
+use ffjord_kernels::{NetworkKernel, NetworkTape, NetworkWorkspace, Real};
 use ffjord_nn::NnError;
 use ffjord_ode::adjoint::DifferentiableSystem;
 use ffjord_ode::{State, System};
@@ -15,7 +15,7 @@ use std::cell::RefCell;
 
 /// The equation for one block of rows.
 pub(super) struct FusedSystem<'a, T: Real> {
-    kernel: &'a MlpKernel<T>,
+    kernel: &'a NetworkKernel<T>,
     rows: usize,
     dimension: usize,
     /// The probes `[K, R, D]` and the weight of each.
@@ -26,31 +26,31 @@ pub(super) struct FusedSystem<'a, T: Real> {
 
 /// Memory of evaluations, made once a solve.
 struct Scratch<T: Real> {
-    workspace: MlpWorkspace<T>,
+    workspace: NetworkWorkspace<T>,
     /// Products, or cotangents of products, `[K, R, D]`.
     products: Vec<T>,
     /// Cotangent of the value, `[R, D]`.
     value: Vec<T>,
-    gradient: MlpGradient<T>,
     /// Tapes that are not in use.
     tapes: Vec<FusedTape<T>>,
 }
 
 /// One evaluation kept for its reverse mode.
+#[derive(Debug)]
 pub(super) struct FusedTape<T: Real> {
-    tape: MlpTape<T>,
+    tape: NetworkTape<T>,
     value: Vec<T>,
     products: Vec<T>,
 }
 
 impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
     pub(super) fn new(
-        kernel: &'a MlpKernel<T>,
+        kernel: &'a NetworkKernel<T>,
         rows: usize,
         trace: Option<&TraceForm>,
         integrals: &'a [PathIntegral],
     ) -> candle_core::Result<Self> {
-        let dimension = kernel.architecture().inputs();
+        let dimension = kernel.state_len();
         let trace = trace
             .map(|trace| Ok::<_, candle_core::Error>((trace.vectors.flatten_all()?.to_vec1()?, from_f64(trace.weight))))
             .transpose()?;
@@ -59,7 +59,6 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
             workspace: kernel.workspace(rows + products / dimension),
             products: vec![T::ZERO; products],
             value: vec![T::ZERO; rows * dimension],
-            gradient: MlpGradient::zeros(kernel.architecture()),
             tapes: Vec::new(),
         });
         Ok(Self {
@@ -116,23 +115,24 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
         };
         let (value, columns) = dy.split_at_mut(self.rows * self.dimension);
         let (log_det, integrals) = columns.split_at_mut(self.rows);
-        let weighted = |with: &[T], out: &mut [T]| -> Result<(), NnError> {
-            contract(self.dimension, with, products, out)?;
-            out.iter_mut().for_each(|sum| *sum *= *weight);
-            Ok(())
-        };
-        weighted(probes, log_det)?;
+        contract(self.dimension, probes, products, log_det)?;
+        log_det.iter_mut().for_each(|sum| *sum *= *weight);
+        let evaluation = self.evaluation(value, products);
         for (integral, out) in self.integrals.iter().zip(integrals.chunks_exact_mut(self.rows)) {
-            match integral {
-                PathIntegral::Kinetic => {
-                    for (out, row) in out.iter_mut().zip(value.chunks_exact(self.dimension)) {
-                        *out = row.iter().fold(T::ZERO, |sum, entry| sum + *entry * *entry);
-                    }
-                }
-                PathIntegral::Jacobian => weighted(products, out)?,
-            }
+            evaluation.integrand(*integral, out)?;
         }
         Ok(())
+    }
+
+    /// What the integrands see.
+    fn evaluation<'s>(&'s self, value: &'s [T], products: &'s [T]) -> RowsEvaluation<'s, T> {
+        RowsEvaluation {
+            dimension: self.dimension,
+            value,
+            probes: self.probes(),
+            products,
+            weight: self.trace.as_ref().map_or(T::ZERO, |(_, weight)| *weight),
+        }
     }
 
     /// Writes the cotangents of value and products that belong to the cotangent `v` of the whole derivative.
@@ -147,25 +147,18 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
             return;
         };
         let block = (self.rows * self.dimension).max(1);
-        let scaled = |out: &mut [T], with: &[T], by: &[T], factor: T, add: bool| {
-            for (out, with) in out.chunks_exact_mut(block).zip(with.chunks_exact(block)) {
-                let rows = out
-                    .chunks_exact_mut(self.dimension)
-                    .zip(with.chunks_exact(self.dimension));
-                for ((out, with), by) in rows.zip(by) {
-                    let slope = *by * factor;
-                    for (out, with) in out.iter_mut().zip(with) {
-                        *out = if add { *out + slope * *with } else { slope * *with };
-                    }
-                }
+        for (out, probes) in products.chunks_exact_mut(block).zip(probes.chunks_exact(block)) {
+            let rows = out
+                .chunks_exact_mut(self.dimension)
+                .zip(probes.chunks_exact(self.dimension));
+            for ((out, probe), by) in rows.zip(log_det) {
+                let slope = *by * *weight;
+                out.iter_mut().zip(probe).for_each(|(out, probe)| *out = slope * *probe);
             }
-        };
-        scaled(products, probes, log_det, *weight, false);
+        }
+        let evaluation = self.evaluation(&tape.value, &tape.products);
         for (integral, column) in self.integrals.iter().zip(columns) {
-            match integral {
-                PathIntegral::Kinetic => scaled(value, &tape.value, column, T::TWO, true),
-                PathIntegral::Jacobian => scaled(products, &tape.products, column, T::TWO * *weight, true),
-            }
+            evaluation.pull_back(*integral, column, value, products);
         }
     }
 
@@ -213,7 +206,7 @@ where
     type Gradient = Vec<T>;
 
     fn zero_gradient(&self) -> Result<Vec<T>, NnError> {
-        Ok(vec![T::ZERO; self.kernel.architecture().parameter_count()])
+        Ok(vec![T::ZERO; self.kernel.parameter_count()])
     }
 
     fn linearize(&self, t: f64, y: &Vec<T>, dy: &mut Vec<T>) -> Result<FusedTape<T>, NnError> {
@@ -239,6 +232,10 @@ where
         Ok(tape)
     }
 
+    fn tape_bytes(&self, tape: &FusedTape<T>) -> usize {
+        tape.tape.bytes() + size_of::<T>() * (tape.value.len() + tape.products.len())
+    }
+
     fn pullback(
         &self,
         tape: FusedTape<T>,
@@ -251,20 +248,16 @@ where
             workspace,
             products,
             value,
-            gradient: total,
             tapes,
         } = &mut *scratch;
         self.disassemble(&tape, v, value, products);
         let (grad_z, rest) = grad_y.split_at_mut(self.rows * self.dimension);
         rest.fill(T::ZERO);
-        // The kernel adds in place: it takes the solver's gradient for the time of the call.
-        total.swap(gradient);
         let cotangent = Stack {
             value,
             tangents: products,
         };
-        let time = self.kernel.reverse(&tape.tape, cotangent, grad_z, total, workspace);
-        total.swap(gradient);
+        let time = self.kernel.reverse(&tape.tape, cotangent, grad_z, gradient, workspace);
         tapes.push(tape);
         Ok(time?)
     }

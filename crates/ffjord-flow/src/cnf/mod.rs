@@ -5,21 +5,23 @@ mod fused;
 mod node;
 mod settings;
 mod system;
+mod trace;
+mod training;
 
 pub use settings::{Backend, CnfSettings, SolveSettings, TraceMode};
 
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::condition::beside;
 use crate::error::{FlowError, Result};
-use crate::integral::{PathIntegral, PathIntegrals};
+use crate::integral::{Needs, PathIntegral, PathIntegrals};
 use crate::pass::{Pass, Purpose, SolveCost};
 use blocks::{BatchSolve, Solved, weighted_mean};
 use candle_core::{DType, Tensor, Var};
 use ffjord_nn::{Dual, FusedField, Parameter, VectorField};
-use ffjord_trace::Probes;
-use node::SolveNode;
+use rand::Rng;
 use std::sync::Arc;
-use system::TraceForm;
+use trace::{TraceForm, TraceOf};
+use training::DifferentiablePass;
 
 /// A continuous normalizing flow: the solution of `dz/dt = f(z, t; θ)` from 0 to T, and its log-determinant
 /// `∫₀ᵀ tr(∂f/∂z) dt` (FFJORD, eq. 2 and 3).
@@ -78,6 +80,8 @@ pub struct Cnf {
     row_shape: Vec<usize>,
     settings: Arc<CnfSettings>,
     sqrt_end_time: Var,
+    /// Half the width of the random end time of training passes, as a fraction of T.
+    end_time_spread: f64,
 }
 
 /// The direction of a solve in time.
@@ -93,9 +97,10 @@ impl Cnf {
     /// A flow along `field`.
     ///
     /// # Errors
-    /// [`FlowError::InvalidSetting`] when a setting is outside its range.
+    /// [`FlowError::InvalidSetting`] when a setting is outside its range, or the trace is to be taken at the bottleneck of
+    /// a field that has none.
     pub fn new(field: Arc<dyn VectorField>, settings: CnfSettings) -> Result<Self> {
-        settings.check()?;
+        settings.check(field.bottleneck_shape().is_some())?;
         let mut row_shape = field.state_shape().to_vec();
         if let Some(columns) = row_shape.last_mut() {
             *columns = columns.saturating_sub(field.condition_width());
@@ -106,7 +111,25 @@ impl Cnf {
             row_shape,
             settings: Arc::new(settings),
             sqrt_end_time: Var::from_tensor(&sqrt_end_time)?,
+            end_time_spread: 0.0,
         })
+    }
+
+    /// The same flow with a random end time `T (1 + spread · u)`, u uniform on [−1, 1], drawn for every training pass
+    /// (STEER, Ghosh et al. 2020, eq. 6, with b = spread · T); evaluation and sampling keep T.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] unless `spread` lies in [0, 1), which keeps the end time positive.
+    pub fn with_random_end_time(mut self, spread: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&spread) {
+            return Err(FlowError::InvalidSetting {
+                setting: "spread of the end time",
+                given: spread.to_string(),
+                accepted: "a number from 0 to below 1",
+            });
+        }
+        self.end_time_spread = spread;
+        Ok(self)
     }
 
     /// The vector field.
@@ -148,8 +171,14 @@ impl Cnf {
         let trace = TraceForm {
             vectors: probes.to_dtype(self.field.dtype())?,
             weight,
+            of: TraceOf::Jacobian,
         };
-        self.differentiable(&self.with_condition(x, None)?, Direction::Forward, trace, cost)
+        let pass = DifferentiablePass {
+            direction: Direction::Forward,
+            end_factor: 1.0,
+            tolerance_factor: 1.0,
+        };
+        self.differentiable(&self.with_condition(x, None)?, pass, trace, cost)
     }
 
     /// Moves a batch from time `span.0` to `span.1` on its way between 0 and T, without gradients; for pictures of
@@ -164,7 +193,7 @@ impl Cnf {
             Purpose::Sampling => None,
             Purpose::Training | Purpose::Evaluation => Some(self.draw_trace(settings.trace, state.dim(0)?, pass)?),
         };
-        let fused = self.fused()?;
+        let fused = self.fused(settings, &[])?;
         let solve = BatchSolve {
             field: self.field(),
             fused: fused.as_ref(),
@@ -222,126 +251,40 @@ impl Cnf {
             Purpose::Training => {
                 self.check_input(input)?;
                 let trace = self.draw_trace(self.settings.training.trace, input.dim(0)?, pass)?;
+                let end_factor = if self.end_time_spread > 0.0 {
+                    1.0 + self.end_time_spread * pass.rng().random_range(-1.0..=1.0)
+                } else {
+                    1.0
+                };
+                let of_pass = DifferentiablePass {
+                    direction,
+                    end_factor,
+                    tolerance_factor: pass.tolerance_factor(),
+                };
                 let state = self.with_condition(input, pass.condition())?;
-                self.differentiable(&state, direction, trace, pass.cost())
+                self.differentiable(&state, of_pass, trace, pass.cost())
             }
-            Purpose::Evaluation | Purpose::Sampling => self.between(input, self.span(direction)?, pass),
+            Purpose::Evaluation | Purpose::Sampling => self.between(input, self.span(direction, 1.0)?, pass),
         }
-    }
-
-    /// A solve from `input`, rows with their condition, as one node of the autograd graph.
-    fn differentiable(
-        &self,
-        input: &Tensor,
-        direction: Direction,
-        trace: TraceForm,
-        cost: &SolveCost,
-    ) -> Result<Transformed> {
-        let span = self.span(direction)?;
-        let fused = self.fused()?;
-        let solve = BatchSolve {
-            field: self.field(),
-            fused: fused.as_ref(),
-            settings: &self.settings.training,
-            span,
-            trace: Some(trace),
-            integrals: &self.settings.integrals,
-        };
-        let (solved, records) = solve.solve_recorded(input, &self.settings.adjoint)?;
-        count_forward(cost, &solved);
-        let pullback = {
-            let (field, settings, cost) = (self.field.clone(), self.settings.clone(), cost.clone());
-            let input_shape = input.dims().to_vec();
-            move |cotangent: &Tensor| {
-                let solve = BatchSolve {
-                    field: field.as_ref(),
-                    fused: fused.as_ref(),
-                    settings: &settings.training,
-                    span,
-                    trace: None,
-                    integrals: &settings.integrals,
-                };
-                let gradient = solve
-                    .pull_back(records, &settings.adjoint, cotangent)
-                    .map_err(candle_core::Error::wrap)?;
-                cost.add_backward(weighted_mean(&gradient.blocks, |stats| stats.nfe));
-                let dimension: usize = field.state_shape().iter().product();
-                let state = gradient
-                    .state
-                    .narrow(1, 0, dimension)?
-                    .contiguous()?
-                    .reshape(input_shape)?;
-                let end_time = match direction {
-                    Direction::Forward => gradient.span.1,
-                    Direction::Inverse => gradient.span.0,
-                };
-                let end_time = Tensor::new(end_time, cotangent.device())?.to_dtype(cotangent.dtype())?;
-                Ok((state, gradient.parameters, end_time))
-            }
-        };
-        let node = SolveNode::new(solved.state, pullback);
-        let end_time = if self.settings.learn_end_time {
-            self.sqrt_end_time.sqr()?
-        } else {
-            self.sqrt_end_time.as_detached_tensor().sqr()?
-        };
-        let state = input
-            .contiguous()?
-            .apply_op3(&self.flat_parameters()?, &end_time, node)?;
-        self.split(&state, &self.settings.integrals)
-    }
-
-    /// All parameters of the field one after the other, `[P]`, connected to them in the autograd graph.
-    fn flat_parameters(&self) -> Result<Tensor> {
-        let flat = self
-            .field
-            .parameters()
-            .iter()
-            .map(|parameter| parameter.var.flatten_all())
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        if flat.is_empty() {
-            return Ok(Tensor::zeros(0, self.field.dtype(), self.field.device())?);
-        }
-        Ok(Tensor::cat(&flat, 0)?)
     }
 
     /// The field packed for the fused kernels with its present weights, where that is wanted and possible.
-    fn fused(&self) -> Result<Option<FusedField>> {
+    fn fused(&self, settings: &SolveSettings, integrals: &[PathIntegral]) -> Result<Option<FusedField>> {
+        let along_path = |integral: &PathIntegral| matches!(integral.needs(), Needs::Along(_));
         match self.settings.backend {
-            Backend::Fused => Ok(self.field.fused(false)?),
-            Backend::Generic => Ok(None),
+            Backend::Fused if settings.trace.of() == TraceOf::Jacobian && !integrals.iter().any(along_path) => {
+                Ok(self.field.fused(false)?)
+            }
+            Backend::Fused | Backend::Generic => Ok(None),
         }
     }
 
-    fn span(&self, direction: Direction) -> Result<(f64, f64)> {
-        let end = self.end_time()?;
+    fn span(&self, direction: Direction, end_factor: f64) -> Result<(f64, f64)> {
+        let end = self.end_time()? * end_factor;
         Ok(match direction {
             Direction::Forward => (0.0, end),
             Direction::Inverse => (end, 0.0),
         })
-    }
-
-    /// The trace for a batch: unit vectors, or probes from the pass's generator.
-    fn draw_trace(&self, mode: TraceMode, rows: usize, pass: &mut Pass<'_>) -> Result<TraceForm> {
-        let dimension = self.row_shape.iter().product();
-        let (probes, weight) = match mode {
-            TraceMode::Exact => (Probes::<f64>::unit_vectors(rows, dimension)?, 1.0),
-            TraceMode::Hutchinson { distribution, probes } => (
-                Probes::draw(distribution, probes, rows, dimension, pass.rng())?,
-                1.0 / probes as f64,
-            ),
-        };
-        let mut stacked = vec![probes.count(), rows];
-        stacked.extend_from_slice(&self.row_shape);
-        let vectors = Tensor::from_slice(probes.vectors(), stacked, &candle_core::Device::Cpu)?
-            .to_dtype(self.field.dtype())?
-            .to_device(self.field.device())?;
-        // The condition does not move: its part of the trace is zero without any product.
-        let vectors = match self.field.condition_width() {
-            0 => vectors,
-            width => vectors.pad_with_zeros(2, 0, width)?,
-        };
-        Ok(TraceForm { vectors, weight })
     }
 
     /// The parts of a solved state `[B, D + 1 + m]` or `[B, D]`, with a condition's columns after the first D.

@@ -1,21 +1,11 @@
 //! The equation that a continuous flow integrates: state, log-determinant and path integrals together.
 
-use crate::integral::PathIntegral;
+use super::trace::{TraceForm, TraceOf};
+use crate::integral::{BatchCotangent, BatchEvaluation, Needs, PathIntegral};
 use candle_core::{D, Tensor};
-use ffjord_nn::{Linearization, NnError, VectorField};
+use ffjord_nn::{Along, Linearization, NnError, Request, Tangents, VectorField};
 use ffjord_ode::System;
 use ffjord_ode::adjoint::DifferentiableSystem;
-
-/// A trace estimate that is a weighted sum of quadratic forms, `tr J ≈ w Σₖ vₖᵀ J vₖ`.
-///
-/// The vectors are drawn once before a solve and stay fixed for all of it (FFJORD, Algorithm 1).
-#[derive(Debug, Clone)]
-pub(crate) struct TraceForm {
-    /// `[K, B, …]`.
-    pub(crate) vectors: Tensor,
-    /// The weight w of every form.
-    pub(crate) weight: f64,
-}
 
 /// `d/dt [z, ln det, integrals…]` on states `[B, D + 1 + m]`, or `[B, D]` without a trace.
 #[derive(Debug)]
@@ -31,6 +21,7 @@ pub(crate) struct EvaluationTape {
     linearization: Linearization,
     value: Tensor,
     products: Option<Tensor>,
+    along: Vec<Tensor>,
 }
 
 impl AugmentedSystem<'_> {
@@ -46,52 +37,104 @@ impl AugmentedSystem<'_> {
         Ok(state.narrow(1, 0, self.dimension())?.contiguous()?.reshape(shape)?)
     }
 
-    /// The augmented derivative from the field's value `[B, …]` and products `[K, B, …]`.
-    fn assemble(&self, value: &Tensor, products: Option<&Tensor>) -> Result<Tensor, NnError> {
+    /// The derivatives along the path that the integrals need, each once.
+    fn along(&self) -> Vec<Along> {
+        let mut along = Vec::new();
+        for integral in self.integrals {
+            if let Needs::Along(kind) = integral.needs()
+                && self.trace.is_some()
+                && !along.contains(&kind)
+            {
+                along.push(kind);
+            }
+        }
+        along
+    }
+
+    /// The field's value with products and derivatives along the path.
+    fn linearize_field(&self, t: f64, state: &Tensor) -> Result<Linearization, NnError> {
+        let tangents = match &self.trace {
+            None => Tangents::None,
+            Some(trace) if trace.of == TraceOf::Bottleneck => Tangents::Bottleneck(&trace.vectors),
+            Some(trace) => Tangents::State(&trace.vectors),
+        };
+        let request = Request {
+            tangents,
+            along: &self.along(),
+        };
+        self.field.linearize_for(t, &self.position(state)?, &request)
+    }
+
+    /// The augmented derivative from the field's value `[B, …]`, products `[K, B, …]` and derivatives along the path.
+    fn assemble(&self, value: &Tensor, products: Option<&Tensor>, along: &[Tensor]) -> Result<Tensor, NnError> {
         let value = value.flatten_from(1)?;
         let (Some(trace), Some(products)) = (&self.trace, products) else {
             return Ok(value);
         };
-        // Σₖ and the sum over a row's elements, [K, B, …] → [B, 1].
-        let contract = |products: &Tensor, with: &Tensor| -> Result<Tensor, NnError> {
-            Ok(((products * with)?.flatten_from(2)?.sum(D::Minus1)?.sum(0)? * trace.weight)?.unsqueeze(1)?)
+        let (probes, products) = (trace.vectors.flatten_from(2)?, products.flatten_from(2)?);
+        let log_det = ((&products * &probes)?.sum(D::Minus1)?.sum(0)? * trace.weight)?.unsqueeze(1)?;
+        let evaluation = BatchEvaluation {
+            value: &value,
+            probes: &probes,
+            products: &products,
+            weight: trace.weight,
         };
-        let mut columns = vec![value.clone(), contract(products, &trace.vectors)?];
+        let mut columns = vec![value.clone(), log_det];
         for integral in self.integrals {
-            columns.push(match integral {
-                PathIntegral::Kinetic => value.sqr()?.sum_keepdim(1)?,
-                PathIntegral::Jacobian => contract(products, products)?,
-            });
+            columns.push(evaluation.integrand(*integral, self.along_of(*integral, along)?.as_ref())?);
         }
         Ok(Tensor::cat(&columns, 1)?)
     }
 
-    /// The cotangents of value and products that belong to a cotangent of the augmented derivative.
-    fn disassemble(&self, tape: &EvaluationTape, cotangent: &Tensor) -> Result<(Tensor, Option<Tensor>), NnError> {
-        let mut value = self.position(cotangent)?;
+    /// The derivative along the path that an integral measures, `[B, D]`.
+    fn along_of(&self, integral: PathIntegral, along: &[Tensor]) -> Result<Option<Tensor>, NnError> {
+        let Needs::Along(kind) = integral.needs() else {
+            return Ok(None);
+        };
+        let place = self.along().iter().position(|present| *present == kind);
+        let tensor = place.and_then(|place| along.get(place));
+        Ok(tensor.map(|tensor| tensor.flatten_from(1)).transpose()?)
+    }
+
+    /// The cotangents of value, products and derivatives along the path that belong to a cotangent of the augmented
+    /// derivative.
+    fn disassemble(
+        &self,
+        tape: &EvaluationTape,
+        cotangent: &Tensor,
+    ) -> Result<(Tensor, Option<Tensor>, Vec<Tensor>), NnError> {
+        let dimension = self.dimension();
         let (Some(trace), Some(products)) = (&self.trace, &tape.products) else {
-            return Ok((value, None));
+            return Ok((self.position(cotangent)?, None, Vec::new()));
         };
-        let column = |index: usize, like: &Tensor| -> Result<Tensor, NnError> {
-            let column = cotangent.narrow(1, self.dimension() + index, 1)?;
-            let mut shape = vec![1; like.rank()];
-            shape[like.rank() - 1 - self.field.state_shape().len()] = cotangent.dim(0)?;
-            Ok(column.contiguous()?.reshape(shape)?)
+        let column = |index: usize| cotangent.narrow(1, dimension + index, 1)?.contiguous();
+        let (value, probes) = (tape.value.flatten_from(1)?, trace.vectors.flatten_from(2)?);
+        let flat = products.flatten_from(2)?;
+        let evaluation = BatchEvaluation {
+            value: &value,
+            probes: &probes,
+            products: &flat,
+            weight: trace.weight,
         };
-        let mut product = trace.vectors.broadcast_mul(&column(0, &trace.vectors)?)?;
+        let mut of_value = cotangent.narrow(1, 0, dimension)?.contiguous()?;
+        let mut of_products = (probes.broadcast_mul(&column(0)?)? * trace.weight)?;
+        let mut of_along: Vec<Tensor> = tape.along.iter().map(Tensor::zeros_like).collect::<Result<_, _>>()?;
         for (index, integral) in self.integrals.iter().enumerate() {
-            match integral {
-                PathIntegral::Kinetic => {
-                    let slope = (column(index + 1, &tape.value)? * 2.0)?;
-                    value = (value + tape.value.broadcast_mul(&slope)?)?;
-                }
-                PathIntegral::Jacobian => {
-                    let slope = (column(index + 1, products)? * 2.0)?;
-                    product = (product + products.broadcast_mul(&slope)?)?;
+            let along = self.along_of(*integral, &tape.along)?;
+            match evaluation.pull_back(*integral, &column(index + 1)?, along.as_ref())? {
+                BatchCotangent::Value(slope) => of_value = (of_value + slope)?,
+                BatchCotangent::Products(slope) => of_products = (of_products + slope)?,
+                BatchCotangent::Along(slope) => {
+                    let kinds = self.along();
+                    let place = |kind: &Along| integral.needs() == Needs::Along(*kind);
+                    if let Some(sum) = kinds.iter().position(place).and_then(|place| of_along.get_mut(place)) {
+                        *sum = (&*sum + slope.reshape(sum.shape())?)?;
+                    }
                 }
             }
         }
-        Ok((value, Some((product * trace.weight)?)))
+        let of_value = of_value.reshape(tape.value.shape())?;
+        Ok((of_value, Some(of_products.reshape(products.shape())?), of_along))
     }
 }
 
@@ -99,12 +142,12 @@ impl System<Tensor> for AugmentedSystem<'_> {
     type Error = NnError;
 
     fn rhs(&self, t: f64, y: &Tensor, dy: &mut Tensor) -> Result<(), NnError> {
-        let z = self.position(y)?;
         *dy = match &self.trace {
-            None => self.assemble(&self.field.value(t, &z)?, None)?,
-            Some(trace) => {
-                let (value, products) = self.field.jvp(t, &z, &trace.vectors)?;
-                self.assemble(&value, Some(&products))?
+            None => self.assemble(&self.field.value(t, &self.position(y)?)?, None, &[])?,
+            Some(_) => {
+                let linearization = self.linearize_field(t, y)?;
+                let (value, products) = (linearization.value(), linearization.products());
+                self.assemble(&value, products.as_ref(), &linearization.along())?
             }
         };
         Ok(())
@@ -127,15 +170,20 @@ impl DifferentiableSystem<Tensor> for AugmentedSystem<'_> {
     }
 
     fn linearize(&self, t: f64, y: &Tensor, dy: &mut Tensor) -> Result<EvaluationTape, NnError> {
-        let vectors = self.trace.as_ref().map(|trace| &trace.vectors);
-        let linearization = self.field.linearize(t, &self.position(y)?, vectors)?;
-        let (value, products) = (linearization.value(), linearization.products());
-        *dy = self.assemble(&value, products.as_ref())?;
+        let linearization = self.linearize_field(t, y)?;
+        let (value, products, along) = (linearization.value(), linearization.products(), linearization.along());
+        *dy = self.assemble(&value, products.as_ref(), &along)?;
         Ok(EvaluationTape {
             linearization,
             value,
             products,
+            along,
         })
+    }
+
+    /// What a graph of tensors holds is not known.
+    fn tape_bytes(&self, _: &EvaluationTape) -> usize {
+        usize::MAX
     }
 
     fn pullback(
@@ -145,10 +193,10 @@ impl DifferentiableSystem<Tensor> for AugmentedSystem<'_> {
         grad_y: &mut Tensor,
         gradient: &mut Tensor,
     ) -> Result<f64, NnError> {
-        let (value, products) = self.disassemble(&tape, v)?;
+        let (value, products, along) = self.disassemble(&tape, v)?;
         let cotangents = tape
             .linearization
-            .pullback(self.field.parameters(), &value, products.as_ref())?;
+            .pullback_for(self.field.parameters(), &value, products.as_ref(), &along)?;
         let state = cotangents.state.flatten_from(1)?;
         let rest = v.dim(1)? - self.dimension();
         *grad_y = if rest == 0 {

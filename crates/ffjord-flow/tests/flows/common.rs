@@ -41,10 +41,24 @@ pub fn settings(tolerance: f64, trace: TraceMode) -> Result<CnfSettings, Box<dyn
     })
 }
 
+/// An encoder–decoder field with a middle of width 2 on rows of 3 numbers.
+pub fn narrow_field() -> Result<Arc<dyn VectorField>, Box<dyn Error>> {
+    Ok(Arc::new(network(vec![5, 2, 4])?))
+}
+
 pub fn field(residual: bool) -> Result<Arc<dyn VectorField>, Box<dyn Error>> {
+    let field = network(vec![8, 6])?;
+    Ok(if residual {
+        Arc::new(Residual::new(field))
+    } else {
+        Arc::new(field)
+    })
+}
+
+fn network(hidden: Vec<usize>) -> Result<Mlp, Box<dyn Error>> {
     let config = MlpConfig {
         dimension: 3,
-        hidden: vec![8, 6],
+        hidden,
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,
     };
@@ -52,11 +66,7 @@ pub fn field(residual: bool) -> Result<Arc<dyn VectorField>, Box<dyn Error>> {
     for (index, parameter) in field.parameters().iter().enumerate() {
         parameter.var.set(&uniform(100 + index as u64, parameter.var.dims())?)?;
     }
-    Ok(if residual {
-        Arc::new(Residual::new(field))
-    } else {
-        Arc::new(field)
-    })
+    Ok(field)
 }
 
 pub fn cnf(settings: CnfSettings) -> Result<Cnf, Box<dyn Error>> {

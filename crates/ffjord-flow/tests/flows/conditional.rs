@@ -4,7 +4,8 @@ use crate::check::{COLUMNS, Check};
 use crate::common::{TestResult, max_abs, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor, Var};
 use ffjord_flow::{Bijection, Cnf, Density, Flow, FlowError, Pass, PathIntegral, StandardNormalBase, TraceMode};
-use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
+use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
+use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;
 use std::sync::Arc;
 
@@ -30,6 +31,99 @@ fn a_conditional_continuous_flow_is_a_bijection() -> TestResult {
         gradients: 1e-5,
     };
     check.run(|seed| conditional(TraceMode::Exact, vec![6], 2, seed))
+}
+
+/// A field of one condition, and the field that it is where the condition is 1: the condition's weights are its bias.
+fn at_one() -> Result<(Mlp, Mlp), BoxError> {
+    let config = MlpConfig {
+        dimension: COLUMNS,
+        hidden: vec![2],
+        layer: LayerKind::Squash,
+        activation: ActivationKind::Tanh,
+    };
+    let conditional = Mlp::conditional(&config, 1, &mut rng(0), DType::F64, &Device::Cpu)?;
+    let plain = Mlp::new(&config, &mut rng(1), DType::F64, &Device::Cpu)?;
+    for (from, to) in conditional.parameters().iter().zip(plain.parameters()) {
+        let value = match from.name.as_str() {
+            "layers.0._layer.weight" => from.var.narrow(1, 0, COLUMNS)?.contiguous()?,
+            "layers.0._layer.bias" => {
+                let weight = conditional.parameters()[0].var.narrow(1, COLUMNS, 1)?.contiguous()?;
+                (from.var.as_tensor() + weight.flatten_all()?)?
+            }
+            _ => from.var.as_tensor().clone(),
+        };
+        to.var.set(&value.detach())?;
+    }
+    Ok((conditional, plain))
+}
+
+#[test]
+fn every_path_integral_knows_conditions() -> TestResult {
+    let (conditional, plain) = at_one()?;
+    let (conditional, plain): (Arc<dyn VectorField>, Arc<dyn VectorField>) = (Arc::new(conditional), Arc::new(plain));
+    let two_probes = TraceMode::Hutchinson {
+        distribution: ProbeDistribution::Gaussian,
+        probes: 2,
+    };
+    let of_columns = [
+        PathIntegral::Frobenius,
+        PathIntegral::Diagonal,
+        PathIntegral::OffDiagonal,
+    ];
+    for (trace, absent) in [
+        (TraceMode::Exact, [PathIntegral::TraceVariance].as_slice()),
+        (two_probes, of_columns.as_slice()),
+    ] {
+        let run = |field: &Arc<dyn VectorField>, condition: Option<Tensor>| -> Result<_, BoxError> {
+            let mut settings = settings(1e-5, trace)?;
+            settings.training.solver = Solver::new(Method::Rk4).fixed_steps(4);
+            settings.integrals = PathIntegral::ALL
+                .into_iter()
+                .filter(|integral| !absent.contains(integral))
+                .collect();
+            let cnf = Cnf::new(field.clone(), settings)?;
+            let x = Var::from_tensor(&uniform(3, &[6, COLUMNS])?)?;
+            let mut rng = rng(7);
+            let mut pass = Pass::training(&mut rng);
+            if let Some(condition) = condition {
+                pass = pass.given(condition);
+            }
+            let image = cnf.forward(x.as_tensor(), &mut pass)?;
+            let integrals: Vec<_> = image.integrals.iter().collect();
+            let mut values = vec![image.log_det.clone()];
+            values.extend(integrals.iter().map(|(_, values)| (*values).clone()));
+            let values = Tensor::stack(&values, 0)?;
+            let gradients = (values.sum_all()? + image.value.sqr()?.sum_all()?)?.backward()?;
+            let gradient = |var: &Var| gradients.get(var).cloned().ok_or("a gradient");
+            let last = cnf.parameters().len() - 2;
+            Ok((values, gradient(&x)?, gradient(&cnf.parameters()[last].var)?))
+        };
+        let given = run(&conditional, Some(Tensor::ones((6, 1), DType::F64, &Device::Cpu)?))?;
+        let expected = run(&plain, None)?;
+        for (given, expected) in [(given.0, expected.0), (given.1, expected.1), (given.2, expected.2)] {
+            assert_eq!(given.dims(), expected.dims());
+            let error = max_abs(&(given - &expected)?.detach())?;
+            assert!(
+                error < 1e-12 * max_abs(&expected.detach())?.max(1.0),
+                "{trace:?}: {error:e}"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_trace_at_the_bottleneck_of_a_conditional_field_is_refused() -> TestResult {
+    let (conditional, plain) = at_one()?;
+    let mut settings = settings(1e-5, TraceMode::BottleneckExact)?;
+    settings.integrals = Vec::new();
+    assert!(Cnf::new(Arc::new(plain), settings.clone()).is_ok());
+    let refused = Cnf::new(Arc::new(conditional), settings);
+    assert!(matches!(
+        refused,
+        Err(FlowError::InvalidSetting { setting: "trace", .. })
+    ));
+    Ok(())
 }
 
 /// `dz/dt = a z + b c` with a condition of one column: `z(T) = e^{aT} x + b c (e^{aT} − 1)/a`, and the trace is a D.

@@ -1,6 +1,6 @@
 //! The autograd node of a continuous flow against finite differences and across adjoints.
 
-use crate::common::{TestResult, cnf, max_abs, rng, settings, uniform};
+use crate::common::{TestResult, cnf, max_abs, narrow_field, rng, settings, uniform};
 use candle_core::{Tensor, Var};
 use ffjord_flow::{Backend, Bijection, Cnf, Pass, PathIntegral, TraceMode};
 use ffjord_ode::adjoint::AdjointMethod;
@@ -14,7 +14,7 @@ const HUTCHINSON: TraceMode = TraceMode::Hutchinson {
     probes: 2,
 };
 
-/// A loss that depends on the value, the log-determinant and both path integrals.
+/// A loss that depends on the value, the log-determinant and every path integral.
 fn loss(cnf: &Cnf, x: &Tensor, inverse: bool) -> Result<Tensor, BoxError> {
     let mut rng = rng(77);
     let mut pass = Pass::training(&mut rng);
@@ -25,7 +25,7 @@ fn loss(cnf: &Cnf, x: &Tensor, inverse: bool) -> Result<Tensor, BoxError> {
     };
     let mut total =
         ((image.value * uniform(8, &[6, 3])?)?.sum_all()? + (image.log_det * uniform(9, &[6])?)?.sum_all()?)?;
-    for integral in [PathIntegral::Kinetic, PathIntegral::Jacobian] {
+    for integral in cnf.settings().integrals.clone() {
         let values = image.integrals.get(integral).ok_or("the integral was asked for")?;
         total = (total + (values * 0.3)?.sum_all()?)?;
     }
@@ -46,13 +46,23 @@ fn check_backend(backend: Backend, trace: TraceMode, adjoint: &str, inverse: boo
     let mut settings = settings(1e-9, trace)?;
     settings.backend = backend;
     settings.adjoint = adjoint.parse::<AdjointMethod>()?;
-    if matches!(settings.adjoint, AdjointMethod::Checkpointed(_)) {
-        // The gradient is that of the steps taken, so a few steps show as much as many.
-        settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(4);
+    // The gradient is that of the steps taken, so a few steps show as much as many.
+    match settings.adjoint {
+        AdjointMethod::Checkpointed(_) | AdjointMethod::Binomial(_) => {
+            settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(4);
+        }
+        AdjointMethod::Reversible(_) => {
+            settings.training.solver = Solver::new(Method::ReversibleHeun).fixed_steps(12);
+        }
+        _ => {}
     }
-    let cnf = cnf(settings)?;
+    check_flow(&cnf(settings)?, adjoint, inverse, tolerance)
+}
+
+/// The gradient of every parameter and of the input against differences along a random direction.
+fn check_flow(cnf: &Cnf, label: &str, inverse: bool, tolerance: f64) -> TestResult {
     let x = Var::from_tensor(&uniform(3, &[6, 3])?)?;
-    let gradients = loss(&cnf, &x, inverse)?.backward()?;
+    let gradients = loss(cnf, &x, inverse)?.backward()?;
     let step = 1e-4;
     let mut vars: Vec<(String, Var)> = cnf.parameters().into_iter().map(|p| (p.name, p.var)).collect();
     vars.push(("x".to_string(), x.clone()));
@@ -61,14 +71,14 @@ fn check_backend(backend: Backend, trace: TraceMode, adjoint: &str, inverse: boo
         let direction = uniform(500 + index as u64, centre.dims())?;
         let at = |scale: f64| -> Result<f64, BoxError> {
             var.set(&(&centre + (&direction * (scale * step))?)?)?;
-            value(&loss(&cnf, &x, inverse)?)
+            value(&loss(cnf, &x, inverse)?)
         };
         let difference = (at(-2.0)? - 8.0 * at(-1.0)? + 8.0 * at(1.0)? - at(2.0)?) / (12.0 * step);
         var.set(&centre)?;
         let gradient = gradients.get(var).ok_or("every parameter must have a gradient")?;
         let gradient = value(&(gradient * &direction)?.sum_all()?)?;
         let error = (gradient - difference).abs() / difference.abs().max(1.0);
-        assert!(error < tolerance, "{adjoint} {name}: {gradient} against {difference}");
+        assert!(error < tolerance, "{label} {name}: {gradient} against {difference}");
     }
     Ok(())
 }
@@ -83,9 +93,95 @@ fn checkpointed_with_exact_trace_backwards_in_time() -> TestResult {
     check(TraceMode::Exact, "checkpointed", true, 1e-7)
 }
 
+/// Flows with few fixed steps and these integrals, on both paths.
+fn check_integrals(trace: TraceMode, integrals: &[PathIntegral]) -> TestResult {
+    for backend in [Backend::Fused, Backend::Generic] {
+        let mut settings = settings(1e-9, trace)?;
+        settings.backend = backend;
+        settings.integrals = integrals.to_vec();
+        settings.training.solver = Solver::new(Method::Rk4).fixed_steps(2);
+        check_flow(&cnf(settings)?, &format!("{backend:?}"), false, 1e-7)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn integrals_of_the_value_and_of_the_whole_jacobian() -> TestResult {
+    use PathIntegral::{Diagonal, Frobenius, L1, L2, OffDiagonal};
+    check_integrals(TraceMode::Exact, &[L1, L2, Frobenius, Diagonal, OffDiagonal])
+}
+
+#[test]
+fn integrals_of_probes_and_along_the_path() -> TestResult {
+    use PathIntegral::{Acceleration, Directional, TraceVariance};
+    check_integrals(HUTCHINSON, &[TraceVariance, Directional, Acceleration])?;
+    check_integrals(HUTCHINSON, &[TraceVariance])
+}
+
+#[test]
+fn traces_at_the_bottleneck() -> TestResult {
+    let trace = TraceMode::Bottleneck {
+        distribution: ProbeDistribution::Rademacher,
+        probes: 2,
+    };
+    let mut settings = settings(1e-9, trace)?;
+    settings.integrals = vec![PathIntegral::TraceVariance, PathIntegral::L2];
+    settings.training.solver = Solver::new(Method::Rk4).fixed_steps(2);
+    check_flow(&Cnf::new(narrow_field()?, settings)?, "bottleneck", false, 1e-7)
+}
+
+#[test]
+fn a_random_end_time_is_differentiated_where_it_was_drawn() -> TestResult {
+    let mut settings = settings(1e-9, TraceMode::Exact)?;
+    settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(3);
+    let flow = cnf(settings.clone())?.with_random_end_time(0.5)?;
+    check_flow(&flow, "random end time", false, 1e-7)?;
+    let x = uniform(3, &[6, 3])?;
+    let image = |flow: &Cnf, mut pass: Pass<'_>| -> Result<Tensor, BoxError> { Ok(flow.forward(&x, &mut pass)?.value) };
+    let fixed = cnf(settings)?;
+    let moved = (image(&flow, Pass::training(&mut rng(1)))? - image(&fixed, Pass::training(&mut rng(1)))?)?;
+    assert!(max_abs(&moved.detach())? > 1e-3, "training moves the end");
+    let kept = (image(&flow, Pass::evaluation(&mut rng(1)))? - image(&fixed, Pass::evaluation(&mut rng(1)))?)?;
+    assert_eq!(max_abs(&kept)?, 0.0, "evaluation keeps it");
+    Ok(())
+}
+
+#[test]
+fn looser_tolerances_of_a_pass_save_evaluations() -> TestResult {
+    let cnf = cnf(settings(1e-9, HUTCHINSON)?)?;
+    let x = uniform(3, &[6, 3])?;
+    let evaluations = |factor| -> Result<f64, BoxError> {
+        let mut rng = rng(0);
+        let mut pass = Pass::training(&mut rng).tolerance(factor);
+        cnf.forward(&x, &mut pass)?;
+        Ok(pass.cost().snapshot().forward_evaluations)
+    };
+    assert!(evaluations(1e5)? < 0.5 * evaluations(1.0)?);
+    assert!(
+        cnf.forward(&x, &mut Pass::training(&mut rng(0)).tolerance(f64::NAN))
+            .is_err()
+    );
+    Ok(())
+}
+
 #[test]
 fn backsolve() -> TestResult {
     check(HUTCHINSON, "backsolve", false, 1e-5)
+}
+
+#[test]
+fn interpolated() -> TestResult {
+    check(HUTCHINSON, "interpolated", true, 1e-5)
+}
+
+#[test]
+fn reversible() -> TestResult {
+    check(HUTCHINSON, "reversible", false, 1e-7)
+}
+
+#[test]
+fn binomial() -> TestResult {
+    check(HUTCHINSON, "binomial", false, 1e-7)
 }
 
 #[test]

@@ -6,4 +6,6 @@ mod common;
 mod conditional;
 mod discrete;
 mod gradients;
+mod integrals;
 mod refusals;
+mod step_sharing;

@@ -1,9 +1,15 @@
 //! Inputs and settings that are refused, in words.
 
-use crate::common::{TestResult, cnf, field, rng, settings, uniform};
+use crate::common::{TestResult, cnf, field, narrow_field, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{Bijection, Chain, Cnf, FlowError, MovingBatchNorm, Pass, PathIntegral, TraceMode};
-use ffjord_ode::{Method, SolveError, Solver, Tolerance};
+use ffjord_ode::{Method, SetupError, SolveError, Solver, Tolerance};
+use ffjord_trace::ProbeDistribution;
+
+const HUTCHINSON: TraceMode = TraceMode::Hutchinson {
+    distribution: ProbeDistribution::Rademacher,
+    probes: 1,
+};
 
 #[test]
 fn wrong_batches() -> TestResult {
@@ -43,6 +49,13 @@ fn wrong_settings() -> TestResult {
         |s: &mut ffjord_flow::CnfSettings| s.end_time = f64::NAN,
         |s: &mut ffjord_flow::CnfSettings| s.training.block_rows = 0,
         |s: &mut ffjord_flow::CnfSettings| s.integrals = vec![PathIntegral::Kinetic, PathIntegral::Kinetic],
+        // Variance takes several probes, whole Jacobians the exact trace, and a bottleneck a narrow field.
+        |s: &mut ffjord_flow::CnfSettings| s.integrals = vec![PathIntegral::TraceVariance],
+        |s: &mut ffjord_flow::CnfSettings| {
+            s.training.trace = HUTCHINSON;
+            s.integrals = vec![PathIntegral::Frobenius];
+        },
+        |s: &mut ffjord_flow::CnfSettings| s.evaluation.trace = TraceMode::BottleneckExact,
     ] {
         let mut settings = settings(1e-5, TraceMode::Exact)?;
         change(&mut settings);
@@ -51,6 +64,26 @@ fn wrong_settings() -> TestResult {
             Err(FlowError::InvalidSetting { .. })
         ));
     }
+    let mut narrow = settings(1e-5, TraceMode::BottleneckExact)?;
+    assert!(
+        Cnf::new(narrow_field()?, narrow.clone()).is_err(),
+        "‖J ε‖² has no products there"
+    );
+    narrow.integrals = vec![PathIntegral::Kinetic];
+    assert!(Cnf::new(narrow_field()?, narrow).is_ok());
+    for spread in [-0.1, 1.0, f64::NAN] {
+        let flow = cnf(settings(1e-5, TraceMode::Exact)?)?;
+        assert!(matches!(
+            flow.with_random_end_time(spread),
+            Err(FlowError::InvalidSetting { .. })
+        ));
+    }
+    let mut settings = settings(1e-5, TraceMode::Exact)?;
+    settings.adjoint = "reversible".parse()?;
+    assert!(matches!(
+        Cnf::new(field(false)?, settings),
+        Err(FlowError::Setup(SetupError::AdjointNeedsMethod { .. }))
+    ));
     assert!(Chain::new(Vec::new()).is_err());
     assert!(MovingBatchNorm::new(&[], DType::F32, &Device::Cpu).is_err());
     Ok(())

@@ -1,11 +1,11 @@
-//! Memory of evaluations, made once: workspace, tape and gradient.
+//! Memory of evaluations, made once: workspace and tape.
 
 use super::architecture::MlpArchitecture;
 use super::weights::{EffectiveLayer, LayerWeights};
+use crate::Real;
 use crate::elementwise::Saved;
 use crate::linalg::AlignedBuffer;
 use crate::simd::SimdLevel;
-use crate::{KernelError, Real};
 
 /// The activations of one hidden layer for `1 + K` stacked row blocks.
 #[derive(Clone, Debug)]
@@ -141,61 +141,5 @@ impl<T: Real> MlpTape<T> {
     pub fn bytes(&self) -> usize {
         let hidden = |layer: &HiddenLayer<T>| layer.stack.len() + layer.slope.len() + layer.input.len();
         size_of::<T>() * (self.input.len() + self.hidden.iter().map(hidden).sum::<usize>())
-    }
-}
-
-/// The gradient of a network's parameters, in the order and layout of
-/// [`MlpArchitecture::parameters`](super::MlpArchitecture::parameters).
-#[derive(Clone, Debug, PartialEq)]
-pub struct MlpGradient<T> {
-    values: Vec<T>,
-}
-
-impl<T: Real> MlpGradient<T> {
-    /// A gradient of zeros for a network of this shape.
-    #[must_use]
-    pub fn zeros(architecture: &MlpArchitecture) -> Self {
-        Self {
-            values: vec![T::ZERO; architecture.parameter_count()],
-        }
-    }
-
-    /// All numbers, flat.
-    #[must_use]
-    pub fn as_slice(&self) -> &[T] {
-        &self.values
-    }
-
-    /// All numbers, flat, to change.
-    #[must_use]
-    pub fn as_mut_slice(&mut self) -> &mut [T] {
-        &mut self.values
-    }
-
-    /// Exchanges all numbers with those of a vector, so that a caller's own buffer is accumulated into without a copy.
-    ///
-    /// A vector of another length makes this the gradient of no network: [`MlpKernel::reverse`](super::MlpKernel)
-    /// refuses it.
-    pub fn swap(&mut self, values: &mut Vec<T>) {
-        std::mem::swap(&mut self.values, values);
-    }
-
-    /// Sets every number to zero.
-    pub fn clear(&mut self) {
-        self.values.fill(T::ZERO);
-    }
-
-    /// Adds another gradient of the same network, such as that of another block of rows.
-    ///
-    /// # Errors
-    /// [`KernelError::Foreign`] if it belongs to a network of another size.
-    pub fn add(&mut self, other: &Self) -> Result<(), KernelError> {
-        if self.values.len() != other.values.len() {
-            return Err(KernelError::Foreign("gradient"));
-        }
-        for (to, &from) in self.values.iter_mut().zip(&other.values) {
-            *to += from;
-        }
-        Ok(())
     }
 }

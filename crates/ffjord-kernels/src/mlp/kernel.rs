@@ -31,7 +31,7 @@ pub struct StackMut<'a, T> {
 /// [`MlpWorkspace`] of its own. The result for a row does not depend on the other rows of a call.
 ///
 /// ```
-/// use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpGradient, MlpKernel, Stack, StackMut};
+/// use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
 /// use ffjord_kernels::simd::SimdLevel;
 ///
 /// let net = MlpArchitecture::new(&[2, 16, 2], Conditioning::ConcatSquash, Activation::Tanh)?;
@@ -46,10 +46,10 @@ pub struct StackMut<'a, T> {
 /// kernel.record(0.3, input, StackMut { value: &mut f, tangents: &mut u }, &mut tape, &mut workspace)?;
 ///
 /// // The gradient of Σ f + Σ εᵀu.
-/// let (mut grad_z, mut gradient) = ([0.0; 6], MlpGradient::zeros(kernel.architecture()));
+/// let (mut grad_z, mut gradient) = ([0.0; 6], vec![0.0; parameters.len()]);
 /// let cotangent = Stack { value: &[1.0; 6], tangents: &probe };
 /// let grad_t = kernel.reverse(&tape, cotangent, &mut grad_z, &mut gradient, &mut workspace)?;
-/// assert!(grad_t.is_finite() && gradient.as_slice().iter().any(|g| *g != 0.0));
+/// assert!(grad_t.is_finite() && gradient.iter().any(|g| *g != 0.0));
 /// # Ok::<(), ffjord_kernels::KernelError>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ mod trace;
 mod weights;
 
 pub use architecture::{Activation, MlpArchitecture, ParameterSpec};
-pub use buffers::{MlpGradient, MlpTape, MlpWorkspace};
+pub use buffers::{MlpTape, MlpWorkspace};
 pub use conditioning::Conditioning;
 pub use kernel::{MlpKernel, Stack, StackMut};
 pub use trace::contract;

@@ -1,6 +1,6 @@
 //! The reverse pass: gradients of any function of (f, u) with respect to state, parameters and time.
 
-use super::buffers::{MlpGradient, MlpTape, MlpWorkspace};
+use super::buffers::{MlpTape, MlpWorkspace};
 use super::conditioning::EffectiveGradient;
 use super::forward::{Extent, subtract};
 use super::kernel::{MlpKernel, Stack};
@@ -16,20 +16,20 @@ impl<T: Real> MlpKernel<T> {
     /// Takes the cotangents of (f, u) of a recorded evaluation back to z, θ and t.
     ///
     /// With L a function of f and u, `cotangent` is (∂L/∂f `[R, D']`, ∂L/∂u `[K, R, D']`). `grad_z` `[R, D]` is set
-    /// to ∂L/∂z, ∂L/∂θ is added to `gradient`, and ∂L/∂t is returned. The tangents e are constants.
+    /// to ∂L/∂z, ∂L/∂θ is added to the flat `gradient`, and ∂L/∂t is returned. The tangents e are constants.
     ///
     /// With h = W x + b and y = φ(h) the rules of a layer are h̄ = φ'(h) ȳ + Σₖ φ''(h) dhₖ dȳₖ and dh̄ₖ = φ'(h) dȳₖ,
     /// then W̄ = h̄ᵀ x + Σₖ dh̄ₖᵀ dxₖ, b̄ = Σ h̄, x̄ = h̄ W and dx̄ₖ = dh̄ₖ W.
     ///
     /// # Errors
-    /// [`KernelError`] if nothing was recorded, lengths do not fit the recorded rows and tangents, or tape, workspace
-    /// or gradient belong to another network.
+    /// [`KernelError`] if nothing was recorded, lengths do not fit the recorded rows and tangents or the parameters,
+    /// or tape or workspace belong to another network.
     pub fn reverse(
         &self,
         tape: &MlpTape<T>,
         cotangent: Stack<'_, T>,
         grad_z: &mut [T],
-        gradient: &mut MlpGradient<T>,
+        gradient: &mut [T],
         workspace: &mut MlpWorkspace<T>,
     ) -> Result<f64, KernelError> {
         let extent = Extent {
@@ -38,9 +38,6 @@ impl<T: Real> MlpKernel<T> {
         };
         if tape.architecture != self.architecture {
             return Err(KernelError::Foreign("tape"));
-        }
-        if gradient.as_slice().len() != self.parameters.len() {
-            return Err(KernelError::Foreign("gradient"));
         }
         if extent.rows == 0 {
             return Err(KernelError::EmptyTape);
@@ -58,8 +55,9 @@ impl<T: Real> MlpKernel<T> {
             grad_z.len(),
             extent.rows * self.architecture.inputs(),
         )?;
+        check_length("the parameters' gradient", gradient.len(), self.parameters.len())?;
 
-        let time = self.layers_in_reverse(tape, extent, cotangent, grad_z, gradient.as_mut_slice(), workspace);
+        let time = self.layers_in_reverse(tape, extent, cotangent, grad_z, gradient, workspace);
         if self.architecture.is_residual() {
             subtract(grad_z, cotangent.value);
         }

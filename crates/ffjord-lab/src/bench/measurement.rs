@@ -184,6 +184,8 @@ fn train(model: &Model, batch: &Tensor, repetitions: Repetitions) -> Result<Trai
             optimizer: OptimizerKind::Adam,
             weight_decay: 0.0,
             schedule: ScheduleConfig::Constant { rate: LEARNING_RATE },
+            tolerance: None,
+            spectral_norm: None,
             clip_norm: None,
             average: None,
             validate_every: u64::MAX,

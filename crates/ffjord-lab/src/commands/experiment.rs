@@ -47,6 +47,20 @@ pub struct Arguments {
     resume: bool,
 }
 
+impl Arguments {
+    /// The arguments that train a preset into a folder, or go on with the run that is in it.
+    pub fn train(preset: &str, out: PathBuf) -> Self {
+        Self {
+            preset: Some(preset.to_string()),
+            list: false,
+            seed: None,
+            settings: Vec::new(),
+            out: Some(out),
+            resume: true,
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -70,6 +84,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     )?;
     say!("{}\nrun folder: {}", config.description, folder.path().display());
 
+    if let Some(difference) = data.split.as_ref().and_then(|split| split.difference.as_ref()) {
+        say!("not the published split, so results cannot be compared with published ones: {difference}");
+    }
     let summary = train(&config, options, &data, &model, &folder, streams)?;
     if summary.end == TrainingEnd::Interrupted {
         say!("continue with the same command and --resume");
@@ -97,6 +114,8 @@ fn trainer_options(training: &TrainingConfig) -> Result<TrainerOptions> {
         optimizer: training.optimizer.parse()?,
         weight_decay: training.weight_decay,
         schedule: training.schedule.clone(),
+        tolerance: training.tolerance.clone(),
+        spectral_norm: training.spectral_norm,
         clip_norm: training.clip_norm,
         average: training.average,
         validate_every: training.validate_every,
@@ -206,6 +225,7 @@ fn result(
         "preset": name,
         "seed": config.seed,
         "provenance": Provenance::now(),
+        "split": data.split,
         "training": {
             "iterations": summary.iterations,
             "seconds": summary.seconds,

@@ -1,8 +1,12 @@
 //! One file a command.
 
 pub mod bench;
+pub mod data;
 pub mod eval;
 pub mod experiment;
+pub mod figure;
+pub mod gradcheck;
 pub mod parity;
 pub mod plot;
 pub mod sample;
+pub mod trace_variance;

@@ -2,7 +2,7 @@
 
 use super::{
     DataConfig, EvaluationConfig, ModelConfig, ModelKind, ObjectiveConfig, RegularisationConfig, RunConfig,
-    SolveConfig, StepConfig, TrainingConfig,
+    SolveConfig, SolverConfig, StepConfig, TrainingConfig,
 };
 use std::fmt::Display;
 
@@ -16,17 +16,26 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_objective(config.objective, &config.model)?;
     check_solve("train", &config.solver.train)?;
     check_solve("test", &config.solver.test)?;
+    check_backward(&config.solver)?;
     check_training(&config.training)?;
+    check_tolerance(&config.training, &config.solver.train)?;
     check_regularisation(&config.regularisation)?;
     check_evaluation(&config.data, &config.evaluation)
 }
 
 fn check_data(data: &DataConfig) -> Check {
-    if let DataConfig::Power { train_rows, test_rows } = data {
-        optional("data.train_rows", train_rows.as_ref(), at_least_one)?;
-        optional("data.test_rows", test_rows.as_ref(), at_least_one)?;
+    match data {
+        DataConfig::Toy { .. } | DataConfig::Image { .. } | DataConfig::Table { .. } => Ok(()),
+        DataConfig::Power(rows)
+        | DataConfig::Gas(rows)
+        | DataConfig::Hepmass(rows)
+        | DataConfig::Miniboone(rows)
+        | DataConfig::MinibooneReduced(rows)
+        | DataConfig::Bsds300(rows) => {
+            optional("data.train_rows", rows.train_rows.as_ref(), at_least_one)?;
+            optional("data.test_rows", rows.test_rows.as_ref(), at_least_one)
+        }
     }
-    Ok(())
 }
 
 fn check_model(model: &ModelConfig) -> Check {
@@ -63,11 +72,41 @@ fn check_solve(which: &str, solve: &SolveConfig) -> Check {
     }
 }
 
+/// Settings that the adjoint would leave unread are a mistake.
+fn check_backward(solver: &SolverConfig) -> Check {
+    let (adjoint, backward) = (solver.adjoint.as_str(), &solver.backward);
+    let solves_backwards = matches!(adjoint, "backsolve" | "interpolated");
+    let tolerance = backward.rtol.is_some() || backward.atol.is_some();
+    if (tolerance || backward.full_norm) && !solves_backwards {
+        return Err(format!(
+            "at `solver.backward`: rtol, atol and full_norm are for the adjoints `backsolve` and `interpolated`, not \
+             `{adjoint}`"
+        ));
+    }
+    if backward.rtol.is_some() != backward.atol.is_some() {
+        return Err("at `solver.backward`: give both rtol and atol, or neither".to_string());
+    }
+    if backward.snapshots.is_some() && adjoint != "binomial" {
+        return Err(format!(
+            "at `solver.backward.snapshots`: this is for the adjoint `binomial`, not `{adjoint}`"
+        ));
+    }
+    Ok(())
+}
+
 fn check_training(training: &TrainingConfig) -> Check {
     at_least_one("training.iterations", &training.iterations)?;
     at_least_one("training.batch", &training.batch)?;
     not_negative("training.weight_decay", &training.weight_decay)?;
     optional("training.clip_norm", training.clip_norm.as_ref(), positive)?;
+    optional("training.spectral_norm", training.spectral_norm.as_ref(), positive)?;
+    let spread = training.end_time_spread;
+    require(
+        (0.0..1.0).contains(&spread),
+        "training.end_time_spread",
+        &spread,
+        "a number from 0 to below 1",
+    )?;
     optional("training.average", training.average.as_ref(), |key, decay| {
         require((0.0..1.0).contains(decay), key, decay, "a number from 0 to below 1")
     })?;
@@ -79,9 +118,38 @@ fn check_training(training: &TrainingConfig) -> Check {
     schedule.map_err(|error| format!("at `training.schedule`: {error}"))
 }
 
+fn check_tolerance(training: &TrainingConfig, solve: &SolveConfig) -> Check {
+    let Some(schedule) = &training.tolerance else {
+        return Ok(());
+    };
+    let schedule = schedule.check();
+    schedule.map_err(|error| format!("at `training.tolerance`: {error}"))?;
+    match solve.control {
+        StepConfig::Adaptive { .. } => Ok(()),
+        StepConfig::Fixed { .. } => Err(
+            "at `training.tolerance`: a schedule is given, but `solver.train.control` has fixed steps and so no \
+             tolerance: accepted is `none`, or an adaptive control"
+                .to_string(),
+        ),
+    }
+}
+
 fn check_regularisation(weights: &RegularisationConfig) -> Check {
-    not_negative("regularisation.kinetic", &weights.kinetic)?;
-    not_negative("regularisation.jacobian", &weights.jacobian)
+    for (key, weight) in [
+        ("kinetic", weights.kinetic),
+        ("jacobian", weights.jacobian),
+        ("l1", weights.l1),
+        ("l2", weights.l2),
+        ("frobenius", weights.frobenius),
+        ("diagonal", weights.diagonal),
+        ("off_diagonal", weights.off_diagonal),
+        ("trace_variance", weights.trace_variance),
+        ("directional", weights.directional),
+        ("acceleration", weights.acceleration),
+    ] {
+        not_negative(&format!("regularisation.{key}"), &weight)?;
+    }
+    Ok(())
 }
 
 fn check_evaluation(data: &DataConfig, evaluation: &EvaluationConfig) -> Check {

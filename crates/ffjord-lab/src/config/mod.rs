@@ -1,5 +1,6 @@
 //! The configuration of a run: what a preset, `--set` and a run folder's `config.json` hold.
 
+mod block_rows;
 mod check;
 mod model;
 mod preset;
@@ -11,6 +12,7 @@ pub use resolve::{resolve, resolve_stored};
 
 use ffjord_train::ScheduleConfig;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Everything that determines a run's result.
@@ -59,13 +61,32 @@ pub enum DataConfig {
         /// A `.npy`, `.npz` or CSV file.
         path: PathBuf,
     },
-    /// The embedded POWER data with the paper's split.
-    Power {
-        /// Train on the first so many rows of the training split; all if absent.
-        train_rows: Option<usize>,
-        /// Evaluate on the first so many rows of the test split; all if absent.
-        test_rows: Option<usize>,
-    },
+    /// POWER: the embedded data unless a path is given.
+    Power(BenchmarkConfig),
+    /// GAS.
+    Gas(BenchmarkConfig),
+    /// HEPMASS.
+    Hepmass(BenchmarkConfig),
+    /// MINIBOONE.
+    Miniboone(BenchmarkConfig),
+    /// MINIBOONE with the first training rows only: not the published setting.
+    #[serde(rename = "miniboone-reduced")]
+    MinibooneReduced(BenchmarkConfig),
+    /// BSDS300.
+    Bsds300(BenchmarkConfig),
+}
+
+/// Which rows of a tabular benchmark a run uses.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchmarkConfig {
+    /// An original file, or a folder of original or prepared files; the cache if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Train on the first so many rows of the training split; all if absent.
+    pub train_rows: Option<usize>,
+    /// Evaluate on the first so many rows of the test split; all if absent.
+    pub test_rows: Option<usize>,
 }
 
 /// How equations are solved in training and in evaluation.
@@ -76,8 +97,26 @@ pub struct SolverConfig {
     pub train: SolveConfig,
     /// For validation, test and sampling.
     pub test: SolveConfig,
-    /// How gradients are computed: `checkpointed` or `backsolve`.
+    /// How gradients are computed: `checkpointed`, `binomial`, `reversible`, `backsolve` or `interpolated`.
     pub adjoint: String,
+    /// How the adjoint works where not by its defaults.
+    #[serde(default)]
+    pub backward: BackwardConfig,
+}
+
+/// Settings of the adjoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackwardConfig {
+    /// Relative tolerance of the solve that `backsolve` and `interpolated` do; the training solver's if absent.
+    pub rtol: Option<f64>,
+    /// Absolute tolerance of it.
+    pub atol: Option<f64>,
+    /// Whether the parameters' gradient counts in its error, too; by default it does not (the semi-norm).
+    #[serde(default)]
+    pub full_norm: bool,
+    /// States that `binomial` keeps.
+    pub snapshots: Option<NonZeroUsize>,
 }
 
 /// One way of solving.
@@ -88,12 +127,16 @@ pub struct SolveConfig {
     pub method: String,
     /// How its steps are chosen.
     pub control: StepConfig,
-    /// `exact`, or the distribution of Hutchinson's probes: `rademacher`, `gaussian` or `sphere`.
+    /// `exact`, or the distribution of Hutchinson's probes: `rademacher`, `gaussian`, `sphere` or `orthogonal`.
     pub trace: String,
+    /// Whether the trace is taken at the narrowest hidden layer (FFJORD, eq. 9).
+    #[serde(default)]
+    pub bottleneck: bool,
     /// Probes for each row, where the trace is estimated.
     #[serde(default = "one")]
     pub probes: usize,
-    /// Rows that share one solve and its steps; `0` solves the whole batch together.
+    /// Rows that share one solve and its steps: a number, `per-row` (1) or `whole-batch` (0).
+    #[serde(deserialize_with = "block_rows::deserialize")]
     pub block_rows: usize,
 }
 
@@ -154,6 +197,13 @@ pub struct TrainingConfig {
     pub optimizer: String,
     /// The learning rate over time.
     pub schedule: ScheduleConfig,
+    /// What the tolerances of training solves are multiplied with over time.
+    pub tolerance: Option<ScheduleConfig>,
+    /// The half-width of the random end time of training solves, as a fraction of T (STEER).
+    #[serde(default)]
+    pub end_time_spread: f64,
+    /// The largest spectral norm of a layer's weight; larger ones are scaled down after every step.
+    pub spectral_norm: Option<f64>,
     /// L2 weight decay, added to the gradient as PyTorch's Adam does.
     #[serde(default)]
     pub weight_decay: f64,
@@ -183,6 +233,31 @@ pub struct RegularisationConfig {
     /// `∫ ‖J ε‖² dt`.
     #[serde(default)]
     pub jacobian: f64,
+    /// `∫ ‖f‖₁ dt`.
+    #[serde(default)]
+    pub l1: f64,
+    /// `∫ ‖f‖₂ dt`.
+    #[serde(default)]
+    pub l2: f64,
+    /// `∫ ‖J‖_F dt`; needs the exact training trace.
+    #[serde(default)]
+    pub frobenius: f64,
+    /// `∫ ‖diag J‖₂ dt`; needs the exact training trace.
+    #[serde(default)]
+    pub diagonal: f64,
+    /// `∫ ‖J − diag J‖_F dt`; needs the exact training trace.
+    #[serde(default)]
+    pub off_diagonal: f64,
+    /// `∫ Var(trace) dt`; needs an estimated training trace of two probes or more, with which it is also reported
+    /// without a weight.
+    #[serde(default)]
+    pub trace_variance: f64,
+    /// `∫ ‖J f‖₂ dt`.
+    #[serde(default)]
+    pub directional: f64,
+    /// `∫ ‖d²z/dt²‖² dt` (TayNODE).
+    #[serde(default)]
+    pub acceleration: f64,
 }
 
 /// What is computed and drawn after training.

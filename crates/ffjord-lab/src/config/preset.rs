@@ -19,10 +19,15 @@ macro_rules! presets {
 }
 
 /// Files that presets build on; not runs by themselves.
-const PARTS: &[Preset] = presets!["parts/power-discrete", "parts/toy", "parts/toy-fast"];
+const PARTS: &[Preset] = presets!["parts/power-discrete", "parts/tabular", "parts/toy", "parts/toy-fast"];
 
 /// Every preset that can be run.
 pub const PRESETS: &[Preset] = presets![
+    "bsds300",
+    "gas",
+    "hepmass",
+    "miniboone",
+    "power",
     "power-glow",
     "power-made",
     "power-maf",

@@ -3,7 +3,7 @@
 use super::RunConfig;
 use super::preset::Preset;
 use crate::error::{LabError, Result};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The configuration of a preset with the changes of `--set KEY=VALUE` and `--seed`.
 ///
@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 /// When a key or value is not accepted; the message says where and what is.
 pub fn resolve(preset: &Preset, settings: &[String], seed: Option<u64>) -> Result<RunConfig> {
     let mut value = preset.value()?;
+    // The one section that a preset may leave out: without it, `--set` would find no place to write to.
+    overlay(&mut value, json!({ "regularisation": {} }));
     for setting in settings {
         apply(&mut value, setting)?;
     }
@@ -149,6 +151,28 @@ mod tests {
     }
 
     #[test]
+    fn tabular_presets_are_the_papers_table() -> Result<()> {
+        // Dimension, hidden layers, multiplier, flow steps, batch size.
+        for (name, dimension, layers, multiplier, steps, batch) in [
+            ("power", 6, 3, 10, 5, 10_000),
+            ("gas", 8, 3, 20, 5, 1_000),
+            ("hepmass", 21, 2, 10, 10, 10_000),
+            ("miniboone", 43, 2, 20, 1, 1_000),
+            ("bsds300", 63, 3, 20, 2, 10_000),
+        ] {
+            let config = resolve(preset(name)?, &[], None)?;
+            assert_eq!(config.model.hidden, vec![dimension * multiplier; layers], "{name}");
+            assert_eq!((config.model.blocks, config.training.batch), (steps, batch), "{name}");
+            let kind = serde_json::to_value(&config.data)?["kind"].clone();
+            assert_eq!(kind, name);
+        }
+        let settings = ["data.kind=miniboone-reduced".to_string(), "data.path=here".to_string()];
+        let reduced = resolve(preset("miniboone")?, &settings, None)?;
+        assert_eq!(serde_json::to_value(&reduced.data)?["kind"], "miniboone-reduced");
+        Ok(())
+    }
+
+    #[test]
     fn settings_change_values_and_keep_the_rest() -> Result<()> {
         let base = resolve(preset("toy-8gaussians")?, &[], None)?;
         let settings = [
@@ -197,6 +221,12 @@ mod tests {
             ("model.bins=8", "only models of kind `spline`"),
             ("model.kind=flow", "`real-nvp`, `glow`, `maf`, `made`, `spline`"),
             ("objective=matching", "`flow-matching`"),
+            ("solver.train.block_rows=rows", "`per-row` or `whole-batch`"),
+            (
+                "solver.backward={ rtol = 1e-7, atol = 1e-7 }",
+                "`backsolve` and `interpolated`",
+            ),
+            ("solver.backward={ snapshots = 4 }", "the adjoint `binomial`"),
         ] {
             let answer = answer(setting)?;
             assert!(answer.contains(accepted), "{setting}: {answer}");
@@ -208,10 +238,14 @@ mod tests {
     fn another_kind_of_model_replaces_the_old_one_whole() -> Result<()> {
         let maf = r#"model={ kind = "maf", blocks = 5, hidden = [64], activation = "relu", precision = "f32" }"#;
         let config = resolve(preset("power-quick")?, &[maf.to_string()], None)?;
-        assert_eq!((config.model.kind, config.model.layer), (ModelKind::Maf, None));
+        assert_eq!(
+            (config.model.kind, config.model.layer.as_deref()),
+            (ModelKind::Maf, None)
+        );
         let matching = [maf.to_string(), "objective=flow-matching".to_string()];
         let answer = resolve(preset("power-quick")?, &matching, None).map_err(|error| error.to_string());
         assert!(answer.is_err_and(|text| text.contains("at `objective`")));
+        assert_eq!(resolve(preset("power")?, &[maf.to_string()], None)?.model, config.model);
         for objective in ["flow-matching", "optimal-transport-flow-matching"] {
             resolve(preset("power-quick")?, &[format!("objective={objective}")], None)?;
         }
@@ -228,6 +262,21 @@ mod tests {
         });
         assert!(older.is_some());
         assert_eq!(resolve_stored(&stored.to_string(), "test")?, config);
+        Ok(())
+    }
+
+    #[test]
+    fn adjoints_and_shared_steps_have_names() -> Result<()> {
+        let settings = [
+            "solver.train.block_rows=per-row",
+            "solver.test.block_rows=whole-batch",
+            "solver.adjoint=interpolated",
+            "solver.backward={ rtol = 1e-7, atol = 1e-8, full_norm = true }",
+        ]
+        .map(String::from);
+        let solver = resolve(preset("toy-8gaussians")?, &settings, None)?.solver;
+        assert_eq!((solver.train.block_rows, solver.test.block_rows), (1, 0));
+        assert_eq!((solver.backward.rtol, solver.backward.full_norm), (Some(1e-7), true));
         Ok(())
     }
 

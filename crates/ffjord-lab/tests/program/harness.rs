@@ -100,6 +100,11 @@ pub fn table<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     experiment("table", out, TINY.iter(), more)
 }
 
+/// The arguments of a tiny `experiment` of a benchmark into `out`.
+pub fn benchmark<'a>(preset: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    experiment(preset, out, TINY.iter(), more)
+}
+
 fn experiment<'a>(
     preset: &'a str,
     out: &'a str,

@@ -29,6 +29,10 @@ fn every_kind_of_discrete_flow_runs_on_a_table() {
         assert_eq!(result["test"].get("solver"), None, "{kind} solves nothing");
         evaluate_and_sample(&place, kind);
         place.succeed(&["plot", kind]);
+        for command in ["gradcheck", "trace-variance"] {
+            place.refuse(&[command, kind], &[command, "no continuous block", "model.kind=cnf"]);
+        }
+        place.refuse(&["figure", "8", "--run", kind], &["no continuous block"]);
         place.succeed(&table(kind, &[settings.as_slice(), &["--resume"]].concat()));
     }
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 fn presets_keys_and_values() {
     let place = Place::new();
     place.refuse(&["experiment", "toy-moon"], &["toy-moon", "accepted are", "toy-moons"]);
-    let cases: [(&str, &[&str]); 21] = [
+    let cases: [(&str, &[&str]); 27] = [
         ("training", &["KEY=VALUE"]),
         ("=3", &["key is empty"]),
         ("trainin.batch=3", &["no section `trainin`", "accepted are", "training"]),
@@ -30,6 +30,18 @@ fn presets_keys_and_values() {
             &["training.schedule", "-0.001", "positive"],
         ),
         ("training.schedule.rate=nan", &["NaN"]),
+        (
+            "training.tolerance={ kind = \"constant\", rate = 10.0 }",
+            &["training.tolerance", "fixed steps", "adaptive"],
+        ),
+        ("training.end_time_spread=1.0", &["training.end_time_spread", "below 1"]),
+        ("training.spectral_norm=0.0", &["training.spectral_norm", "positive"]),
+        ("regularisation.l2=-1.0", &["regularisation.l2", "not negative"]),
+        (
+            "regularisation.trace_variance=1.0",
+            &["trace-variance", "two probes or more"],
+        ),
+        ("solver.train.bottleneck=true", &["bottleneck", "encoder–decoder"]),
         ("training.optimizer=sgd", &["sgd", "adam, adamax"]),
         (
             "solver.train.control={ kind = \"fixed\", steps = 0 }",

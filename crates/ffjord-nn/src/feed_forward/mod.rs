@@ -159,7 +159,7 @@ impl MaskedAffine {
         let present = self.affine.present(Projection::Dense)?;
         Ok(match &self.mask {
             Some(mask) => AffineAtTime {
-                weight: (present.weight * mask)?,
+                weight: present.weight.map_linear(|weight| Ok((weight * mask)?))?,
                 ..present
             },
             None => present,

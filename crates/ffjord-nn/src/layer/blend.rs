@@ -29,16 +29,16 @@ impl Blend {
 }
 
 impl TimeLayer for Blend {
-    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
-        let between = |start: &Tensor, end: &Tensor| -> Result<Tensor> {
-            Ok((start + (end - start)?.broadcast_mul(&t.reshape(vec![1; start.rank()])?)?)?)
+    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let between = |start: &Tensor, end: &Tensor| -> Result<Dual> {
+            let way = (end - start)?;
+            let moved = |t: &Tensor| Ok(way.broadcast_mul(&t.reshape(vec![1; start.rank()])?)?);
+            t.map_affine(|t| Ok((start + moved(t)?)?), moved)
         };
         Ok(AffineAtTime {
             projection: self.projection,
             weight: between(&self.start.weight, &self.end.weight)?,
-            bias: self
-                .projection
-                .along_channels(&between(&self.start.bias, &self.end.bias)?)?,
+            bias: between(&self.start.bias, &self.end.bias)?.map_linear(|bias| self.projection.along_channels(bias))?,
         })
     }
 

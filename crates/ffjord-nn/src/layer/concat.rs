@@ -31,26 +31,29 @@ impl Concat {
 }
 
 impl TimeLayer for Concat {
-    fn at(&self, t: &Tensor, image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+    fn at(&self, t: &Dual, image: Option<(usize, usize)>) -> Result<AffineAtTime> {
         let axis = self.projection.input_axis();
         // The time's own weights act on one row, not on the batch: at the border of an image their contribution
         // differs from the middle, which a plane of t values shows.
-        let time = match image {
-            None => t.reshape((1, 1))?,
-            Some((height, width)) => t
-                .reshape((1, 1, 1, 1))?
-                .broadcast_as((1, 1, height, width))?
-                .contiguous()?,
-        };
+        let time = t.map_linear(|t| {
+            Ok(match image {
+                None => t.reshape((1, 1))?,
+                Some((height, width)) => t
+                    .reshape((1, 1, 1, 1))?
+                    .broadcast_as((1, 1, height, width))?
+                    .contiguous()?,
+            })
+        })?;
         let time_weight = self.affine.weight.narrow(axis, 0, 1)?.contiguous()?;
-        let bias = self
-            .projection
-            .apply(&time_weight, &time)?
-            .broadcast_add(&self.projection.along_channels(&self.affine.bias)?)?;
+        let constant = self.projection.along_channels(&self.affine.bias)?;
+        let bias = time.map_affine(
+            |time| Ok(self.projection.apply(&time_weight, time)?.broadcast_add(&constant)?),
+            |rate| self.projection.apply(&time_weight, rate),
+        )?;
         let weight = self.affine.weight.narrow(axis, 1, self.inputs)?.contiguous()?;
         Ok(AffineAtTime {
             projection: self.projection,
-            weight,
+            weight: Dual::constant(weight),
             bias,
         })
     }

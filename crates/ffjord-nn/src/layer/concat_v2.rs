@@ -33,12 +33,15 @@ impl ConcatV2 {
 }
 
 impl TimeLayer for ConcatV2 {
-    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
-        let bias = (self.affine.bias.as_tensor() + time_vector(&self.time_bias, t)?)?;
+    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let shift = time_vector(&self.time_bias, t)?;
         Ok(AffineAtTime {
             projection: self.projection,
-            weight: self.affine.weight.as_tensor().clone(),
-            bias: self.projection.along_channels(&bias)?,
+            weight: Dual::constant(self.affine.weight.as_tensor().clone()),
+            bias: shift.map_affine(
+                |shift| self.projection.along_channels(&(self.affine.bias.as_tensor() + shift)?),
+                |rate| self.projection.along_channels(rate),
+            )?,
         })
     }
 

@@ -37,11 +37,11 @@ impl ConcatSquash {
 }
 
 impl TimeLayer for ConcatSquash {
-    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
         let gated = self.gate.fold(self.projection, &self.affine, t)?;
-        let shift = self.projection.along_channels(&time_vector(&self.time_bias, t)?)?;
+        let shift = time_vector(&self.time_bias, t)?.map_linear(|shift| self.projection.along_channels(shift))?;
         Ok(AffineAtTime {
-            bias: (gated.bias + shift)?,
+            bias: gated.bias.add(&shift)?,
             ..gated
         })
     }
@@ -49,9 +49,6 @@ impl TimeLayer for ConcatSquash {
     fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
         let gated = self.gate.rowwise(self.projection, &self.affine, t, input)?;
         let shift = along_rows(&t.matmul(&self.time_bias.t()?)?, &gated)?;
-        gated.map_affine(
-            |value| Ok(value.broadcast_add(&shift)?),
-            |tangents| Ok(tangents.clone()),
-        )
+        gated.shift(&shift)
     }
 }

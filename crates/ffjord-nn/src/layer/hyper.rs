@@ -2,6 +2,7 @@
 
 use super::projection::{AffineAtTime, Projection};
 use super::{TimeLayer, along_rows};
+use crate::activation::Activation;
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
@@ -45,8 +46,11 @@ impl Linear {
     }
 
     /// `A x + a` for columns `x` `[i, n]`.
-    fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.weight.matmul(x)?.broadcast_add(&self.bias.unsqueeze(1)?)?)
+    fn apply(&self, x: &Dual) -> Result<Dual> {
+        x.map_affine(
+            |x| Ok(self.weight.matmul(x)?.broadcast_add(&self.bias.unsqueeze(1)?)?),
+            |rate| Ok(self.weight.matmul(rate)?),
+        )
     }
 }
 
@@ -76,11 +80,9 @@ impl Hyper {
             network,
         })
     }
-}
 
-impl Hyper {
     /// The layer whose weights and bias are the entries `made`, `[weights + o]`, of a network's output.
-    fn layer_of(&self, made: &Tensor) -> Result<AffineAtTime> {
+    fn layer_of(&self, made: &Dual) -> Result<AffineAtTime> {
         let first_weight = match &self.network {
             WeightNetwork::Dense { .. } => self.outputs,
             // The released code reads a convolution's kernel from the first entry on and its bias from there too:
@@ -88,8 +90,9 @@ impl Hyper {
             WeightNetwork::Convolution(_) => 0,
         };
         let shape = self.projection.weight_shape(self.inputs, self.outputs);
-        let weight = made.narrow(0, first_weight, shape.iter().product())?.reshape(shape)?;
-        let bias = self.projection.along_channels(&made.narrow(0, 0, self.outputs)?)?;
+        let count = shape.iter().product();
+        let weight = made.map_linear(|made| Ok(made.narrow(0, first_weight, count)?.reshape(shape.as_slice())?))?;
+        let bias = made.map_linear(|made| self.projection.along_channels(&made.narrow(0, 0, self.outputs)?))?;
         Ok(AffineAtTime {
             projection: self.projection,
             weight,
@@ -99,25 +102,30 @@ impl Hyper {
 }
 
 impl TimeLayer for Hyper {
-    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
-        let time = t.reshape((1, 1))?;
+    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let time = t.map_linear(|t| Ok(t.reshape((1, 1))?))?;
         let made = match &self.network {
-            WeightNetwork::Dense { hidden, output } => output.apply(&hidden.apply(&time)?.tanh()?)?,
+            WeightNetwork::Dense { hidden, output } => output.apply(&Activation::Tanh.apply(&hidden.apply(&time)?)?)?,
             WeightNetwork::Convolution(linear) => linear.apply(&time)?,
         };
-        self.layer_of(&made.flatten_all()?)
+        self.layer_of(&made.map_linear(|made| Ok(made.flatten_all()?))?)
     }
 
     fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
         // The made weights are a constant and a combination of columns; for each of these the layer is applied once.
         let (features, output) = match &self.network {
-            WeightNetwork::Dense { hidden, output } => (hidden.apply(&t.t()?)?.tanh()?.t()?, output),
+            WeightNetwork::Dense { hidden, output } => {
+                let hidden = hidden.apply(&Dual::constant(t.t()?))?;
+                (hidden.value().tanh()?.t()?, output)
+            }
             WeightNetwork::Convolution(linear) => (t.clone(), linear),
         };
-        let mut total = self.layer_of(output.bias.as_tensor())?.apply(input)?;
+        let mut total = self
+            .layer_of(&Dual::constant(output.bias.as_tensor().clone()))?
+            .apply(input)?;
         for index in 0..features.dim(1)? {
             let column = output.weight.narrow(1, index, 1)?.contiguous()?.flatten_all()?;
-            let part = self.layer_of(&column)?.apply(input)?;
+            let part = self.layer_of(&Dual::constant(column))?.apply(input)?;
             let feature = features.narrow(1, index, 1)?.contiguous()?;
             total = total.add(&part.scale(&along_rows(&feature, &part)?)?)?;
         }

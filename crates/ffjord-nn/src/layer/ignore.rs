@@ -29,7 +29,7 @@ impl Ignore {
 }
 
 impl TimeLayer for Ignore {
-    fn at(&self, _t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+    fn at(&self, _t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
         self.affine.present(self.projection)
     }
 

@@ -89,8 +89,9 @@ impl FromStr for LayerKind {
 
 /// A layer whose weights depend on time.
 pub(crate) trait TimeLayer: fmt::Debug + Send + Sync {
-    /// The layer at time `t` `[1]`; `image` is the input's height and width for convolutions.
-    fn at(&self, t: &Tensor, image: Option<(usize, usize)>) -> Result<AffineAtTime>;
+    /// The layer at time `t` `[1]`, and how it changes if t has a tangent; `image` is the input's height and width for
+    /// convolutions.
+    fn at(&self, t: &Dual, image: Option<(usize, usize)>) -> Result<AffineAtTime>;
 
     /// The layer on an input each of whose rows has a time of its own, `t` `[B, 1]`.
     fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual>;
@@ -99,12 +100,16 @@ pub(crate) trait TimeLayer: fmt::Debug + Send + Sync {
 /// [`TimeLayer::rowwise`] of a layer whose bias alone depends on time, `b(t) = b(0) + t (b(1) − b(0))`.
 fn rowwise_bias(layer: &dyn TimeLayer, t: &Tensor, input: &Dual) -> Result<Dual> {
     let image = image_size(input);
-    let at = |moment: f64| layer.at(&Tensor::new(&[moment], t.device())?.to_dtype(t.dtype())?, image);
+    let at = |moment: f64| {
+        let moment = Tensor::new(&[moment], t.device())?.to_dtype(t.dtype())?;
+        layer.at(&Dual::constant(moment), image)
+    };
     let (start, end) = (at(0.0)?, at(1.0)?);
     let outputs = start.apply(input)?;
-    let change = (end.bias - start.bias)?;
+    let change = end.bias.sub(&start.bias)?;
+    let change = change.value();
     let shift = match change.rank() {
-        2 => t.matmul(&change)?,
+        2 => t.matmul(change)?,
         _ => change.broadcast_mul(&along_rows(t, &outputs)?)?,
     };
     outputs.shift(&shift)
@@ -152,6 +157,6 @@ pub(crate) fn build(
 }
 
 /// A linear map of the time alone: `weight` `[o, 1]`, applied as `weight · t`, `[o]`.
-fn time_vector(weight: &Tensor, t: &Tensor) -> Result<Tensor> {
-    Ok(weight.matmul(&t.reshape((1, 1))?)?.flatten_all()?)
+fn time_vector(weight: &Tensor, t: &Dual) -> Result<Dual> {
+    t.map_linear(|t| Ok(weight.matmul(&t.reshape((1, 1))?)?.flatten_all()?))
 }

@@ -165,8 +165,8 @@ impl Affine {
     pub(crate) fn present(&self, projection: Projection) -> Result<AffineAtTime> {
         Ok(AffineAtTime {
             projection,
-            weight: self.weight.as_tensor().clone(),
-            bias: projection.along_channels(&self.bias)?,
+            weight: Dual::constant(self.weight.as_tensor().clone()),
+            bias: Dual::constant(projection.along_channels(&self.bias)?),
         })
     }
 
@@ -189,23 +189,33 @@ impl Affine {
 
 /// A layer at one time: every layer type is `x ↦ W(t) x + b(t)`, so gates and time-dependent biases are folded into
 /// the weights once per evaluation instead of being applied to every row.
+///
+/// The tangents of weight and bias, where time has one, are their rates of change.
 #[derive(Debug, Clone)]
 pub(crate) struct AffineAtTime {
     pub(crate) projection: Projection,
-    pub(crate) weight: Tensor,
+    pub(crate) weight: Dual,
     /// `[1, o]`, `[1, o, 1, 1]` or `[1, o, H, W]`.
-    pub(crate) bias: Tensor,
+    pub(crate) bias: Dual,
 }
 
 impl AffineAtTime {
-    /// `W x + b` on the values, `W x'` on the tangents.
+    /// `W x + b` on the values, `W x' + W' x + b'` on the tangents; W' and b' are 0 unless time moves along the one
+    /// tangent that there is then.
     pub(crate) fn apply(&self, input: &Dual) -> Result<Dual> {
+        let (weight, bias) = (self.weight.value(), self.bias.value());
         input.map_affine(
-            |x| {
-                self.projection
-                    .add_bias(&self.projection.apply(&self.weight, x)?, &self.bias)
+            |x| self.projection.add_bias(&self.projection.apply(weight, x)?, bias),
+            |tangents| {
+                let mut moved = self.projection.apply(weight, tangents)?;
+                if let Some(rate) = self.weight.tangents() {
+                    moved = (moved + self.projection.apply(rate, input.value())?)?;
+                }
+                match self.bias.tangents() {
+                    Some(rate) => self.projection.add_bias(&moved, rate),
+                    None => Ok(moved),
+                }
             },
-            |tangents| self.projection.apply(&self.weight, tangents),
         )
     }
 }

@@ -34,12 +34,15 @@ impl TimeGate {
     }
 
     /// The affine map with its outputs multiplied by the gate.
-    pub(super) fn fold(&self, projection: Projection, affine: &Affine, t: &Tensor) -> Result<AffineAtTime> {
-        let gate = sigmoid(&(time_vector(&self.weight, t)? + self.bias.as_tensor())?)?;
+    pub(super) fn fold(&self, projection: Projection, affine: &Affine, t: &Dual) -> Result<AffineAtTime> {
+        let shifted = time_vector(&self.weight, t)?
+            .map_affine(|time| Ok((time + self.bias.as_tensor())?), |rate| Ok(rate.clone()))?;
+        let open = sigmoid(shifted.value())?;
+        let gate = shifted.chain(open.clone(), || Ok((&open * (1.0 - &open)?)?))?;
         Ok(AffineAtTime {
             projection,
-            weight: affine.weight.broadcast_mul(&projection.along_outputs(&gate)?)?,
-            bias: projection.along_channels(&(affine.bias.as_tensor() * &gate)?)?,
+            weight: gate.map_linear(|gate| Ok(affine.weight.broadcast_mul(&projection.along_outputs(gate)?)?))?,
+            bias: gate.map_linear(|gate| projection.along_channels(&(affine.bias.as_tensor() * gate)?))?,
         })
     }
 
@@ -69,7 +72,7 @@ impl Squash {
 }
 
 impl TimeLayer for Squash {
-    fn at(&self, t: &Tensor, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
         self.gate.fold(self.projection, &self.affine, t)
     }
 

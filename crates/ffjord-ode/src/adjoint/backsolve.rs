@@ -2,12 +2,14 @@
 
 use super::{
     Adjoint, AdjointSolution, DifferentiableSystem, Forward,
-    augmented::{AdjointEquation, Augmented, AugmentedError},
+    augmented::{AlongPath, Augmented},
+    costate::{AdjointEquation, AdjointError, Costate},
     require_end_only, require_finite,
 };
 use crate::{
     control::StepControl,
     error::SolveError,
+    interpolant::DenseOutput,
     norm::Tolerance,
     solution::{OnBudget, SaveAt, Stats},
     solver::Solver,
@@ -26,25 +28,39 @@ pub enum AdjointNorm {
     Full,
 }
 
-/// Optimise, then discretise: solves `(y, a, dL/dθ)` backwards from `t1` (Grathwohl et al. 2019, eq. 6).
+/// Where the backward solve takes the state from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StatePath {
+    /// It solves for the state again. Memory does not grow with the number of steps; the state drifts away from the
+    /// forward solution where the backward equation is unstable.
+    #[default]
+    Resolved,
+    /// It reads the state off the forward solve's dense output, which is kept: some states a step, and the error of the
+    /// interpolant in place of the drift.
+    Interpolated,
+}
+
+/// Optimise, then discretise: solves `(y, a, dL/dθ)`, or `(a, dL/dθ)` along the forward solution, backwards from `t1`
+/// (Grathwohl et al. 2019, eq. 6).
 ///
-/// Memory does not grow with the number of steps. The gradient is that of the exact solution, up to the error of both
-/// solves: it is not the gradient of the computed `L`, and the reconstructed y drifts where the backward equation is
-/// unstable.
+/// The gradient is that of the exact solution, up to the error of both solves: it is not the gradient of the computed
+/// `L`.
 ///
 /// ```
 /// use ffjord_ode::{Method, Solver, Tolerance};
-/// use ffjord_ode::adjoint::{AdjointNorm, Backsolve};
+/// use ffjord_ode::adjoint::{AdjointNorm, Backsolve, StatePath};
 /// let as_forward = Backsolve::new();
 /// let tighter = Backsolve::new().tolerance(Tolerance::new(1e-9, 1e-9)?).norm(AdjointNorm::Full);
 /// let fixed = Backsolve::new().solver(Solver::new(Method::Rk4).fixed_steps(40));
-/// # let _ = (as_forward, tighter, fixed);
+/// let interpolated = Backsolve::new().path(StatePath::Interpolated);
+/// # let _ = (as_forward, tighter, fixed, interpolated);
 /// # Ok::<(), ffjord_ode::SetupError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Backsolve {
     solver: BackwardSolver,
     norm: AdjointNorm,
+    path: StatePath,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -85,6 +101,18 @@ impl Backsolve {
         self
     }
 
+    /// Sets where the state comes from.
+    #[must_use]
+    pub fn path(mut self, path: StatePath) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// Where the state comes from.
+    pub(super) fn state_path(&self) -> StatePath {
+        self.path
+    }
+
     /// The solver for the way back from a solve by `forward` between `t0` and `t1`.
     fn backward_solver(&self, forward: &Solver, t0: f64, t1: f64) -> Solver {
         let solver = match (&self.solver, forward.control()) {
@@ -103,7 +131,7 @@ impl Backsolve {
     }
 }
 
-/// The end of a forward solve, all that solving backwards needs.
+/// What a forward solve kept for the backward one: its end, and its path where that is not solved for again.
 #[derive(Debug, Clone)]
 pub struct BacksolveRecord<S> {
     solver: Solver,
@@ -111,6 +139,7 @@ pub struct BacksolveRecord<S> {
     t0: f64,
     t1: f64,
     y1: S,
+    path: Option<DenseOutput<S>>,
 }
 
 impl<S: State> BacksolveRecord<S> {
@@ -126,6 +155,7 @@ impl<S: State> BacksolveRecord<S> {
             t0,
             t1,
             y1,
+            path,
         } = self;
         require_finite(cotangent, t1)?;
         let gradient = system
@@ -134,21 +164,30 @@ impl<S: State> BacksolveRecord<S> {
         // The two slopes at the ends: dL/dt1 = a(t1)·f(t1), dL/dt0 = −a(t0)·f(t0).
         let mut f = Evaluator::new(system, usize::MAX);
         let d_t1 = slope_along(&mut f, t1, &y1, cotangent)?;
-        let end = Augmented {
-            y: y1,
+        let costate = Costate {
             adjoint: cotangent.clone(),
             gradient,
             measure_gradient: norm == AdjointNorm::Full,
         };
-        let equation = AdjointEquation::new(system, cotangent)?;
-        let solution = solver
-            .solve(&equation, &end, t1, t0)
-            .map_err(AugmentedError::unwrap_solve)?;
-        let Augmented {
-            y, adjoint, gradient, ..
-        } = solution.state;
+        let (y, costate, mut stats) = match path {
+            None => {
+                let equation = AdjointEquation::new(system, cotangent)?;
+                let end = Augmented { y: y1, costate };
+                let solution = solver
+                    .solve(&equation, &end, t1, t0)
+                    .map_err(AdjointError::unwrap_solve)?;
+                (solution.state.y, solution.state.costate, solution.stats)
+            }
+            Some(path) => {
+                let equation = AlongPath::new(system, &path, cotangent)?;
+                let solution = solver
+                    .solve(&equation, &costate, t1, t0)
+                    .map_err(AdjointError::unwrap_solve)?;
+                (path.nearest(t0)?, solution.state, solution.stats)
+            }
+        };
+        let Costate { adjoint, gradient, .. } = costate;
         let d_t0 = -slope_along(&mut f, t0, &y, &adjoint)?;
-        let mut stats = solution.stats;
         stats += Stats {
             nfe: f.evaluations(),
             ..Stats::default()
@@ -187,13 +226,18 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Backsolve {
         t1: f64,
     ) -> Forward<S, BacksolveRecord<S>, Sys::Error> {
         require_end_only(solver)?;
-        let solution = solver.solve(system, y0, t0, t1)?;
+        let save_at = match self.path {
+            StatePath::Resolved => SaveAt::End,
+            StatePath::Interpolated => SaveAt::Dense,
+        };
+        let mut solution = solver.clone().save_at(save_at).solve(system, y0, t0, t1)?;
         let record = BacksolveRecord {
             solver: self.backward_solver(solver, t0, solution.t),
             norm: self.norm,
             t0,
             t1: solution.t,
             y1: solution.state.clone(),
+            path: solution.dense.take(),
         };
         Ok((solution, record))
     }

@@ -1,15 +1,19 @@
 //! The exact gradient of the steps that were taken.
 
 use super::{
-    Adjoint, AdjointSolution, DifferentiableSystem, Forward, require_end_only, require_finite,
-    reverse_step::ReverseStep,
+    Adjoint, AdjointSolution, DifferentiableSystem, Forward,
+    kept::{Evaluation, Keeping},
+    require_end_only, require_tableau,
+    steps_backward::StepsBackward,
 };
 use crate::{
     error::SolveError,
-    methods::Method,
-    solution::{SaveAt, Saved, Stats},
+    integrate::Watchers,
+    solution::Saved,
     solver::Solver,
-    state::State,
+    state::{State, copy_of},
+    stepper::ExplicitRungeKutta,
+    tableau::Tableau,
 };
 
 /// Discretise, then optimise: keeps the state of every step, recomputes a step's stages and pulls them back.
@@ -18,88 +22,119 @@ use crate::{
 /// of the interval, so dL/dt0 and dL/dt1 are exact for the steps, too, and tend to −λ(t0)·f and λ(t1)·f with them.
 /// Memory: one state a step, and the tapes of one step. Work: one linearisation and one reverse product a stage.
 ///
+/// With a budget of memory the forward solve also keeps its tapes, those of the first steps, for as long as they fit.
+/// Their linearisations need not be computed again; the gradient is the same, bit for bit.
+///
 /// [`DifferentiableSystem`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Checkpointed;
-
-/// The states of the steps of a forward solve.
-#[derive(Debug, Clone)]
-pub struct CheckpointRecord<S> {
-    method: Method,
-    /// The initial state and the state after every step.
-    steps: Vec<Saved<S>>,
+pub struct Checkpointed {
+    tape_budget: usize,
 }
 
-impl<S> CheckpointRecord<S> {
+impl Checkpointed {
+    /// Keeps states only.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { tape_budget: 0 }
+    }
+
+    /// Keeps tapes of up to `bytes` of a solve as well.
+    ///
+    /// ```
+    /// use ffjord_ode::adjoint::Checkpointed;
+    /// assert_eq!(Checkpointed::new().keep_tapes(64 << 20).tape_budget(), 64 << 20);
+    /// ```
+    #[must_use]
+    pub const fn keep_tapes(self, bytes: usize) -> Self {
+        Self { tape_budget: bytes }
+    }
+
+    /// Bytes of tapes that a solve may keep.
+    #[must_use]
+    pub const fn tape_budget(&self) -> usize {
+        self.tape_budget
+    }
+}
+
+/// The states of the steps of a forward solve, and the evaluations of as many of the first steps as were kept.
+#[derive(Debug, Clone)]
+pub struct CheckpointRecord<S, T> {
+    tableau: &'static Tableau,
+    /// The initial state and the state after every step.
+    steps: Vec<Saved<S>>,
+    kept: Vec<Vec<Evaluation<S, T>>>,
+}
+
+impl<S, T> CheckpointRecord<S, T> {
     /// The initial state and the state after every step.
     pub fn steps(&self) -> &[Saved<S>] {
         &self.steps
     }
+
+    /// The number of steps, the first ones, whose tapes were kept.
+    pub fn kept_steps(&self) -> usize {
+        self.kept.len()
+    }
 }
 
 impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Checkpointed {
-    type Record = CheckpointRecord<S>;
+    type Record = CheckpointRecord<S, Sys::Tape>;
 
-    fn forward(
-        &self,
-        solver: &Solver,
-        system: &Sys,
-        y0: &S,
-        t0: f64,
-        t1: f64,
-    ) -> Forward<S, CheckpointRecord<S>, Sys::Error> {
+    fn forward(&self, solver: &Solver, system: &Sys, y0: &S, t0: f64, t1: f64) -> Forward<S, Self::Record, Sys::Error> {
         require_end_only(solver)?;
-        let mut solution = solver.clone().save_at(SaveAt::Steps).solve(system, y0, t0, t1)?;
-        let steps = std::mem::take(&mut solution.saved);
-        Ok((
-            solution,
-            CheckpointRecord {
-                method: solver.method(),
-                steps,
-            },
-        ))
+        let tableau = require_tableau("checkpointed", solver.method())?;
+        let keeping = Keeping::new(system, tableau, self.tape_budget);
+        let mut steps = vec![Saved {
+            t: t0,
+            state: copy_of(y0)?,
+        }];
+        let mut observe = |t, state: &S| {
+            keeping.accept();
+            let state = state.clone();
+            steps.push(Saved { t, state });
+        };
+        let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
+        let solution = solver.drive(&mut stepper, &keeping, y0, (t0, t1), Watchers::observer(&mut observe))?;
+        let kept = keeping.into_steps();
+        Ok((solution, CheckpointRecord { tableau, steps, kept }))
     }
 
     fn backward(
         &self,
         system: &Sys,
-        record: CheckpointRecord<S>,
+        record: Self::Record,
         cotangent: &S,
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
-        let CheckpointRecord { method, mut steps } = record;
+        record.pull_back(system, cotangent)
+    }
+}
+
+impl<S: State, T> CheckpointRecord<S, T> {
+    /// The reverse pass that this record is for.
+    pub(super) fn pull_back<Sys: DifferentiableSystem<S, Tape = T>>(
+        self,
+        system: &Sys,
+        cotangent: &S,
+    ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
+        let Self {
+            tableau,
+            mut steps,
+            mut kept,
+        } = self;
         let start = steps.first().map_or(0.0, |first| first.t);
         let end = steps.last().map_or(start, |last| last.t);
-        require_finite(cotangent, end)?;
-        let mut gradient = system
-            .zero_gradient()
-            .map_err(|source| SolveError::System { t: end, source })?;
-        let mut reverse = ReverseStep::new(method.tableau(), cotangent)?;
-        let mut stats = Stats::default();
-        let (mut d_t0, mut d_t1) = (0.0, 0.0);
+        let mut back = StepsBackward::new(system, tableau, (start, end), cotangent)?;
         let mut t_next = end;
         // The state at the end itself is not needed: a step is recomputed from its start.
         steps.pop();
         while let Some(Saved { t, state }) = steps.pop() {
-            let step = reverse.pull_back(system, (t, t_next), &state, &mut gradient)?;
-            // t = t0 + θ (t1 − t0) and h = Δθ (t1 − t0), with the fractions θ held.
-            let (fraction, width) = ((t - start) / (end - start), (t_next - t) / (end - start));
-            d_t0 += step.t * (1.0 - fraction) - step.h * width;
-            d_t1 += step.t * fraction + step.h * width;
-            stats += Stats {
-                nfe: reverse.evaluations(),
-                accepted: 1,
-                rejected: 0,
-            };
+            let evaluations = if steps.len() < kept.len() { kept.pop() } else { None };
+            match evaluations {
+                Some(evaluations) => back.pull_back_kept(system, (t, t_next), evaluations)?,
+                None => back.pull_back(system, (t, t_next), &state)?,
+            }
             t_next = t;
         }
-        let y0 = reverse.into_cotangent();
-        require_finite(&y0, start)?;
-        Ok(AdjointSolution {
-            y0,
-            gradient,
-            t0: d_t0,
-            t1: d_t1,
-            stats,
-        })
+        back.finish(0)
     }
 }

@@ -3,10 +3,13 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Adjoint, AdjointSolution, Backsolve, BacksolveRecord, CheckpointRecord, Checkpointed, DifferentiableSystem, Forward,
+    Adjoint, AdjointSolution, Backsolve, BacksolveRecord, Binomial, BinomialRecord, CheckpointRecord, Checkpointed,
+    DifferentiableSystem, Forward, Reversible, ReversibleRecord, StatePath, require_tableau,
+    reversible::require_reversible,
 };
 use crate::{
     error::{SetupError, SolveError},
+    methods::Method,
     solver::Solver,
     state::State,
 };
@@ -23,22 +26,63 @@ use crate::{
 pub enum AdjointMethod {
     /// `checkpointed`, the default.
     Checkpointed(Checkpointed),
-    /// `backsolve`.
+    /// `binomial`.
+    Binomial(Binomial),
+    /// `reversible`.
+    Reversible(Reversible),
+    /// `backsolve`, or `interpolated` with [`StatePath::Interpolated`].
     Backsolve(Backsolve),
+}
+
+impl AdjointMethod {
+    /// The names, as [`FromStr`] reads them.
+    pub const NAMES: [&'static str; 5] = ["checkpointed", "binomial", "reversible", "backsolve", "interpolated"];
+
+    /// The same adjoint for each of several solves that share the memory for tapes.
+    #[must_use]
+    pub fn shared_by(&self, solves: usize) -> Self {
+        match self {
+            Self::Checkpointed(adjoint) => {
+                Self::Checkpointed(adjoint.keep_tapes(adjoint.tape_budget() / solves.max(1)))
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Whether this adjoint differentiates through a method; every forward solve asks for it first.
+    ///
+    /// # Errors
+    /// [`SetupError::AdjointNeedsMethod`] if it does not.
+    pub fn require(&self, method: Method) -> Result<(), SetupError> {
+        match self {
+            Self::Checkpointed(_) | Self::Binomial(_) => require_tableau(self.name(), method).map(drop),
+            Self::Reversible(_) => require_reversible(method),
+            Self::Backsolve(_) => Ok(()),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Checkpointed(_) => "checkpointed",
+            Self::Binomial(_) => "binomial",
+            Self::Reversible(_) => "reversible",
+            Self::Backsolve(backsolve) => match backsolve.state_path() {
+                StatePath::Resolved => "backsolve",
+                StatePath::Interpolated => "interpolated",
+            },
+        }
+    }
 }
 
 impl Default for AdjointMethod {
     fn default() -> Self {
-        Self::Checkpointed(Checkpointed)
+        Self::Checkpointed(Checkpointed::new())
     }
 }
 
 impl fmt::Display for AdjointMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Checkpointed(_) => "checkpointed",
-            Self::Backsolve(_) => "backsolve",
-        })
+        f.pad(self.name())
     }
 }
 
@@ -48,12 +92,15 @@ impl FromStr for AdjointMethod {
     /// The adjoint of this name, with its default settings.
     fn from_str(name: &str) -> Result<Self, SetupError> {
         match name {
-            "checkpointed" => Ok(Self::Checkpointed(Checkpointed)),
+            "checkpointed" => Ok(Self::Checkpointed(Checkpointed::new())),
+            "binomial" => Ok(Self::Binomial(Binomial::default())),
+            "reversible" => Ok(Self::Reversible(Reversible)),
             "backsolve" => Ok(Self::Backsolve(Backsolve::new())),
+            "interpolated" => Ok(Self::Backsolve(Backsolve::new().path(StatePath::Interpolated))),
             _ => Err(SetupError::UnknownName {
                 kind: "adjoint",
                 given: name.to_owned(),
-                known: "checkpointed, backsolve".to_owned(),
+                known: Self::NAMES.join(", "),
             }),
         }
     }
@@ -62,15 +109,19 @@ impl FromStr for AdjointMethod {
 /// What a forward solve kept; it belongs to the adjoint that made it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum AdjointRecord<S> {
+pub enum AdjointRecord<S, T> {
     /// Of [`Checkpointed`].
-    Checkpointed(CheckpointRecord<S>),
+    Checkpointed(CheckpointRecord<S, T>),
+    /// Of [`Binomial`].
+    Binomial(BinomialRecord<S>),
+    /// Of [`Reversible`].
+    Reversible(ReversibleRecord<S>),
     /// Of [`Backsolve`].
     Backsolve(BacksolveRecord<S>),
 }
 
 impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for AdjointMethod {
-    type Record = AdjointRecord<S>;
+    type Record = AdjointRecord<S, Sys::Tape>;
 
     fn forward(
         &self,
@@ -79,11 +130,19 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for AdjointMethod {
         y0: &S,
         t0: f64,
         t1: f64,
-    ) -> Forward<S, AdjointRecord<S>, Sys::Error> {
+    ) -> Forward<S, AdjointRecord<S, Sys::Tape>, Sys::Error> {
         Ok(match self {
             Self::Checkpointed(adjoint) => {
                 let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
                 (solution, AdjointRecord::Checkpointed(record))
+            }
+            Self::Binomial(adjoint) => {
+                let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
+                (solution, AdjointRecord::Binomial(record))
+            }
+            Self::Reversible(adjoint) => {
+                let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
+                (solution, AdjointRecord::Reversible(record))
             }
             Self::Backsolve(adjoint) => {
                 let (solution, record) = adjoint.forward(solver, system, y0, t0, t1)?;
@@ -96,11 +155,13 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for AdjointMethod {
     fn backward(
         &self,
         system: &Sys,
-        record: AdjointRecord<S>,
+        record: AdjointRecord<S, Sys::Tape>,
         cotangent: &S,
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
         match record {
-            AdjointRecord::Checkpointed(record) => Checkpointed.backward(system, record, cotangent),
+            AdjointRecord::Checkpointed(record) => record.pull_back(system, cotangent),
+            AdjointRecord::Binomial(record) => record.pull_back(system, cotangent),
+            AdjointRecord::Reversible(record) => record.pull_back(system, cotangent),
             AdjointRecord::Backsolve(record) => record.pull_back(system, cotangent),
         }
     }

@@ -2,21 +2,32 @@
 
 mod augmented;
 mod backsolve;
+mod binomial;
 mod checkpointed;
+mod costate;
+mod kept;
 mod method;
 mod reverse_step;
+mod reversible;
+mod reversible_step;
+mod schedule;
+mod steps_backward;
 
 use crate::{
     error::{SetupError, SolveError},
+    methods::Method,
     solution::{SaveAt, Solution, Stats},
     solver::Solver,
     state::State,
     system::System,
+    tableau::Tableau,
 };
 
-pub use backsolve::{AdjointNorm, Backsolve, BacksolveRecord};
+pub use backsolve::{AdjointNorm, Backsolve, BacksolveRecord, StatePath};
+pub use binomial::{Binomial, BinomialRecord};
 pub use checkpointed::{CheckpointRecord, Checkpointed};
 pub use method::{AdjointMethod, AdjointRecord};
+pub use reversible::{Reversible, ReversibleRecord};
 
 /// A system `f(t, y; θ)` that offers products with its transposed Jacobians.
 ///
@@ -55,13 +66,14 @@ pub use method::{AdjointMethod, AdjointRecord};
 /// }
 ///
 /// let (system, solver) = (Decay { rate: 0.5 }, Solver::new(Method::Rk4).fixed_steps(50));
-/// let (solution, record) = Checkpointed.forward(&solver, &system, &[2.0], 0.0, 1.0)?;
-/// let adjoint = Checkpointed.backward(&system, record, &[1.0])?;
+/// let adjoint = Checkpointed::new();
+/// let (solution, record) = adjoint.forward(&solver, &system, &[2.0], 0.0, 1.0)?;
+/// let gradient = adjoint.backward(&system, record, &[1.0])?;
 /// let exact = 2.0 * (-0.5_f64).exp();                        // y(1) = 2 exp(-θ)
 /// assert!((solution.state[0] - exact).abs() < 1e-8);
-/// assert!((adjoint.y0[0] - exact / 2.0).abs() < 1e-8);       // dy(1)/dy(0)
-/// assert!((adjoint.gradient[0] + exact).abs() < 1e-8);       // dy(1)/dθ
-/// assert!((adjoint.t1 + 0.5 * exact).abs() < 1e-8);          // dy(1)/dt1 = f
+/// assert!((gradient.y0[0] - exact / 2.0).abs() < 1e-8);       // dy(1)/dy(0)
+/// assert!((gradient.gradient[0] + exact).abs() < 1e-8);       // dy(1)/dθ
+/// assert!((gradient.t1 + 0.5 * exact).abs() < 1e-8);          // dy(1)/dt1 = f
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait DifferentiableSystem<S: State>: System<S> {
@@ -82,6 +94,13 @@ pub trait DifferentiableSystem<S: State>: System<S> {
     /// # Errors
     /// The system's own.
     fn linearize(&self, t: f64, y: &S, dy: &mut S) -> Result<Self::Tape, Self::Error>;
+
+    /// Bytes of memory that a tape holds, for adjoints that keep tapes within a budget; `usize::MAX` is never kept.
+    ///
+    /// Unless overridden the size of the type, which is right for tapes that own nothing on the heap.
+    fn tape_bytes(&self, _tape: &Self::Tape) -> usize {
+        size_of::<Self::Tape>()
+    }
 
     /// `grad_y = (∂f/∂y)ᵀ v` (overwritten), `gradient += (∂f/∂θ)ᵀ v`; returns `(∂f/∂t) · v`.
     ///
@@ -146,6 +165,15 @@ fn require_end_only(solver: &Solver) -> Result<(), SetupError> {
         SaveAt::End => Ok(()),
         _ => Err(SetupError::AdjointSavesEndOnly),
     }
+}
+
+/// Refuses a method other than the explicit Runge–Kutta methods.
+fn require_tableau(adjoint: &'static str, method: Method) -> Result<&'static Tableau, SetupError> {
+    method.tableau().ok_or_else(|| SetupError::AdjointNeedsMethod {
+        adjoint,
+        method: method.name(),
+        accepted: Method::names(|method| method.tableau().is_some()),
+    })
 }
 
 /// Refuses a cotangent that is not finite.

@@ -1,6 +1,6 @@
 //! One explicit Runge–Kutta step, recomputed and pulled back.
 
-use super::DifferentiableSystem;
+use super::{DifferentiableSystem, kept::Evaluation};
 use crate::{
     error::{SolveError, StateError},
     state::{State, Terms},
@@ -26,7 +26,7 @@ pub(super) struct TimeSensitivity {
 /// ```
 pub(super) struct ReverseStep<S> {
     tableau: &'static Tableau,
-    /// Stages that y₁ depends on; the last of a first-same-as-last method serves the error estimate alone.
+    /// Stages that y₁ depends on.
     stages: usize,
     k: Vec<S>,
     g: Vec<S>,
@@ -39,7 +39,7 @@ pub(super) struct ReverseStep<S> {
 impl<S: State> ReverseStep<S> {
     /// Begins at the end of the last step with dL/dy there.
     pub(super) fn new(tableau: &'static Tableau, cotangent: &S) -> Result<Self, StateError> {
-        let stages = tableau.b.iter().rposition(|&b| b != 0.0).map_or(0, |last| last + 1);
+        let stages = tableau.stages_of_solution();
         let zeros = || {
             (0..stages)
                 .map(|_| cotangent.zeros_like())
@@ -55,7 +55,7 @@ impl<S: State> ReverseStep<S> {
         })
     }
 
-    /// Evaluations that one step takes.
+    /// Evaluations that one step takes, each with its reverse product.
     pub(super) fn evaluations(&self) -> usize {
         self.stages
     }
@@ -74,6 +74,33 @@ impl<S: State> ReverseStep<S> {
         gradient: &mut Sys::Gradient,
     ) -> Result<TimeSensitivity, SolveError<Sys::Error>> {
         let tapes = self.recompute(system, (t, t_next), y)?;
+        self.reverse(system, (t, t_next), tapes, gradient)
+    }
+
+    /// Pulls the step from `t` to `t_next` back, whose evaluations were kept; adds to `gradient`.
+    pub(super) fn pull_back_kept<Sys: DifferentiableSystem<S>>(
+        &mut self,
+        system: &Sys,
+        times: (f64, f64),
+        evaluations: Vec<Evaluation<S, Sys::Tape>>,
+        gradient: &mut Sys::Gradient,
+    ) -> Result<TimeSensitivity, SolveError<Sys::Error>> {
+        let mut tapes = Vec::with_capacity(self.stages);
+        for (k, Evaluation { slope, tape }) in self.k.iter_mut().zip(evaluations) {
+            *k = slope;
+            tapes.push(tape);
+        }
+        self.reverse(system, times, tapes, gradient)
+    }
+
+    /// Pulls back a step whose stages are in `k`.
+    fn reverse<Sys: DifferentiableSystem<S>>(
+        &mut self,
+        system: &Sys,
+        (t, t_next): (f64, f64),
+        tapes: Vec<Sys::Tape>,
+        gradient: &mut Sys::Gradient,
+    ) -> Result<TimeSensitivity, SolveError<Sys::Error>> {
         let (tableau, h) = (self.tableau, t_next - t);
         let mut sensitivity = TimeSensitivity { t: 0.0, h: 0.0 };
         for (i, tape) in tapes.into_iter().enumerate().rev() {

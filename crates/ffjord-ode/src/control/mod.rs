@@ -5,7 +5,7 @@ mod constant;
 mod initial;
 mod pid;
 
-use crate::norm::ErrorMeasure;
+use crate::norm::{ErrorMeasure, Tolerance};
 
 pub(crate) use clip::Clipped;
 pub use constant::{ConstantStep, StepGrid};
@@ -64,4 +64,14 @@ pub enum StepControl {
     Constant(StepGrid),
     /// Steps that follow the error.
     Adaptive(Adaptive),
+}
+
+impl StepControl {
+    /// The tolerance that steps are chosen by, if they follow the error.
+    pub fn tolerance(&self) -> Option<Tolerance> {
+        match self {
+            Self::Constant(_) => None,
+            Self::Adaptive(settings) => Some(settings.measure().tolerance),
+        }
+    }
 }

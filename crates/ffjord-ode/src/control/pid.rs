@@ -87,6 +87,15 @@ impl Adaptive {
         self
     }
 
+    /// Multiplies both parts of the tolerance.
+    ///
+    /// # Errors
+    /// [`SetupError::InvalidTolerance`] if the result is none.
+    pub fn scale_tolerance(self, factor: f64) -> Result<Self, SetupError> {
+        let tolerance = self.measure.tolerance;
+        Ok(self.tolerance(Tolerance::new(tolerance.rtol() * factor, tolerance.atol() * factor)?))
+    }
+
     /// Replaces the error norm.
     #[must_use]
     pub fn norm(mut self, norm: ErrorNorm) -> Self {
@@ -134,6 +143,11 @@ impl Adaptive {
     pub fn max_step(mut self, size: f64) -> Self {
         self.max_step = size;
         self
+    }
+
+    /// What errors are measured with.
+    pub(super) fn measure(&self) -> ErrorMeasure {
+        self.measure
     }
 
     /// Whether the settings are within their ranges.

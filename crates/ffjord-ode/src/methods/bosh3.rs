@@ -13,6 +13,7 @@ pub(super) const TABLEAU: Tableau = Tableau {
     embedded: Some(Embedded {
         order: 2,
         weights: &[B[0] - 7.0 / 24.0, B[1] - 1.0 / 4.0, B[2] - 1.0 / 3.0, B[3] - 1.0 / 8.0],
+        damping: None,
     }),
     fsal: true,
     interpolation: Interpolation::CubicHermite,

@@ -44,6 +44,7 @@ pub(super) const TABLEAU: Tableau = Tableau {
             B[5] - 649.0 / 6300.0,
             -1.0 / 60.0,
         ],
+        damping: None,
     }),
     fsal: true,
     interpolation: Interpolation::QuarticMidpoint {

@@ -11,6 +11,7 @@ pub(super) const TABLEAU: Tableau = Tableau {
     embedded: Some(Embedded {
         order: 1,
         weights: &[-0.5, 0.5],
+        damping: None,
     }),
     fsal: false,
     interpolation: Interpolation::CubicHermite,

@@ -11,6 +11,7 @@ pub(super) const TABLEAU: Tableau = Tableau {
     embedded: Some(Embedded {
         order: 1,
         weights: &[-1.0, 1.0],
+        damping: None,
     }),
     fsal: false,
     interpolation: Interpolation::CubicHermite,

@@ -1,30 +1,49 @@
 //! The methods, one a file, and their names.
 
+mod adams;
 mod bosh3;
 mod dopri5;
+mod dopri8;
 mod euler;
+mod explicit_adams;
+mod fixed_adams;
 mod heun;
+mod kencarp4;
 mod midpoint;
+mod ralston;
 mod rk4;
 mod rk4_three_eighths;
 mod tsit5;
+mod vern7;
 
 use std::{fmt, str::FromStr};
 
-use crate::{error::SetupError, tableau::Tableau};
+use crate::{
+    error::SetupError,
+    stepper::{AdamsMethod, ReversibleHeun},
+    tableau::{ImplicitTableau, Tableau},
+};
 
 /// A method for initial-value problems, chosen at run time.
 ///
-/// | name | order (embedded) | evaluations a step | interpolant |
+/// | name | order (embedded) | evaluations a step | dense output, order |
 /// |---|---|---|---|
-/// | `euler` | 1 | 1 | cubic Hermite |
-/// | `midpoint` | 2 (1) | 2 | cubic Hermite |
-/// | `heun` | 2 (1) | 2 | cubic Hermite |
-/// | `rk4` | 4 | 4 | cubic Hermite |
-/// | `rk4_38` | 4 | 4 | cubic Hermite |
-/// | `bosh3` | 3 (2) | 3 | cubic Hermite |
-/// | `dopri5` | 5 (4) | 6 | quartic, Shampine's mid-point |
-/// | `tsit5` | 5 (4) | 6 | quartic, the method's own |
+/// | `euler` | 1 | 1 | cubic Hermite, 1 |
+/// | `midpoint` | 2 (1) | 2 | cubic Hermite, 2 |
+/// | `heun` | 2 (1) | 2 | cubic Hermite, 2 |
+/// | `ralston` | 2 (1) | 2 | cubic Hermite, 2 |
+/// | `rk4` | 4 | 4 | cubic Hermite, 3 |
+/// | `rk4_38` | 4 | 4 | cubic Hermite, 3 |
+/// | `bosh3` | 3 (2) | 3 | cubic Hermite, 3 |
+/// | `dopri5` | 5 (4) | 6 | Shampine's mid-point, 4 |
+/// | `tsit5` | 5 (4) | 6 | the method's own, 4 |
+/// | `vern7` | 7 (6) | 10 | the method's own, 6, six evaluations more |
+/// | `dopri8` | 8 (5, 3) | 12 | the method's own, 7, three evaluations more |
+/// | `explicit_adams` | 4 | 1 | the integrated polynomial, 4 |
+/// | `fixed_adams` | 4 | 2 | the integrated polynomial, 4 |
+/// | `adams` | 2 to 13 | 2 | the integrated polynomial, as the step's |
+/// | `reversible_heun` | 2 (1) | 1 | cubic Hermite, 2 |
+/// | `kencarp4` | 4 (3), implicit | 5 nonlinear equations | cubic Hermite, 3 |
 ///
 /// ```
 /// use ffjord_ode::Method;
@@ -42,6 +61,8 @@ pub enum Method {
     Midpoint,
     /// Heun's second-order method (the explicit trapezoid).
     Heun,
+    /// Ralston's second-order method.
+    Ralston,
     /// The classical fourth-order method.
     Rk4,
     /// Kutta's 3/8 rule, which torchdiffeq calls `rk4`.
@@ -52,43 +73,150 @@ pub enum Method {
     Dopri5,
     /// Tsitouras 5(4).
     Tsit5,
+    /// Verner's efficient 7(6).
+    Vern7,
+    /// Dormand–Prince 8(5,3), as Hairer's DOP853.
+    Dopri8,
+    /// Adams–Bashforth of order 4.
+    ExplicitAdams,
+    /// Adams–Bashforth–Moulton of order 4.
+    FixedAdams,
+    /// Adams–Bashforth–Moulton of variable order.
+    Adams,
+    /// Reversible Heun, whose steps can be undone: for [`Reversible`](crate::adjoint::Reversible) gradients.
+    ReversibleHeun,
+    /// Kennedy–Carpenter ESDIRK 4(3), for stiff equations.
+    KenCarp4,
+}
+
+/// What a method is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scheme {
+    /// Stages given by a tableau.
+    ExplicitRungeKutta(&'static Tableau),
+    /// Past slopes, always as many.
+    FixedAdams(AdamsMethod),
+    /// As many past slopes as the error suggests.
+    VariableAdams { name: &'static str, max_order: u32 },
+    /// Steps that can be undone.
+    ReversibleHeun,
+    /// Stages that are equations.
+    Esdirk(&'static ImplicitTableau),
+}
+
+/// The method whose steps bring an Adams method of this order under way.
+pub(crate) const fn adams_starter(order: u32) -> &'static Tableau {
+    if order <= 4 { &dopri5::TABLEAU } else { &dopri8::TABLEAU }
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 16] = [
         Self::Euler,
         Self::Midpoint,
         Self::Heun,
+        Self::Ralston,
         Self::Rk4,
         Self::Rk4ThreeEighths,
         Self::Bosh3,
         Self::Dopri5,
         Self::Tsit5,
+        Self::Vern7,
+        Self::Dopri8,
+        Self::ExplicitAdams,
+        Self::FixedAdams,
+        Self::Adams,
+        Self::ReversibleHeun,
+        Self::KenCarp4,
     ];
 
-    /// The method's coefficients.
-    pub const fn tableau(self) -> &'static Tableau {
-        match self {
+    pub(crate) const fn scheme(self) -> Scheme {
+        Scheme::ExplicitRungeKutta(match self {
             Self::Euler => &euler::TABLEAU,
             Self::Midpoint => &midpoint::TABLEAU,
             Self::Heun => &heun::TABLEAU,
+            Self::Ralston => &ralston::TABLEAU,
             Self::Rk4 => &rk4::TABLEAU,
             Self::Rk4ThreeEighths => &rk4_three_eighths::TABLEAU,
             Self::Bosh3 => &bosh3::TABLEAU,
             Self::Dopri5 => &dopri5::TABLEAU,
             Self::Tsit5 => &tsit5::TABLEAU,
+            Self::Vern7 => &vern7::TABLEAU,
+            Self::Dopri8 => &dopri8::TABLEAU,
+            Self::ExplicitAdams => return Scheme::FixedAdams(explicit_adams::METHOD),
+            Self::FixedAdams => return Scheme::FixedAdams(fixed_adams::METHOD),
+            Self::Adams => {
+                return Scheme::VariableAdams {
+                    name: adams::NAME,
+                    max_order: adams::MAX_ORDER,
+                };
+            }
+            Self::ReversibleHeun => return Scheme::ReversibleHeun,
+            Self::KenCarp4 => return Scheme::Esdirk(&kencarp4::TABLEAU),
+        })
+    }
+
+    /// The coefficients of an explicit Runge–Kutta method; `None` for the others.
+    pub const fn tableau(self) -> Option<&'static Tableau> {
+        match self.scheme() {
+            Scheme::ExplicitRungeKutta(tableau) => Some(tableau),
+            _ => None,
+        }
+    }
+
+    /// The coefficients of a diagonally implicit Runge–Kutta method; `None` for the others.
+    pub const fn implicit_tableau(self) -> Option<&'static ImplicitTableau> {
+        match self.scheme() {
+            Scheme::Esdirk(tableau) => Some(tableau),
+            _ => None,
         }
     }
 
     /// The method's name, as [`FromStr`] reads it.
     pub const fn name(self) -> &'static str {
-        self.tableau().name
+        match self.scheme() {
+            Scheme::ExplicitRungeKutta(tableau) => tableau.name,
+            Scheme::FixedAdams(method) => method.name,
+            Scheme::VariableAdams { name, .. } => name,
+            Scheme::ReversibleHeun => ReversibleHeun::<()>::NAME,
+            Scheme::Esdirk(method) => method.tableau.name,
+        }
+    }
+
+    /// Order of the solution: its error at a fixed time falls as the step to this power. Of a method of variable order,
+    /// the highest.
+    pub const fn order(self) -> u32 {
+        match self.scheme() {
+            Scheme::ExplicitRungeKutta(tableau) => tableau.order,
+            Scheme::FixedAdams(method) => method.order,
+            Scheme::VariableAdams { max_order, .. } => max_order + 1,
+            Scheme::ReversibleHeun => ReversibleHeun::<()>::ORDER,
+            Scheme::Esdirk(method) => method.tableau.order,
+        }
+    }
+
+    /// Order of dense output: its error inside one step falls as the step to this power plus 1.
+    pub fn interpolation_order(self) -> u32 {
+        match self.scheme() {
+            Scheme::ExplicitRungeKutta(tableau) => tableau.interpolation_order(),
+            Scheme::FixedAdams(_) | Scheme::VariableAdams { .. } | Scheme::ReversibleHeun => self.order(),
+            Scheme::Esdirk(method) => method.tableau.interpolation_order(),
+        }
     }
 
     /// Whether the method estimates its error and can adapt its step.
     pub const fn is_adaptive(self) -> bool {
-        self.tableau().embedded.is_some()
+        match self.scheme() {
+            Scheme::ExplicitRungeKutta(tableau) => tableau.embedded.is_some(),
+            Scheme::FixedAdams(_) => false,
+            Scheme::VariableAdams { .. } | Scheme::ReversibleHeun => true,
+            Scheme::Esdirk(method) => method.tableau.embedded.is_some(),
+        }
+    }
+
+    /// Whether every step has the same order; only then the method takes fixed steps.
+    pub const fn has_fixed_order(self) -> bool {
+        !matches!(self.scheme(), Scheme::VariableAdams { .. })
     }
 
     /// The names of the methods that `keep` lets through, for messages.

@@ -45,6 +45,11 @@ pub trait State: Clone {
     /// If the shapes differ.
     fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError>;
 
+    /// Distance from 1 to the next number of the element type; that of f64 unless a state says otherwise.
+    fn epsilon(&self) -> f64 {
+        f64::EPSILON
+    }
+
     /// The inner product `Σ selfᵢ otherᵢ`, accumulated in f64.
     ///
     /// # Errors

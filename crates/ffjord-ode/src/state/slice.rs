@@ -28,6 +28,8 @@ pub trait Scalar:
     + Mul<Output = Self>
     + Div<Output = Self>
 {
+    /// Distance from 1 to the next value.
+    const EPSILON: f64;
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
     /// The same value in f64.
@@ -39,6 +41,8 @@ pub trait Scalar:
 }
 
 impl Scalar for f32 {
+    const EPSILON: f64 = f32::EPSILON as f64;
+
     fn from_f64(value: f64) -> Self {
         value as f32
     }
@@ -54,6 +58,8 @@ impl Scalar for f32 {
 }
 
 impl Scalar for f64 {
+    const EPSILON: f64 = f64::EPSILON;
+
     fn from_f64(value: f64) -> Self {
         value
     }
@@ -68,7 +74,7 @@ impl Scalar for f64 {
     }
 }
 
-/// Terms that one pass takes; the tableaux in use have at most 7 stages and the state itself.
+/// Terms that one pass takes: the state and the stages of methods up to order 5. Longer sums take several passes.
 const FUSED: usize = 8;
 
 fn same_length<T>(expected: &[T], found: &[T]) -> Result<(), StateError> {
@@ -224,6 +230,10 @@ impl<T: Scalar> State for Vec<T> {
         sum(self, terms.len(), |j| (T::from_f64(terms[j].0), terms[j].1.as_slice()))
     }
 
+    fn epsilon(&self) -> f64 {
+        T::EPSILON
+    }
+
     fn dot(&self, other: &Self) -> Result<f64, StateError> {
         dot(self, other)
     }
@@ -244,6 +254,10 @@ impl<T: Scalar, const N: usize> State for [T; N] {
 
     fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError> {
         sum(self, terms.len(), |j| (T::from_f64(terms[j].0), terms[j].1.as_slice()))
+    }
+
+    fn epsilon(&self) -> f64 {
+        T::EPSILON
     }
 
     fn dot(&self, other: &Self) -> Result<f64, StateError> {

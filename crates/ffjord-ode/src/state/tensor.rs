@@ -178,6 +178,13 @@ impl State for Tensor {
         Ok(())
     }
 
+    fn epsilon(&self) -> f64 {
+        match self.dtype() {
+            DType::F32 => f64::from(f32::EPSILON),
+            _ => f64::EPSILON,
+        }
+    }
+
     fn dot(&self, other: &Self) -> Result<f64, StateError> {
         check(self, other)?;
         if self.device().is_cpu() {

@@ -1,5 +1,8 @@
 //! One step of a method and its error estimate.
 
+mod adams;
+mod implicit;
+mod reversible_heun;
 mod runge_kutta;
 
 use crate::{
@@ -10,6 +13,9 @@ use crate::{
     system::{Evaluator, System},
 };
 
+pub use adams::{AdamsKind, AdamsMethod, FixedAdams, VariableAdams};
+pub use implicit::Esdirk;
+pub use reversible_heun::ReversibleHeun;
 pub use runge_kutta::ExplicitRungeKutta;
 pub(crate) use runge_kutta::{stage_time, terms};
 
@@ -17,7 +23,8 @@ pub(crate) use runge_kutta::{stage_time, terms};
 ///
 /// A stepper knows no tolerance and no step control. What a method carries from step to step (the last slope, the
 /// history of a multistep method, the second state of a reversible one) is its own; it must change in
-/// [`accept`](Self::accept) only, so that a rejected attempt leaves no trace. An implicit stepper whose iteration does
+/// [`accept`](Self::accept) only, so that a rejected attempt leaves no trace but, with a method of variable order, a lower
+/// order. An implicit stepper whose iteration does
 /// not converge reports a NaN error: the controller rejects the attempt and shortens the step.
 pub trait Stepper<S: State> {
     /// The method's name, for messages.

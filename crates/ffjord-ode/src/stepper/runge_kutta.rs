@@ -7,7 +7,7 @@ use crate::{
     norm::{ScaledError, Tolerance},
     state::{State, Terms},
     system::{Evaluator, System},
-    tableau::{Interpolation, Tableau},
+    tableau::{ExtraStage, Interpolation, Tableau},
 };
 
 /// An explicit Runge–Kutta method given by its [`Tableau`]; nothing is allocated inside a step.
@@ -20,7 +20,8 @@ pub struct ExplicitRungeKutta<S> {
     candidate: S,
     /// The error estimate, or a stage's input while a step is under way.
     scratch: S,
-    /// The stages, and at the end the slope at `t_next`: the last stage itself if the method is first same as last.
+    /// The stages; the slope at `t_next`, which is the last stage itself if the method is first same as last; and the
+    /// extra stages of the interpolant, once it has been asked for.
     k: Vec<S>,
     /// Whether `k[0]` is the slope at the current point.
     start_known: bool,
@@ -48,13 +49,22 @@ impl<S: State> ExplicitRungeKutta<S> {
         })
     }
 
+    /// Sets out from `y` at time `t`, where the slope is known.
+    pub(super) fn resume(&mut self, t: f64, y: &S, slope: &S) -> Result<(), StateError> {
+        self.y.set_sum(&[(1.0, y)])?;
+        self.k[0].set_sum(&[(1.0, slope)])?;
+        (self.t, self.t_next) = (t, t);
+        (self.start_known, self.end_known) = (true, false);
+        Ok(())
+    }
+
     fn step(&self) -> f64 {
         self.t_next - self.t
     }
 
     /// Index of the slope at the end of the step.
     fn end(&self) -> usize {
-        self.k.len() - 1
+        self.tableau.stages() - usize::from(self.tableau.fsal)
     }
 
     fn ensure_end_slope<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<(), SolveError<Sys::Error>>
@@ -80,17 +90,6 @@ impl<S: State> ExplicitRungeKutta<S> {
         Ok(total)
     }
 
-    /// Coefficients of the cubic through values and slopes of both ends, in powers of θ.
-    fn hermite(&self) -> Result<Vec<S>, StateError> {
-        let (h, y0, y1, f0, f1) = (self.step(), &self.y, &self.candidate, &self.k[0], &self.k[self.end()]);
-        Ok(vec![
-            y0.clone(),
-            self.sum(&[(h, f0)])?,
-            self.sum(&[(3.0, y1), (-3.0, y0), (-2.0 * h, f0), (-h, f1)])?,
-            self.sum(&[(-2.0, y1), (2.0, y0), (h, f0), (h, f1)])?,
-        ])
-    }
-
     /// Coefficients of the quartic through values and slopes of both ends and the mid-point.
     fn quartic(&self, midpoint: &[f64]) -> Result<Vec<S>, StateError> {
         let (h, y0, y1, f0, f1) = (self.step(), &self.y, &self.candidate, &self.k[0], &self.k[self.end()]);
@@ -104,11 +103,36 @@ impl<S: State> ExplicitRungeKutta<S> {
         ])
     }
 
+    /// Evaluates the stages that only the interpolant needs.
+    fn evaluate_extra<Sys>(
+        &mut self,
+        f: &mut Evaluator<'_, Sys>,
+        extra: &[ExtraStage],
+    ) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        for (i, stage) in (self.end() + 1..).zip(extra) {
+            if i == self.k.len() {
+                self.k.push(self.y.zeros_like()?);
+            }
+            let h = self.step();
+            let mut input = self.y.zeros_like()?;
+            input.set_sum(&terms(&[(1.0, &self.y)], stage.a, &self.k[..i], h))?;
+            f.rhs(stage_time(stage.c, self.t, self.t_next), &input, &mut self.k[i])?;
+        }
+        Ok(())
+    }
+
     /// Coefficients of the polynomial whose stage weights are given in powers of θ.
-    fn weighted(&self, weights: &[[f64; 4]]) -> Result<Vec<S>, StateError> {
+    fn weighted(&self, weights: &[&[f64]]) -> Result<Vec<S>, StateError> {
+        let degree = weights.iter().map(|row| row.len()).max().unwrap_or(0);
         let mut coefficients = vec![self.y.clone()];
-        for power in 0..4 {
-            let column: Vec<f64> = weights.iter().map(|row| row[power]).collect();
+        for power in 0..degree {
+            let column: Vec<f64> = weights
+                .iter()
+                .map(|row| row.get(power).copied().unwrap_or(0.0))
+                .collect();
             coefficients.push(self.sum(&self.with_stages(&[], &column, self.step()))?);
         }
         Ok(coefficients)
@@ -208,8 +232,13 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
             return Ok(None);
         };
         let h = self.step();
-        self.scratch.set_sum(&terms(&[], embedded.weights, &self.k, h))?;
-        self.scratch.scaled_error(&self.y, &self.candidate, tolerance).map(Some)
+        let mut measure = |weights: &[f64]| {
+            self.scratch.set_sum(&terms(&[], weights, &self.k, h))?;
+            self.scratch.scaled_error(&self.y, &self.candidate, tolerance)
+        };
+        let coarse = embedded.damping.map(&mut measure).transpose()?;
+        let fine = measure(embedded.weights)?;
+        Ok(Some(coarse.map_or(fine, |coarse| fine.damped_by(coarse))))
     }
 
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
@@ -228,13 +257,24 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
         let coefficients = match self.tableau.interpolation {
             Interpolation::CubicHermite => {
                 self.ensure_end_slope(f)?;
-                self.hermite()?
+                let slopes = (&self.k[0], &self.k[self.end()]);
+                return Ok(Interpolant::cubic_hermite(
+                    (self.t, self.t_next),
+                    (&self.y, &self.candidate),
+                    slopes,
+                )?);
             }
             Interpolation::QuarticMidpoint { midpoint } => {
                 self.ensure_end_slope(f)?;
                 self.quartic(midpoint)?
             }
-            Interpolation::QuarticWeights { weights } => self.weighted(weights)?,
+            Interpolation::Polynomial { extra, weights, .. } => {
+                if weights.len() > self.end() {
+                    self.ensure_end_slope(f)?;
+                }
+                self.evaluate_extra(f, extra)?;
+                self.weighted(weights)?
+            }
         };
         Ok(Interpolant::new(self.t, self.t_next, coefficients))
     }

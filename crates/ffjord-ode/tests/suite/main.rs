@@ -1,15 +1,23 @@
 //! The crate's tests, a module a subject; every method runs on every problem, and every problem has a closed form.
 
 mod adjoints;
+mod binomial;
 mod control;
 mod convergence;
+mod events;
 mod failures;
 mod interpolation;
+mod kept_tapes;
+mod memory;
+mod multistep;
 mod networks;
 mod problems;
+mod reversible;
 mod settings;
 mod states;
 mod statistics;
+mod step_sharing;
+mod stiff;
 mod tableaux;
 #[cfg(feature = "candle")]
 mod tensors;

@@ -33,6 +33,7 @@ impl Network {
     }
 }
 
+#[derive(Debug)]
 pub struct Tape {
     t: f64,
     y: Vec<f64>,

@@ -1,6 +1,6 @@
 //! Initial-value problems with closed forms.
 
-use ffjord_ode::{Solution, SolveError, Solver};
+use ffjord_ode::{Method, Solution, SolveError, Solver};
 
 /// dy/dt = f(t, y) with its solution.
 #[derive(Clone, Copy)]
@@ -104,6 +104,11 @@ impl Problem {
     pub fn error(&self, t: f64, y: &[f64]) -> f64 {
         largest_difference(y, &(self.exact)(t))
     }
+}
+
+/// The methods that take fixed steps.
+pub fn fixed_order() -> impl Iterator<Item = Method> {
+    Method::ALL.into_iter().filter(|method| method.has_fixed_order())
 }
 
 pub fn largest_difference(a: &[f64], b: &[f64]) -> f64 {

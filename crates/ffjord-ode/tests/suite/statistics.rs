@@ -62,15 +62,20 @@ fn dopri5_takes_the_steps_of_torchdiffeq() {
 }
 
 /// (evaluations, accepted, rejected) at (1e-4, 1e-6) on logistic growth, the cosine and the orbit.
-const SNAPSHOTS: [(Method, [[usize; 3]; 3]); 4] = [
+const SNAPSHOTS: [(Method, [[usize; 3]; 3]); 9] = [
     (Method::Heun, [[393, 193, 6], [1364, 661, 41], [1454, 705, 43]]),
     (Method::Midpoint, [[393, 193, 6], [1360, 660, 39], [1457, 706, 44]]),
     (Method::Bosh3, [[77, 22, 3], [263, 67, 20], [284, 72, 22]]),
     (Method::Tsit5, [[62, 9, 1], [122, 16, 4], [146, 18, 6]]),
+    (Method::Ralston, [[396, 194, 7], [1360, 660, 39], [1453, 704, 44]]),
+    (Method::Vern7, [[80, 7, 1], [139, 12, 2], [187, 15, 4]]),
+    (Method::Dopri8, [[95, 6, 2], [164, 9, 5], [155, 11, 2]]),
+    (Method::Adams, [[46, 20, 5], [97, 41, 14], [88, 39, 9]]),
+    (Method::KenCarp4, [[172, 8, 0], [332, 18, 4], [1139, 19, 7]]),
 ];
 
 #[test]
-fn the_other_pairs_keep_their_step_counts() {
+fn the_other_methods_keep_their_step_counts() {
     for (method, expected) in SNAPSHOTS {
         let counts = [problems::LOGISTIC, problems::COSINE, problems::ORBIT].map(|problem| {
             let stats = stats(&problem, method, 1e-4, 1e-6);
@@ -82,7 +87,10 @@ fn the_other_pairs_keep_their_step_counts() {
 
 #[test]
 fn evaluations_are_counted_as_they_happen() {
-    for method in Method::ALL {
+    for (method, tableau) in Method::ALL
+        .into_iter()
+        .filter_map(|method| Some((method, method.tableau()?)))
+    {
         for (solver, steps) in [
             (Some(Solver::new(method).fixed_steps(17)), Some(17)),
             (
@@ -100,18 +108,14 @@ fn evaluations_are_counted_as_they_happen() {
             };
             let stats = solver.solve(&rhs, &[1.0], 0.0, 3.0).unwrap().stats;
             assert_eq!(stats.nfe, calls.get(), "{method}");
-            let per_step = method.tableau().stages() - usize::from(method.tableau().fsal);
+            let per_step = tableau.stages() - usize::from(tableau.fsal);
             let attempts = stats.accepted + stats.rejected;
             match steps {
                 Some(steps) => {
                     assert_eq!((stats.accepted, stats.rejected), (steps, 0));
-                    assert_eq!(
-                        stats.nfe,
-                        per_step * steps + usize::from(method.tableau().fsal),
-                        "{method}"
-                    );
+                    assert_eq!(stats.nfe, per_step * steps + usize::from(tableau.fsal), "{method}");
                 }
-                None if method.tableau().fsal => assert_eq!(stats.nfe, 2 + per_step * attempts, "{method}"),
+                None if tableau.fsal => assert_eq!(stats.nfe, 2 + per_step * attempts, "{method}"),
                 // A rejected attempt keeps the slope at its start.
                 None => assert_eq!(stats.nfe, 1 + per_step * attempts - stats.rejected, "{method}"),
             }

@@ -5,7 +5,8 @@ use crate::error::Result;
 use candle_core::Tensor;
 use ffjord_flow::{Bijection, Flow, Pass, PathIntegral};
 
-/// Maximum likelihood with penalties on path integrals: `mean(−ln p(x)) + Σ wᵢ mean(∫ᵢ)`, in nats.
+/// Maximum likelihood with penalties on path integrals: `mean(−ln p(x)) + Σ wᵢ mean(∫ᵢ)`, in nats. Integrals that the
+/// flow computes beside those with a weight are reported and not differentiated.
 ///
 /// With kinetic and Jacobian penalties this is RNODE's loss (Finlay et al. 2020, eq. 9).
 ///
@@ -48,7 +49,9 @@ impl<B: Bijection> Objective<Flow<B>> for MaximumLikelihood {
                 .filter(|(kind, _)| *kind == integral)
                 .map(|(_, weight)| weight)
                 .sum();
-            total = (total + (mean * weight)?)?;
+            if weight != 0.0 {
+                total = (total + (mean * weight)?)?;
+            }
         }
         Ok(Loss { total, terms })
     }

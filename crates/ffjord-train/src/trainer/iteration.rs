@@ -10,6 +10,7 @@ use crate::optim::{clip_global_norm, global_norm};
 use crate::streams::Purpose;
 use candle_core::Tensor;
 use ffjord_flow::Pass;
+use ffjord_nn::bound_spectral_norms;
 use std::time::Instant;
 
 /// What loss and gradient of a batch were, and what they took.
@@ -37,6 +38,9 @@ impl<M: Model> Session<'_, '_, M> {
         let outcome = match self.descent() {
             Ok(descent) => match self.optimizer.step(&descent.gradients, rate) {
                 Ok(()) => {
+                    if let Some(bound) = self.trainer.options.spectral_norm {
+                        bound_spectral_norms(&self.parameters, bound)?;
+                    }
                     if let Some(average) = &mut self.average {
                         average.update()?;
                     }
@@ -73,12 +77,22 @@ impl<M: Model> Session<'_, '_, M> {
         }
     }
 
+    /// What the schedule multiplies the tolerances of the next batch with.
+    fn tolerance_factor(&self) -> f64 {
+        let options = &self.trainer.options;
+        let stretch = self.state.patience.longest_without_improvement();
+        let schedule = options.tolerance.as_ref();
+        schedule.map_or(1.0, |schedule| {
+            schedule.rate(self.iteration, options.iterations, stretch)
+        })
+    }
+
     /// Loss and gradient of the next batch; changes nothing but running statistics.
     fn descent(&self) -> Result<Descent> {
         let trainer = &self.trainer;
         let batch = trainer.source.batch(self.iteration, &trainer.streams)?;
         let mut rng = trainer.streams.rng(Purpose::Probe, self.iteration, 0);
-        let mut pass = Pass::training(&mut rng);
+        let mut pass = Pass::training(&mut rng).tolerance(self.tolerance_factor());
         let loss = trainer.objective.loss(trainer.model, &batch, &mut pass)?;
         let value = scalar(&loss.total)?;
         if !value.is_finite() {

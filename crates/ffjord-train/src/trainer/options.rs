@@ -24,6 +24,11 @@ pub struct TrainerOptions {
     pub weight_decay: f64,
     /// The learning rate over time.
     pub schedule: ScheduleConfig,
+    /// What the tolerances of training solves are multiplied with over time, 1 if absent: loose at first and tight at the
+    /// end, for instance. Solves with fixed steps have no tolerance.
+    pub tolerance: Option<ScheduleConfig>,
+    /// The largest spectral norm of a layer's weight, positive; larger ones are scaled down after every step.
+    pub spectral_norm: Option<f64>,
     /// The largest global gradient norm, positive; larger gradients are scaled down to it.
     pub clip_norm: Option<f64>,
     /// Decay of an exponential average of the weights; validations and the result then use the average.
@@ -51,6 +56,14 @@ impl TrainerOptions {
             check_setting("the largest gradient norm", norm, "a positive number", |norm| {
                 norm > 0.0
             })?;
+        }
+        if let Some(norm) = self.spectral_norm {
+            check_setting("the largest spectral norm", norm, "a positive, finite number", |norm| {
+                norm > 0.0 && norm.is_finite()
+            })?;
+        }
+        if let Some(tolerance) = &self.tolerance {
+            tolerance.check()?;
         }
         self.schedule.check()
     }

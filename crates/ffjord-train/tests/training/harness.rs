@@ -37,6 +37,8 @@ pub fn options(iterations: u64) -> TrainerOptions {
         optimizer: OptimizerKind::Adam,
         weight_decay: 1e-4,
         schedule: ScheduleConfig::Constant { rate: 1e-2 },
+        tolerance: None,
+        spectral_norm: None,
         clip_norm: Some(1.0),
         average: None,
         validate_every: 2,

@@ -1,0 +1,189 @@
+//! Folders of prepared data: three arrays and what is known of them.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Benchmark, BenchmarkError,
+    unpack::{is_archive, unpack},
+};
+use crate::{
+    DataError, Matrix, Prepared, Splits, Standardizer,
+    fs::write_atomic,
+    manifest::FileRecord,
+    table::{npy, save_npy},
+};
+
+const RECORD: &str = "prepared.json";
+const ARRAYS: [&str; 3] = ["train.npy", "validation.npy", "test.npy"];
+
+/// What is written beside the arrays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The dataset's name.
+    pub name: String,
+    /// The means that were subtracted, one a column.
+    pub means: Vec<f64>,
+    /// The standard deviations that were divided by, one a column.
+    pub stds: Vec<f64>,
+    /// The arrays of train, validation and test, `[rows, D]` in single precision.
+    pub arrays: Vec<FileRecord>,
+    /// The file that they were made from; none where that was a folder.
+    pub originals: Vec<FileRecord>,
+}
+
+/// Whether a folder is one that [`save`] wrote.
+pub fn is_prepared(folder: &Path) -> bool {
+    folder.join(RECORD).is_file()
+}
+
+/// Writes prepared data into the folder `cache/NAME`, which appears whole or not at all and replaces an older one.
+///
+/// # Errors
+/// [`DataError::Io`] if it cannot be written.
+pub fn save(
+    cache: &Path,
+    benchmark: Benchmark,
+    prepared: &Prepared,
+    originals: Vec<FileRecord>,
+) -> Result<Record, DataError> {
+    let folder = cache.join(benchmark.name());
+    let failed = |source| DataError::Io {
+        action: "write",
+        path: folder.clone(),
+        source,
+    };
+    fs::create_dir_all(cache).map_err(failed)?;
+    let temporary = tempfile::Builder::new().tempdir_in(cache).map_err(failed)?;
+    let Splits {
+        train,
+        validation,
+        test,
+    } = &prepared.splits;
+    let mut arrays = Vec::new();
+    for (name, matrix) in ARRAYS.into_iter().zip([train, validation, test]) {
+        let path = temporary.path().join(name);
+        save_npy(&path, matrix)?;
+        arrays.push(FileRecord::of_file(&path)?);
+    }
+    let record = Record {
+        name: benchmark.name().to_owned(),
+        means: prepared.standardizer.means().to_vec(),
+        stds: prepared.standardizer.stds().to_vec(),
+        arrays,
+        originals,
+    };
+    let text = serde_json::to_string_pretty(&record).map_err(crate::manifest::ManifestError::from)?;
+    write_atomic(&temporary.path().join(RECORD), |file| file.write_all(text.as_bytes()))?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(failed)?;
+    }
+    fs::rename(temporary.path(), &folder).map_err(failed)?;
+    // It has its final name: there is nothing left to remove.
+    let _ = temporary.keep();
+    Ok(record)
+}
+
+/// Prepares the published split from an original file, folder or archive and keeps it in the folder `cache/NAME`.
+///
+/// # Errors
+/// Those of [`Benchmark::prepare`], and [`DataError::Manifest`] if the rows are not the published ones: those can be
+/// used where they are.
+pub fn import(benchmark: Benchmark, from: &Path, cache: &Path) -> Result<Record, DataError> {
+    let failed = |source| DataError::Io {
+        action: "write",
+        path: cache.to_owned(),
+        source,
+    };
+    fs::create_dir_all(cache).map_err(failed)?;
+    let unpacked = tempfile::Builder::new().tempdir_in(cache).map_err(failed)?;
+    let mut origin = from;
+    if from.is_file() && is_archive(from) {
+        unpack(benchmark, from, unpacked.path())?;
+        origin = unpacked.path();
+    }
+    let prepared = benchmark.prepare(origin)?;
+    benchmark
+        .manifest()?
+        .prepared
+        .check(benchmark.name(), &prepared.splits)?;
+    let originals = if from.is_file() {
+        vec![FileRecord::of_file(from)?]
+    } else {
+        Vec::new()
+    };
+    save(cache, benchmark, &prepared, originals)
+}
+
+/// The record of a folder that [`save`] wrote.
+///
+/// # Errors
+/// [`BenchmarkError::Prepared`] if it is damaged or that of another dataset.
+pub fn record(folder: &Path, benchmark: Benchmark) -> Result<Record, DataError> {
+    let damaged = |reason: String| damaged(folder, benchmark, reason);
+    let path = folder.join(RECORD);
+    let file = File::open(&path).map_err(|source| DataError::Io {
+        action: "open",
+        path,
+        source,
+    })?;
+    let record: Record =
+        serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| damaged(error.to_string()))?;
+    if record.name != benchmark.name() {
+        return Err(damaged(format!("they are those of {}", record.name)));
+    }
+    Ok(record)
+}
+
+/// Reads what [`save`] wrote; the arrays' checksums are [`verify`]'s matter.
+///
+/// # Errors
+/// [`BenchmarkError::Prepared`] if the parts do not fit each other, and the errors of the arrays.
+pub fn load(folder: &Path, benchmark: Benchmark) -> Result<Prepared, DataError> {
+    let record = record(folder, benchmark)?;
+    let columns = record.means.len();
+    let [train, validation, test] = ARRAYS.map(|name| -> Result<Matrix<f32>, DataError> {
+        let matrix: Matrix<f32> = npy::load(&folder.join(name))?;
+        if matrix.columns() == columns {
+            return Ok(matrix);
+        }
+        let reason = format!("{name} has {} columns where {columns} are recorded", matrix.columns());
+        Err(damaged(folder, benchmark, reason))
+    });
+    Ok(Prepared {
+        splits: Splits {
+            train: train?,
+            validation: validation?,
+            test: test?,
+        },
+        standardizer: Standardizer::new(record.means, record.stds)?,
+    })
+}
+
+/// Checks a folder that [`save`] wrote: the arrays' checksums, and that they show what the manifest has.
+///
+/// # Errors
+/// [`DataError::Manifest`] for what differs, and those of [`load`].
+pub fn verify(folder: &Path, benchmark: Benchmark) -> Result<Record, DataError> {
+    let record = record(folder, benchmark)?;
+    for array in &record.arrays {
+        array.verify_file(&folder.join(&array.name))?;
+    }
+    let splits = load(folder, benchmark)?.splits;
+    benchmark.manifest()?.prepared.check(benchmark.name(), &splits)?;
+    Ok(record)
+}
+
+fn damaged(folder: &Path, benchmark: Benchmark, reason: String) -> DataError {
+    BenchmarkError::Prepared {
+        name: benchmark.name().to_owned(),
+        path: folder.to_owned(),
+        reason,
+    }
+    .into()
+}

@@ -1,0 +1,128 @@
+//! `figure`: figures of the paper from a trained model.
+
+use super::experiment;
+use crate::config::Precision;
+use crate::density_integral::{Integral, Quadrature, integrate};
+use crate::error::{LabError, Result};
+use crate::provenance::Provenance;
+use crate::run_folder::RunFolder;
+use crate::terminal::say;
+use clap::Args;
+use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
+use ffjord_train::write_atomic;
+use serde_json::json;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What is trained where no run is given.
+const PRESET: &str = "toy-8gaussians-fast";
+/// Tolerances are the powers of ten with these exponents.
+const EXPONENTS: std::ops::RangeInclusive<i32> = 1..=9;
+
+/// Arguments of `figure`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The figure's number in the paper: 8, |∫ p dx − 1| against the solver's tolerance in both precisions
+    number: u32,
+    /// The run folder of a two-dimensional model (default: toy-8gaussians-fast is trained into OUT/run)
+    #[arg(long, value_name = "RUN")]
+    run: Option<PathBuf>,
+    /// The folder for figure8.json, figure8.md and figure8.png
+    #[arg(long, value_name = "DIR", default_value = "runs/figure8")]
+    out: PathBuf,
+    /// Points a side of the grid that the density is integrated over
+    #[arg(long, value_name = "N", default_value = "240", value_parser = clap::value_parser!(u32).range(2..=2000))]
+    points: u32,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such figure, the run cannot be trained or loaded, or a file cannot be written.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.number != 8 {
+        return Err(LabError::UnknownFigure {
+            given: arguments.number,
+        });
+    }
+    std::fs::create_dir_all(&arguments.out).map_err(LabError::io("create", &arguments.out))?;
+    let folder = match &arguments.run {
+        Some(run) => RunFolder::existing(run)?,
+        None => {
+            let run = arguments.out.join("run");
+            let code = experiment::run(&experiment::Arguments::train(PRESET, run.clone()))?;
+            if code != ExitCode::SUCCESS {
+                return Ok(code);
+            }
+            RunFolder::existing(&run)?
+        }
+    };
+    let grid = Quadrature {
+        half_side: 6.0,
+        points: arguments.points as usize,
+    };
+    let mut integrals = Vec::new();
+    for precision in [Precision::F32, Precision::F64] {
+        for exponent in EXPONENTS {
+            let integral = integrate(&folder, precision, 10f64.powi(-exponent), grid)?;
+            say!("{}", row(&integral));
+            integrals.push(integral);
+        }
+    }
+    write(&arguments.out, &folder, grid, &integrals)?;
+    say!("{}", arguments.out.join("figure8.png").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(out: &Path, folder: &RunFolder, grid: Quadrature, integrals: &[Integral]) -> Result<()> {
+    let config = folder.config()?;
+    let report = json!({
+        "figure": 8,
+        "provenance": Provenance::now(),
+        "config": config,
+        "grid": grid,
+        "integrals": integrals,
+    });
+    let text = format!("{}\n", serde_json::to_string_pretty(&report)?);
+    write_atomic(&out.join("figure8.json"), text.as_bytes())?;
+    let mut table = String::from("| precision | tolerance | ∫p dx | error | NFE |\n|---|---|---|---|---|\n");
+    for integral in integrals {
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "{}", row(integral));
+    }
+    write_atomic(&out.join("figure8.md"), table.as_bytes())?;
+
+    let points = |precision: Precision| -> Vec<(f64, f64)> {
+        let of = integrals.iter().filter(|integral| integral.precision == precision);
+        of.map(|integral| (integral.tolerance.log10(), integral.error.unwrap_or(f64::NAN)))
+            .collect()
+    };
+    let (single, double) = (points(Precision::F32), points(Precision::F64));
+    let panel = CurvePanel::new(vec![Series::new("f32", &single), Series::new("f64", &double)])
+        .title("|∫p dx − 1|")
+        .labels("log₁₀ tolerance", "error")
+        .scale(Scale::Log);
+    training_curves(&[panel], "")?.save(out.join("figure8.png"))?;
+    Ok(())
+}
+
+/// A line of the table.
+fn row(integral: &Integral) -> String {
+    let precision = match integral.precision {
+        Precision::F32 => "f32",
+        Precision::F64 => "f64",
+    };
+    match (integral.integral, integral.error, integral.nfe) {
+        (Some(mass), Some(error), Some(nfe)) => {
+            format!(
+                "| {precision} | {:e} | {mass:.10} | {error:.2e} | {nfe:.0} |",
+                integral.tolerance
+            )
+        }
+        _ => {
+            let failure = integral.failure.as_deref().unwrap_or("failed");
+            format!("| {precision} | {:e} | {failure} | – | – |", integral.tolerance)
+        }
+    }
+}

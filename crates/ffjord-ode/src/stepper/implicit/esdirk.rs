@@ -1,0 +1,180 @@
+//! Singly diagonally implicit Runge–Kutta steps whose first stage is explicit.
+
+use super::newton::{Iteration, StageEquation};
+use crate::{
+    error::{SolveError, StateError},
+    interpolant::Interpolant,
+    norm::{ScaledError, Tolerance},
+    state::State,
+    stepper::{Stepper, stage_time, terms},
+    system::{Evaluator, System},
+    tableau::ImplicitTableau,
+};
+
+/// A stiffly accurate ESDIRK method given by its [`ImplicitTableau`]: `Yᵢ = y₀ + h Σⱼ aᵢⱼ kⱼ + hγ f(tᵢ, Yᵢ)`, y₁ is the
+/// last stage.
+///
+/// Each stage is solved by Newton's iteration, whose linear equations GMRES solves from products with the Jacobian:
+/// [`System::jacobian_product`], or finite differences of the right-hand side. A product counts as an evaluation. Where
+/// the iteration fails, the attempt's error is NaN, and the control tries a shorter step. Dense output is the cubic
+/// through values and slopes of both ends.
+#[derive(Debug, Clone)]
+pub struct Esdirk<S> {
+    method: &'static ImplicitTableau,
+    tolerance: Tolerance,
+    t: f64,
+    t_next: f64,
+    y: S,
+    candidate: S,
+    /// The known part of a stage's equation, then the error estimate.
+    scratch: S,
+    /// What the last stage's equation left open.
+    residual: S,
+    /// The stages; the first is the slope at the current point, the last that at the candidate.
+    k: Vec<S>,
+}
+
+impl<S: State> Esdirk<S> {
+    /// A stepper for states like `y` that solves its equations to a hundredth of `tolerance`; `None` asks for all that the
+    /// precision of the states can hold.
+    ///
+    /// # Errors
+    /// If the work space cannot be had.
+    pub fn new(method: &'static ImplicitTableau, tolerance: Option<Tolerance>, y: &S) -> Result<Self, StateError> {
+        Ok(Self {
+            method,
+            tolerance: tolerance.unwrap_or(Tolerance::finest(y.epsilon())),
+            t: 0.0,
+            t_next: 0.0,
+            y: y.zeros_like()?,
+            candidate: y.zeros_like()?,
+            scratch: y.zeros_like()?,
+            residual: y.zeros_like()?,
+            k: (0..method.tableau.stages())
+                .map(|_| y.zeros_like())
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn step(&self) -> f64 {
+        self.t_next - self.t
+    }
+
+    /// Solves stage `i`, whose value becomes the candidate.
+    fn stage<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, i: usize) -> Result<Iteration, SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        let (tableau, h) = (&self.method.tableau, self.step());
+        let s = h * self.method.diagonal;
+        let (known, rest) = self.k.split_at_mut(i);
+        self.scratch
+            .set_sum(&terms(&[(1.0, &self.y)], tableau.a[i], known, h))?;
+        self.candidate.set_sum(&[(1.0, &self.scratch), (s, &known[i - 1])])?;
+        let equation = StageEquation {
+            t: stage_time(tableau.c[i], self.t, self.t_next),
+            psi: &self.scratch,
+            s,
+            tolerance: self.tolerance,
+        };
+        let outcome = equation.solve(f, &mut self.candidate, &mut self.residual)?;
+        // The slope by the equation itself: another evaluation would magnify what the iteration left open.
+        rest[0].set_sum(&[(1.0 / s, &self.candidate), (-1.0 / s, &self.scratch)])?;
+        Ok(outcome)
+    }
+
+    /// Makes the candidate of a failed attempt not a number, in the rows at fault where these can be told.
+    fn spoil(&mut self) -> Result<(), StateError> {
+        if self.residual.non_finite_rows()?.is_empty() {
+            self.candidate.set_sum(&[(f64::NAN, &self.y)])
+        } else {
+            self.candidate.set_sum(&[(1.0, &self.residual)])
+        }
+    }
+}
+
+impl<S: State> Stepper<S> for Esdirk<S> {
+    fn name(&self) -> &'static str {
+        self.method.tableau.name
+    }
+
+    fn order(&self) -> u32 {
+        self.method.tableau.order
+    }
+
+    fn error_order(&self) -> Option<u32> {
+        self.method.tableau.embedded.map(|embedded| embedded.order)
+    }
+
+    fn start<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t: f64, y: &S) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        self.y.set_sum(&[(1.0, y)])?;
+        (self.t, self.t_next) = (t, t);
+        f.rhs(t, &self.y, &mut self.k[0])
+    }
+
+    fn time(&self) -> f64 {
+        self.t
+    }
+
+    fn state(&self) -> &S {
+        &self.y
+    }
+
+    fn initial_slope(&self) -> &S {
+        &self.k[0]
+    }
+
+    fn attempt<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t_next: f64) -> Result<(), SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        self.t_next = t_next;
+        for i in 1..self.k.len() {
+            if self.stage(f, i)? == Iteration::Failed {
+                return Ok(self.spoil()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn candidate(&self) -> &S {
+        &self.candidate
+    }
+
+    fn measure_error(&mut self, tolerance: &Tolerance) -> Result<Option<ScaledError>, StateError> {
+        let Some(embedded) = &self.method.tableau.embedded else {
+            return Ok(None);
+        };
+        let h = self.step();
+        self.scratch.set_sum(&terms(&[], embedded.weights, &self.k, h))?;
+        self.scratch.scaled_error(&self.y, &self.candidate, tolerance).map(Some)
+    }
+
+    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
+        let rows = self.candidate.non_finite_rows()?;
+        if rows.is_empty() {
+            self.scratch.non_finite_rows()
+        } else {
+            Ok(rows)
+        }
+    }
+
+    fn interpolant<Sys>(&mut self, _f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
+    where
+        Sys: System<S> + ?Sized,
+    {
+        let (first, last) = (&self.k[0], &self.k[self.k.len() - 1]);
+        let (times, values) = ((self.t, self.t_next), (&self.y, &self.candidate));
+        Ok(Interpolant::cubic_hermite(times, values, (first, last))?)
+    }
+
+    fn accept(&mut self) {
+        std::mem::swap(&mut self.y, &mut self.candidate);
+        self.t = self.t_next;
+        let last = self.k.len() - 1;
+        self.k.swap(0, last);
+    }
+}

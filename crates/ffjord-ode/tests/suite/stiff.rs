@@ -1,0 +1,136 @@
+//! Stiff problems: the implicit method takes few steps where explicit ones crawl, with and without a product of the
+//! system's own.
+
+use std::{cell::Cell, convert::Infallible};
+
+use ffjord_ode::{Method, SolveError, Solver, System, Tolerance};
+
+use super::problems::{Problem, TRACKING, largest_difference};
+
+fn solver(rtol: f64, atol: f64) -> Solver {
+    Solver::new(Method::KenCarp4).adaptive(Tolerance::new(rtol, atol).unwrap())
+}
+
+/// Robertson's reaction: rate constants 0.04, 3e7 and 1e4.
+fn robertson(_t: f64, y: &[f64; 3], dy: &mut [f64; 3]) {
+    let (slow, fast, back) = (0.04 * y[0], 3e7 * y[1] * y[1], 1e4 * y[1] * y[2]);
+    *dy = [-slow + back, slow - back - fast, fast];
+}
+
+#[test]
+fn robertsons_reaction_is_followed() {
+    // Hairer and Wanner II, IV.10: the state at t = 40.
+    let expected = [0.7158270687, 9.185534764e-6, 0.2841637457];
+    let solution = solver(1e-6, 1e-10)
+        .solve(&robertson, &[1.0, 0.0, 0.0], 0.0, 40.0)
+        .unwrap();
+    for (y, expected) in solution.state.iter().zip(expected) {
+        assert!((y - expected).abs() < 1e-4 * expected, "{:?}", solution.state);
+    }
+    assert!(solution.stats.accepted < 150, "{:?}", solution.stats);
+}
+
+/// Van der Pol's oscillator with μ = 1000, half a period.
+struct VanDerPol {
+    products: Cell<usize>,
+    exact: bool,
+}
+
+impl System<Vec<f64>> for VanDerPol {
+    type Error = Infallible;
+
+    fn rhs(&self, _t: f64, y: &Vec<f64>, dy: &mut Vec<f64>) -> Result<(), Infallible> {
+        dy[0] = y[1];
+        dy[1] = 1000.0 * (1.0 - y[0] * y[0]) * y[1] - y[0];
+        Ok(())
+    }
+
+    fn jacobian_product(
+        &self,
+        _t: f64,
+        y: &Vec<f64>,
+        v: &Vec<f64>,
+        product: &mut Vec<f64>,
+    ) -> Result<bool, Infallible> {
+        if self.exact {
+            self.products.set(self.products.get() + 1);
+            product[0] = v[1];
+            product[1] = (-2000.0 * y[0] * y[1] - 1.0) * v[0] + 1000.0 * (1.0 - y[0] * y[0]) * v[1];
+        }
+        Ok(self.exact)
+    }
+}
+
+#[test]
+fn products_of_the_system_replace_finite_differences() {
+    let solve = |exact| {
+        let system = VanDerPol {
+            products: Cell::new(0),
+            exact,
+        };
+        let solution = solver(1e-6, 1e-8).solve(&system, &vec![2.0, 0.0], 0.0, 1000.0).unwrap();
+        (solution, system.products.get())
+    };
+    let ((own, products), (differences, none)) = (solve(true), solve(false));
+    assert!(products > 0 && none == 0);
+    assert!(
+        largest_difference(&own.state, &differences.state) < 1e-2,
+        "{own:?} {differences:?}"
+    );
+    for solution in [&own, &differences] {
+        assert!(solution.stats.accepted < 1500, "{:?}", solution.stats);
+    }
+    let crawl = Solver::new(Method::Dopri5).adaptive(Tolerance::new(1e-6, 1e-8).unwrap());
+    let system = VanDerPol {
+        products: Cell::new(0),
+        exact: false,
+    };
+    let error = crawl
+        .max_steps(20_000)
+        .solve(&system, &vec![2.0, 0.0], 0.0, 1000.0)
+        .unwrap_err();
+    assert!(matches!(error, SolveError::MaxSteps { .. }), "{error}");
+}
+
+#[test]
+fn errors_follow_the_tolerance_however_stiff_the_problem() {
+    let stiff = Problem {
+        rhs: |t, y, dy| dy[0] = -1e6 * (y[0] - t.cos()) - t.sin(),
+        ..TRACKING
+    };
+    for problem in [TRACKING, stiff] {
+        let mut steps = Vec::new();
+        for exponent in [4, 6, 8] {
+            let tolerance = 10.0_f64.powi(-exponent);
+            let solution = problem.solve(&solver(tolerance, tolerance)).unwrap();
+            let error = problem.error(solution.t, &solution.state);
+            assert!(error < 10.0 * tolerance, "{error:e} at {tolerance:e}");
+            steps.push(solution.stats.accepted);
+        }
+        assert!(steps[0] < 30, "{steps:?}");
+    }
+}
+
+#[test]
+fn large_systems_need_no_matrix() {
+    // Diffusion on a line of 400 points: y_i = Σ of two modes, each of which decays by itself.
+    const N: usize = 400;
+    let scale = (N as f64 + 1.0).powi(2);
+    let heat = |_: f64, y: &Vec<f64>, dy: &mut Vec<f64>| {
+        for i in 0..N {
+            let left = if i > 0 { y[i - 1] } else { 0.0 };
+            let right = y.get(i + 1).copied().unwrap_or(0.0);
+            dy[i] = scale * (left - 2.0 * y[i] + right);
+        }
+    };
+    let mode = |k: f64| move |i: usize| (k * std::f64::consts::PI * (i as f64 + 1.0) / (N as f64 + 1.0)).sin();
+    let rate = |k: f64| 2.0 * scale * (1.0 - (k * std::f64::consts::PI / (N as f64 + 1.0)).cos());
+    let at = |t: f64| -> Vec<f64> {
+        (0..N)
+            .map(|i| mode(1.0)(i) * (-rate(1.0) * t).exp() + mode(20.0)(i) * (-rate(20.0) * t).exp())
+            .collect()
+    };
+    let solution = solver(1e-5, 1e-7).solve(&heat, &at(0.0), 0.0, 0.1).unwrap();
+    assert!(largest_difference(&solution.state, &at(0.1)) < 1e-4);
+    assert!(solution.stats.accepted < 60, "{:?}", solution.stats);
+}
