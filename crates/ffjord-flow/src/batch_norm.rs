@@ -12,14 +12,20 @@ const EPSILON: f64 = 1e-4;
 /// How far the running statistics move towards those of a batch.
 const DECAY: f64 = 0.1;
 
+/// Which mean and variance a training pass normalises with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Statistics {
+    Running,
+    Batch,
+}
+
 /// `y = (x − μ) / √(v + ε) · exp(w) + b` on rows `[B, D]` or channels `[B, C, H, W]`, with running mean μ and variance v.
 ///
-/// The statistics in use are those of before the batch, so the map is a bijection with the log-determinant
-/// `Σ (w − ½ ln(v + ε))` for training as well, and no gradient passes through the statistics (the original's
-/// `MovingBatchNorm` with its default of no lag).
+/// The log-determinant is `Σ (w − ½ ln(v + ε))`.
 #[derive(Debug)]
 pub struct MovingBatchNorm {
     row_shape: Vec<usize>,
+    statistics: Statistics,
     parameters: Vec<Parameter>,
     buffers: Vec<Parameter>,
     log_scale: Var,
@@ -32,9 +38,25 @@ pub struct MovingBatchNorm {
 impl MovingBatchNorm {
     /// The identity map at first: mean 0, variance 1 (up to ε).
     ///
+    /// The statistics in use are those of before the batch, so the map is a bijection for training as well, and no
+    /// gradient passes through the statistics (the original's `MovingBatchNorm` with its default of no lag).
+    ///
     /// # Errors
     /// [`FlowError::InvalidSetting`] for a row without elements.
     pub fn new(row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
+        Self::with(Statistics::Running, row_shape, dtype, device)
+    }
+
+    /// As [`MovingBatchNorm::new`], but a training pass forward uses the batch's own statistics, and gradients pass
+    /// through them (Papamakarios et al. 2017, section 3.4 and appendix B; Dinh et al. 2017, section 3.7).
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] for a row without elements.
+    pub fn of_batches(row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
+        Self::with(Statistics::Batch, row_shape, dtype, device)
+    }
+
+    fn with(statistics: Statistics, row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
         let channels = match row_shape.first() {
             Some(&channels) if !row_shape.contains(&0) => channels,
             _ => {
@@ -45,30 +67,23 @@ impl MovingBatchNorm {
                 });
             }
         };
-        let constant = |count: usize, value: f64| -> Result<Var> {
-            Ok(Var::from_tensor(&Tensor::full(value, count, device)?.to_dtype(dtype)?)?)
-        };
-        let named = |name: &str, var: &Var| Parameter {
-            name: name.to_string(),
-            var: var.clone(),
-        };
-        let (log_scale, shift) = (constant(channels, 0.0)?, constant(channels, 0.0)?);
-        let (steps, mean, variance) = (constant(1, 0.0)?, constant(channels, 0.0)?, constant(channels, 1.0)?);
-        let parameters = vec![named("weight", &log_scale), named("bias", &shift)];
+        let constant = |name, count: usize, value| Parameter::constant(name, count, value, dtype, device);
+        let parameters = vec![constant("weight", channels, 0.0)?, constant("bias", channels, 0.0)?];
         let buffers = vec![
-            named("step", &steps),
-            named("running_mean", &mean),
-            named("running_var", &variance),
+            constant("step", 1, 0.0)?,
+            constant("running_mean", channels, 0.0)?,
+            constant("running_var", channels, 1.0)?,
         ];
         Ok(Self {
             row_shape: row_shape.to_vec(),
+            statistics,
+            log_scale: parameters[0].var.clone(),
+            shift: parameters[1].var.clone(),
+            steps: buffers[0].var.clone(),
+            mean: buffers[1].var.clone(),
+            variance: buffers[2].var.clone(),
             parameters,
             buffers,
-            log_scale,
-            shift,
-            mean,
-            variance,
-            steps,
         })
     }
 
@@ -91,35 +106,45 @@ impl MovingBatchNorm {
         Ok(total.reshape(1)?.broadcast_as(rows)?.contiguous()?)
     }
 
-    /// Moves the running statistics towards those of a batch.
+    /// Mean and variance for a training batch, after moving the running statistics towards the batch's.
     ///
     /// A batch of one row has no variance, and one with a NaN or an infinity no use: both leave the statistics alone.
-    fn update(&self, x: &Tensor) -> Result<()> {
-        let by_channel = x.detach().transpose(0, 1)?.contiguous()?.flatten_from(1)?;
+    fn train(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let running = self.running()?;
+        let by_channel = x.transpose(0, 1)?.contiguous()?.flatten_from(1)?;
         let total: f64 = by_channel.abs()?.sum_all()?.to_dtype(DType::F64)?.to_scalar()?;
         if by_channel.dim(1)? < 2 || !total.is_finite() {
-            return Ok(());
+            return Ok(running);
         }
-        let move_towards = |running: &Var, batch: &Tensor| -> Result<()> {
-            let current = running.as_detached_tensor();
-            Ok(running.set(&(&current - ((&current - batch)? * DECAY)?)?)?)
+        let (mean, variance) = (by_channel.mean(1)?, by_channel.var(1)?);
+        let move_towards = |moving: &Var, current: &Tensor, batch: &Tensor| -> Result<()> {
+            Ok(moving.set(&(current - ((current - batch.detach())? * DECAY)?)?)?)
         };
-        move_towards(&self.mean, &by_channel.mean(1)?)?;
-        move_towards(&self.variance, &by_channel.var(1)?)?;
-        Ok(self.steps.set(&(self.steps.as_detached_tensor() + 1.0)?)?)
+        move_towards(&self.mean, &running.0, &mean)?;
+        move_towards(&self.variance, &running.1, &variance)?;
+        self.steps.set(&(self.steps.as_detached_tensor() + 1.0)?)?;
+        Ok(match self.statistics {
+            Statistics::Running => running,
+            Statistics::Batch => (mean, variance),
+        })
+    }
+
+    /// Copies of the running mean and variance.
+    fn running(&self) -> Result<(Tensor, Tensor)> {
+        Ok((
+            self.mean.as_detached_tensor().copy()?,
+            self.variance.as_detached_tensor().copy()?,
+        ))
     }
 }
 
 impl Bijection for MovingBatchNorm {
     fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Transformed> {
         check_rows("batch", x, &self.row_shape)?;
-        let (mean, variance) = (
-            self.mean.as_detached_tensor().copy()?,
-            self.variance.as_detached_tensor().copy()?,
-        );
-        if pass.purpose() == Purpose::Training {
-            self.update(x)?;
-        }
+        let (mean, variance) = match pass.purpose() {
+            Purpose::Training => self.train(x)?,
+            Purpose::Evaluation | Purpose::Sampling => self.running()?,
+        };
         let log_factor = self.log_factor(&variance)?;
         let value = x
             .broadcast_sub(&self.over_channels(&mean)?)?

@@ -1,5 +1,6 @@
 //! Invertible maps with known log-determinants.
 
+use crate::cnf::Cnf;
 use crate::error::{FlowError, Result};
 use crate::integral::PathIntegrals;
 use crate::pass::Pass;
@@ -50,6 +51,11 @@ pub trait Bijection: std::fmt::Debug + Send + Sync {
     fn end_times(&self) -> Vec<f64> {
         Vec::new()
     }
+
+    /// The continuous parts, the first nearest to the data, of a map that is made of nothing else.
+    fn continuous_parts(&self) -> Option<Vec<&Cnf>> {
+        None
+    }
 }
 
 impl<B: Bijection + ?Sized> Bijection for Arc<B> {
@@ -75,6 +81,10 @@ impl<B: Bijection + ?Sized> Bijection for Arc<B> {
 
     fn end_times(&self) -> Vec<f64> {
         self.as_ref().end_times()
+    }
+
+    fn continuous_parts(&self) -> Option<Vec<&Cnf>> {
+        self.as_ref().continuous_parts()
     }
 }
 

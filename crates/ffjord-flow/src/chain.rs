@@ -1,6 +1,7 @@
 //! Bijections one after the other.
 
 use crate::bijection::{Bijection, Transformed};
+use crate::cnf::Cnf;
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
 use candle_core::Tensor;
@@ -105,5 +106,9 @@ impl Bijection for Chain {
 
     fn end_times(&self) -> Vec<f64> {
         self.parts.iter().flat_map(|part| part.end_times()).collect()
+    }
+    fn continuous_parts(&self) -> Option<Vec<&Cnf>> {
+        let parts: Option<Vec<_>> = self.parts.iter().map(|part| part.continuous_parts()).collect();
+        parts.map(|parts| parts.concat())
     }
 }

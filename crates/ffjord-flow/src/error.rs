@@ -49,6 +49,12 @@ pub enum FlowError {
         /// The flow's type.
         expected: DType,
     },
+    /// A conditional flow was used without a condition.
+    #[error("the flow is of p(x | c) with {width} columns of c, but the pass has no condition: add `.given(c)` to it")]
+    MissingCondition {
+        /// The columns that the condition must have.
+        width: usize,
+    },
     /// A setting of a flow is outside its range.
     #[error("{setting} = {given}: it must be {accepted}")]
     InvalidSetting {

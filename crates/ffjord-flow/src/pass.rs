@@ -1,5 +1,6 @@
 //! One pass of a batch through a flow: what it is for, where its randomness comes from, what it cost.
 
+use candle_core::Tensor;
 use rand::RngCore;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,37 +31,33 @@ pub struct Pass<'a> {
     rng: &'a mut dyn RngCore,
     cost: SolveCost,
     tolerance_factor: f64,
+    condition: Option<Tensor>,
 }
 
 impl<'a> Pass<'a> {
-    /// A pass whose result is differentiated; `rng` draws the probes.
-    pub fn training(rng: &'a mut dyn RngCore) -> Self {
+    fn new(purpose: Purpose, rng: &'a mut dyn RngCore) -> Self {
         Self {
-            purpose: Purpose::Training,
+            purpose,
             rng,
             cost: SolveCost::default(),
             tolerance_factor: 1.0,
+            condition: None,
         }
+    }
+
+    /// A pass whose result is differentiated; `rng` draws the probes.
+    pub fn training(rng: &'a mut dyn RngCore) -> Self {
+        Self::new(Purpose::Training, rng)
     }
 
     /// A pass that only evaluates; `rng` draws probes where the trace is not exact.
     pub fn evaluation(rng: &'a mut dyn RngCore) -> Self {
-        Self {
-            purpose: Purpose::Evaluation,
-            rng,
-            cost: SolveCost::default(),
-            tolerance_factor: 1.0,
-        }
+        Self::new(Purpose::Evaluation, rng)
     }
 
     /// A pass that maps noise to data without log-determinants; `rng` draws the noise.
     pub fn sampling(rng: &'a mut dyn RngCore) -> Self {
-        Self {
-            purpose: Purpose::Sampling,
-            rng,
-            cost: SolveCost::default(),
-            tolerance_factor: 1.0,
-        }
+        Self::new(Purpose::Sampling, rng)
     }
 
     /// The same pass with the tolerances of its training solves multiplied by `factor`, positive and finite; solves with
@@ -75,6 +72,33 @@ impl<'a> Pass<'a> {
     #[must_use]
     pub fn tolerance_factor(&self) -> f64 {
         self.tolerance_factor
+    }
+
+    /// The same pass given a condition `[B, C]`, one row for each row of the batch: densities become `p(x | c)`.
+    ///
+    /// Parts of a flow that were made for no condition ignore it.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use ffjord_flow::Pass;
+    /// use rand::SeedableRng;
+    ///
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let labels = Tensor::zeros((4, 1), DType::F32, &Device::Cpu)?;
+    /// let pass = Pass::evaluation(&mut rng).given(labels);
+    /// assert!(pass.condition().is_some());
+    /// # Ok::<(), ffjord_flow::FlowError>(())
+    /// ```
+    #[must_use]
+    pub fn given(mut self, condition: Tensor) -> Self {
+        self.condition = Some(condition);
+        self
+    }
+
+    /// The condition `[B, C]`, if there is one.
+    #[must_use]
+    pub fn condition(&self) -> Option<&Tensor> {
+        self.condition.as_ref()
     }
 
     /// What the pass is for.

@@ -101,6 +101,12 @@ pub enum LabError {
         /// The number that was given.
         given: u32,
     },
+    /// A command about solves is asked about a flow that has none.
+    #[error("{command} is about solves, but the flow has no continuous block: accepted are runs of `model.kind=cnf`")]
+    NothingToSolve {
+        /// The command.
+        command: &'static str,
+    },
     /// A pool of threads could not be made.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

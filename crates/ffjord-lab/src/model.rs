@@ -1,11 +1,13 @@
 //! Flows from configurations.
 
-use crate::config::{ModelConfig, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig};
-use crate::error::Result;
+use crate::config::{
+    ModelConfig, ModelKind, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig,
+};
+use crate::error::{LabError, Result};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
-    Backend, Bijection, Chain, Cnf, CnfSettings, Flow, MovingBatchNorm, Pass, PathIntegral, SolveSettings,
-    StandardNormalBase, TraceMode,
+    Architecture, Backend, Bijection, Chain, Cnf, CnfSettings, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
+    PathIntegral, RationalQuadraticSpline, SolveSettings, StandardNormalBase, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
 use ffjord_ode::adjoint::{AdjointMethod, AdjointNorm, Binomial};
@@ -27,8 +29,8 @@ pub struct Model {
 pub enum Part {
     /// A continuous block.
     Continuous(Arc<Cnf>),
-    /// Normalisation between blocks.
-    Norm(Arc<MovingBatchNorm>),
+    /// A map without a path: normalisation between blocks, or a part of a discrete flow.
+    Discrete(Arc<dyn Bijection>),
 }
 
 impl Model {
@@ -42,7 +44,7 @@ impl Model {
             .map(|part| -> Box<dyn Bijection> {
                 match part {
                     Part::Continuous(cnf) => Box::new(cnf.clone()),
-                    Part::Norm(norm) => Box::new(norm.clone()),
+                    Part::Discrete(map) => Box::new(map.clone()),
                 }
             })
             .collect();
@@ -58,28 +60,34 @@ impl Model {
     /// # Errors
     /// When the configuration names something that does not exist or cannot be built.
     pub fn build(config: &RunConfig, dimension: usize, rng: &mut dyn RngCore) -> Result<Self> {
-        let settings = cnf_settings(&config.model, &config.solver, &config.regularisation)?;
         let dtype = dtype(config.model.precision);
-        let norm = || -> Result<Part> {
-            Ok(Part::Norm(Arc::new(MovingBatchNorm::new(
-                &[dimension],
-                dtype,
-                &Device::Cpu,
-            )?)))
-        };
-        let mut parts = Vec::new();
-        if config.model.batch_norm {
-            parts.push(norm()?);
-        }
-        for _ in 0..config.model.blocks {
-            let field = vector_field(&config.model, dimension, dtype, rng)?;
-            let cnf = Cnf::new(field, settings.clone())?.with_random_end_time(config.training.end_time_spread)?;
-            parts.push(Part::Continuous(Arc::new(cnf)));
-            if config.model.batch_norm {
-                parts.push(norm()?);
+        let parts = match architecture(&config.model)? {
+            None => continuous_parts(config, dimension, dtype, rng)?,
+            Some(architecture) => {
+                let sizes = DiscreteFlowConfig {
+                    dimension,
+                    condition: 0,
+                    blocks: config.model.blocks,
+                    hidden: config.model.hidden.clone(),
+                    activation: config.model.activation.parse()?,
+                };
+                let parts = architecture.parts(&sizes, rng, dtype, &Device::Cpu)?;
+                parts.into_iter().map(Part::Discrete).collect()
             }
-        }
+        };
         Self::new(parts, dimension, dtype)
+    }
+
+    /// Fails for `command` unless a part of the flow is continuous.
+    ///
+    /// # Errors
+    /// [`LabError::NothingToSolve`].
+    pub fn require_solves(&self, command: &'static str) -> Result<()> {
+        let continuous = |part: &Part| matches!(part, Part::Continuous(_));
+        if self.parts.iter().any(continuous) {
+            return Ok(());
+        }
+        Err(LabError::NothingToSolve { command })
     }
 
     /// The floating-point type.
@@ -98,7 +106,7 @@ impl Part {
     fn bijection(&self) -> &dyn Bijection {
         match self {
             Self::Continuous(cnf) => cnf.as_ref(),
-            Self::Norm(norm) => norm.as_ref(),
+            Self::Discrete(map) => map.as_ref(),
         }
     }
 
@@ -119,6 +127,42 @@ pub fn dtype(precision: Precision) -> DType {
     }
 }
 
+/// The discrete flow that a configuration asks for; none for a continuous one.
+fn architecture(model: &ModelConfig) -> Result<Option<Architecture>> {
+    Ok(match model.kind {
+        ModelKind::Cnf => None,
+        ModelKind::RealNvp => Some(Architecture::RealNvp),
+        ModelKind::Glow => Some(Architecture::Glow),
+        ModelKind::Maf => Some(Architecture::Maf),
+        ModelKind::Made => Some(Architecture::Made),
+        ModelKind::Spline => {
+            let (bins, tail_bound) = (model.bins.unwrap_or(8), model.tail_bound.unwrap_or(3.0));
+            Some(Architecture::Spline(RationalQuadraticSpline::new(bins, tail_bound)?))
+        }
+    })
+}
+
+fn continuous_parts(config: &RunConfig, dimension: usize, dtype: DType, rng: &mut dyn RngCore) -> Result<Vec<Part>> {
+    let settings = cnf_settings(&config.model, &config.solver, &config.regularisation)?;
+    let norm = || -> Result<Part> {
+        let norm = MovingBatchNorm::new(&[dimension], dtype, &Device::Cpu)?;
+        Ok(Part::Discrete(Arc::new(norm)))
+    };
+    let mut parts = Vec::new();
+    if config.model.batch_norm {
+        parts.push(norm()?);
+    }
+    for _ in 0..config.model.blocks {
+        let field = vector_field(&config.model, dimension, dtype, rng)?;
+        let cnf = Cnf::new(field, settings.clone())?.with_random_end_time(config.training.end_time_spread)?;
+        parts.push(Part::Continuous(Arc::new(cnf)));
+        if config.model.batch_norm {
+            parts.push(norm()?);
+        }
+    }
+    Ok(parts)
+}
+
 fn vector_field(
     config: &ModelConfig,
     dimension: usize,
@@ -128,7 +172,7 @@ fn vector_field(
     let network = MlpConfig {
         dimension,
         hidden: config.hidden.clone(),
-        layer: config.layer.parse()?,
+        layer: config.layer.as_deref().unwrap_or("concatsquash").parse()?,
         activation: config.activation.parse()?,
     };
     let network = Mlp::new(&network, rng, dtype, &Device::Cpu)?;
@@ -159,7 +203,7 @@ fn cnf_settings(
         integrals.push(PathIntegral::TraceVariance);
     }
     Ok(CnfSettings {
-        end_time: model.end_time,
+        end_time: model.end_time.unwrap_or(1.0),
         learn_end_time: model.learn_end_time,
         training,
         evaluation: solve_settings(&solver.test)?,

@@ -95,7 +95,7 @@ fn part(tensors: &BTreeMap<String, Tensor>, dimension: usize, architecture: &Arc
         let norm = MovingBatchNorm::new(&[dimension], DType::F64, &Device::Cpu)?;
         let all: Vec<_> = norm.parameters().into_iter().chain(norm.buffers()).collect();
         load_parameters(&all, tensors)?;
-        return Ok(Part::Norm(Arc::new(norm)));
+        return Ok(Part::Discrete(Arc::new(norm)));
     }
     let config = MlpConfig {
         dimension,

@@ -41,7 +41,7 @@ impl Bottleneck {
     ) -> Result<(Tensor, Tensor)> {
         let place = place.ok_or(NnError::Unsupported {
             what: "a bottleneck",
-            remedy: "give it a hidden layer that is narrower than its state",
+            remedy: "give it a hidden layer that is narrower than its state, and no condition",
         })?;
         stack.through(t, z, probes, place.layers)
     }

@@ -100,6 +100,39 @@ impl Dual {
         Ok(Self { value, tangents })
     }
 
+    /// Multiplies by factors that broadcast over the values and do not depend on the state.
+    pub(crate) fn scale(&self, factors: &Tensor) -> Result<Self> {
+        self.chain(self.value.broadcast_mul(factors)?, || {
+            Ok(factors.broadcast_as(self.value.shape())?.contiguous()?)
+        })
+    }
+
+    /// Adds what broadcasts over the values and does not depend on the state.
+    pub(crate) fn shift(&self, addend: &Tensor) -> Result<Self> {
+        self.map_affine(
+            |value| Ok(value.broadcast_add(addend)?),
+            |tangents| Ok(tangents.clone()),
+        )
+    }
+
+    /// Appends `count` columns of zeros to `[B, D]`.
+    pub(crate) fn pad_columns(self, count: usize) -> Result<Self> {
+        if count == 0 {
+            return Ok(self);
+        }
+        let pad = |x: &Tensor| Ok(x.pad_with_zeros(1, 0, count)?);
+        self.map_affine(pad, pad)
+    }
+
+    /// Puts zeros in place of the last `count` columns of `[B, D]`.
+    pub(crate) fn clear_columns(&self, count: usize) -> Result<Self> {
+        if count == 0 {
+            return Ok(self.clone());
+        }
+        let clear = |x: &Tensor| Ok(x.narrow(1, 0, x.dim(1)? - count)?.pad_with_zeros(1, 0, count)?);
+        self.map_affine(clear, clear)
+    }
+
     /// The sum of two duals of the same shape and tangent count.
     ///
     /// # Errors

@@ -44,7 +44,14 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     /// The shape of one state, without the batch axis: `[D]` or `[C, H, W]`.
     fn state_shape(&self) -> &[usize];
 
-    /// The network on values and tangents at time `t` `[1]`, as differentiable tensor operations.
+    /// How many of the last columns of states `[B, D]` are a condition: they are inputs of the network, and the field is
+    /// zero there, so that a solve leaves them as they are.
+    fn condition_width(&self) -> usize {
+        0
+    }
+
+    /// The network on values and tangents, as differentiable tensor operations, at time `t` `[1]`, or `[B, 1]` with a
+    /// time for each row.
     ///
     /// # Errors
     /// When a tensor operation fails; callers check shapes and types beforehand.
@@ -61,10 +68,12 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     }
 
     /// The derivative of `f(z, t)` along a direction `[B, …]` of the state and at unit speed in time,
-    /// `J direction + ∂f/∂t` `[B, …]`, as differentiable tensor operations; with the direction f it is `d²z/dt²`.
+    /// `J direction + ∂f/∂t` `[B, …]`, at time `t` `[1]`, as differentiable tensor operations; with the direction f it is
+    /// `d²z/dt²`.
     ///
     /// # Errors
-    /// [`NnError::Unsupported`] unless the network implements it; otherwise when a tensor operation fails.
+    /// [`NnError::Unsupported`] unless the network implements it; otherwise [`NnError::InputShape`] for a time for each
+    /// row, and when a tensor operation fails.
     fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
         let _ = (t, z, direction);
         Err(NnError::Unsupported {
@@ -74,7 +83,7 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     }
 
     /// The shape `[H]` or `[C, H, W]` of the narrowest hidden state h of an encoder–decoder network `f = g∘h`; none
-    /// where no hidden state has fewer numbers than the state.
+    /// where no hidden state has fewer numbers than the state, or where there is a condition.
     fn bottleneck_shape(&self) -> Option<&[usize]> {
         None
     }
@@ -89,7 +98,7 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
         let _ = (t, z, probes);
         Err(NnError::Unsupported {
             what: "a bottleneck",
-            remedy: "give it a hidden layer that is narrower than its state, and no residual connection",
+            remedy: "give it a hidden layer that is narrower than its state, no residual connection and no condition",
         })
     }
 

@@ -31,6 +31,7 @@ pub struct MlpConfig {
 #[derive(Debug)]
 pub struct Mlp {
     config: MlpConfig,
+    condition: usize,
     shape: [usize; 1],
     stack: Stack,
     bottleneck: Option<Bottleneck>,
@@ -45,6 +46,39 @@ impl Mlp {
     /// # Errors
     /// [`NnError::InvalidArchitecture`] when a width is 0.
     pub fn new(config: &MlpConfig, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
+        Self::conditional(config, 0, rng, dtype, device)
+    }
+
+    /// A network with `condition` further inputs: its states are `[B, D + condition]`, of which the last columns do not
+    /// move (see [`VectorField::condition_width`]).
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
+    /// use rand::SeedableRng;
+    ///
+    /// let config = MlpConfig {
+    ///     dimension: 2,
+    ///     hidden: vec![16],
+    ///     layer: LayerKind::Concat,
+    ///     activation: ActivationKind::Tanh,
+    /// };
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let field = Mlp::conditional(&config, 1, &mut rng, DType::F64, &Device::Cpu)?;
+    /// let value = field.value(0.5, &Tensor::new(&[[0.3, -0.1, 7.0]], &Device::Cpu)?)?;
+    /// assert_eq!(value.to_vec2::<f64>()?[0][2], 0.0);
+    /// # Ok::<(), ffjord_nn::NnError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`NnError::InvalidArchitecture`] when a width is 0.
+    pub fn conditional(
+        config: &MlpConfig,
+        condition: usize,
+        rng: &mut dyn RngCore,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
         if config.dimension == 0 || config.hidden.contains(&0) {
             return Err(NnError::InvalidArchitecture {
                 reason: format!(
@@ -54,7 +88,7 @@ impl Mlp {
             });
         }
         let mut builder = ParameterBuilder::new(rng, dtype, device);
-        let mut widths = vec![config.dimension];
+        let mut widths = vec![config.dimension + condition];
         widths.extend_from_slice(&config.hidden);
         widths.push(config.dimension);
         let layers = widths
@@ -69,9 +103,12 @@ impl Mlp {
         let activation = Activation::new(config.activation, &mut builder)?;
         Ok(Self {
             config: config.clone(),
-            shape: [config.dimension],
+            condition,
+            shape: [config.dimension + condition],
             stack: Stack { layers, activation },
-            bottleneck: Bottleneck::narrowest(config.hidden.iter().map(|width| vec![*width]), config.dimension),
+            // The products at a bottleneck know of no condition.
+            bottleneck: Bottleneck::narrowest(config.hidden.iter().map(|width| vec![*width]), config.dimension)
+                .filter(|_| condition == 0),
             parameters: builder.finish(),
             dtype,
             device: device.clone(),
@@ -102,12 +139,17 @@ impl VectorField for Mlp {
         &self.shape
     }
 
+    fn condition_width(&self) -> usize {
+        self.condition
+    }
+
     fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
-        self.stack.apply(t, z)
+        self.stack.apply(t, z)?.pad_columns(self.condition)
     }
 
     fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
-        self.stack.total_derivative(t, z, direction)
+        let derivative = self.stack.total_derivative(t, z, direction)?;
+        Ok(derivative.pad_with_zeros(1, 0, self.condition)?)
     }
 
     fn bottleneck_shape(&self) -> Option<&[usize]> {
@@ -119,7 +161,7 @@ impl VectorField for Mlp {
     }
 
     fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
-        if !self.device.is_cpu() {
+        if !self.device.is_cpu() || self.condition > 0 {
             return Ok(None);
         }
         fused::pack_mlp(&self.config, residual, &self.parameters, self.dtype)

@@ -16,6 +16,18 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// A new parameter whose entries all are `value`.
+    ///
+    /// # Errors
+    /// When the device cannot hold the tensor.
+    pub fn constant(name: &str, shape: impl Into<Shape>, value: f64, dtype: DType, device: &Device) -> Result<Self> {
+        let tensor = Tensor::full(value, shape, &Device::Cpu)?.to_dtype(dtype)?;
+        Ok(Self {
+            name: name.to_string(),
+            var: Var::from_tensor(&tensor.to_device(device)?)?,
+        })
+    }
+
     /// The same parameter one level further down: `prefix.name`.
     #[must_use]
     pub fn under(&self, prefix: &str) -> Self {

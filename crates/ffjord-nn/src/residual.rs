@@ -37,12 +37,18 @@ impl<F: VectorField> VectorField for Residual<F> {
         self.inner.state_shape()
     }
 
+    fn condition_width(&self) -> usize {
+        self.inner.condition_width()
+    }
+
     fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
-        self.inner.dual(t, z)?.sub(z)
+        // A condition does not move: nothing is subtracted there.
+        self.inner.dual(t, z)?.sub(&z.clear_columns(self.condition_width())?)
     }
 
     fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
-        Ok((self.inner.total_derivative(t, z, direction)? - direction)?)
+        let moving = Dual::constant(direction.clone()).clear_columns(self.condition_width())?;
+        Ok((self.inner.total_derivative(t, z, direction)? - moving.value())?)
     }
 
     fn fused(&self, residual: bool) -> Result<Option<FusedField>> {

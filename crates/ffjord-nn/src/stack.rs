@@ -2,8 +2,8 @@
 
 use crate::activation::Activation;
 use crate::dual::Dual;
-use crate::error::{Result, dropped_tangents};
-use crate::layer::TimeLayer;
+use crate::error::{NnError, Result, dropped_tangents};
+use crate::layer::{TimeLayer, image_size};
 use candle_core::Tensor;
 use std::ops::Range;
 
@@ -15,13 +15,20 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// The stack on values and tangents at time `t` `[1]`.
+    /// The stack on values and tangents at time `t` `[1]`, or `[B, 1]` with a time for each row.
     pub(crate) fn apply(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
         self.part(&Dual::constant(t.clone()), z, 0..self.layers.len())
     }
 
-    /// `d/ds` of the stack at `(t + s, z + s·direction)` and s = 0, `[B, …]`.
+    /// `d/ds` of the stack at `(t + s, z + s·direction)`, t `[1]`, and s = 0, `[B, …]`.
     pub(crate) fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+        if t.dims() != [1] {
+            return Err(NnError::InputShape {
+                what: "time of a total derivative",
+                given: t.shape().clone(),
+                expected: "[1], one time for the whole batch,".to_string(),
+            });
+        }
         let time = Dual::new(t.clone(), &t.ones_like()?.unsqueeze(0)?)?;
         let moving = Dual::new(z.clone(), &direction.unsqueeze(0)?)?;
         let (_, rate) = self.part(&time, &moving, 0..self.layers.len())?.into_parts()?;
@@ -47,11 +54,12 @@ impl Stack {
             if index > 0 {
                 h = self.activation.apply(&h)?;
             }
-            let image = match h.value().dims() {
-                [_, _, height, width] => Some((*height, *width)),
-                _ => None,
+            let layer = &self.layers[index];
+            h = if t.value().rank() == 1 {
+                layer.at(t, image_size(&h))?.apply(&h)?
+            } else {
+                layer.rowwise(t.value(), &h)?
             };
-            h = self.layers[index].at(t, image)?.apply(&h)?;
         }
         Ok(h)
     }

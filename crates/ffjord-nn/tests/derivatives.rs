@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, Residual, Result, Stride, VectorField,
+    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, NnError, Residual, Result, Stride, VectorField,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -178,4 +178,32 @@ fn residual_subtracts_the_state() -> Result<()> {
     };
     let field = Residual::new(Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?);
     check(&field, &mut rng, "residual")
+}
+
+#[test]
+fn conditional_networks() -> Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(14);
+    let config = MlpConfig {
+        dimension: 3,
+        hidden: vec![2],
+        layer: LayerKind::ConcatSquash,
+        activation: ActivationKind::Tanh,
+    };
+    let network = Mlp::conditional(&config, 2, &mut rng, DType::F64, &Device::Cpu)?;
+    check(&network, &mut rng, "conditional")?;
+    let (z, times) = (uniform(&mut rng, &[3, 5])?, uniform(&mut rng, &[3, 1])?);
+    let refused = network.total_derivative(&times, &z, &z);
+    assert!(
+        matches!(refused, Err(NnError::InputShape { .. })),
+        "a time for each row"
+    );
+    let refused = network.through_bottleneck(&uniform(&mut rng, &[1])?, &z, &uniform(&mut rng, &[1, 3, 2])?);
+    assert!(matches!(
+        refused,
+        Err(NnError::Unsupported {
+            what: "a bottleneck",
+            ..
+        })
+    ));
+    check(&Residual::new(network), &mut rng, "conditional, residual")
 }

@@ -22,7 +22,7 @@ pub use checkpoint::{CheckpointStore, StoredCheckpoint, load_tensors, save_tenso
 pub use error::{Result, TrainError};
 pub use metrics::{MetricsWriter, read_metrics};
 pub use model::Model;
-pub use objective::{Loss, MaximumLikelihood, Objective};
+pub use objective::{FlowMatching, Loss, MaximumLikelihood, NoiseCoupling, Objective};
 pub use observer::{FailureReport, IterationReport, JsonLines, Observer, Progress, ValidationReport};
 pub use optim::{Adam, AdamConfig, Adamax, AdamaxConfig, Optimizer, OptimizerKind, clip_global_norm, global_norm};
 pub use patience::Patience;

@@ -3,7 +3,8 @@
 use super::fused::{FusedSystem, FusedTape};
 use super::memory::{TapeMemory, TapePool};
 use super::settings::SolveSettings;
-use super::system::{AugmentedSystem, EvaluationTape, TraceForm};
+use super::system::{AugmentedSystem, EvaluationTape};
+use super::trace::TraceForm;
 use crate::error::{FlowError, Result};
 use crate::integral::PathIntegral;
 use candle_core::{Device, Tensor, WithDType};

@@ -4,7 +4,7 @@
 //! log-determinants `[R]`, then each path integral `[R]`.
 
 use super::memory::TapePool;
-use super::system::TraceForm;
+use super::trace::TraceForm;
 use crate::integral::{PathIntegral, RowsEvaluation};
 use candle_core::{Device, Tensor, WithDType};
 use ffjord_kernels::mlp::{Stack, StackMut, contract};

@@ -6,28 +6,34 @@ mod memory;
 mod node;
 mod settings;
 mod system;
+mod trace;
+mod training;
 
 pub use settings::{Backend, CnfSettings, SolveSettings, TraceMode};
 
 use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::condition::beside;
 use crate::error::{FlowError, Result};
 use crate::integral::{Needs, PathIntegral, PathIntegrals};
 use crate::pass::{Pass, Purpose, SolveCost};
 use blocks::{BatchSolve, Solved, weighted_mean};
 use candle_core::{DType, Tensor, Var};
-use ffjord_nn::{FusedField, Parameter, VectorField};
-use ffjord_trace::Probes;
+use ffjord_nn::{Dual, FusedField, Parameter, VectorField};
 use memory::TapeMemory;
-use node::SolveNode;
 use rand::Rng;
 use std::sync::Arc;
-use system::{TraceForm, TraceOf};
+use trace::{TraceForm, TraceOf};
+use training::DifferentiablePass;
 
 /// A continuous normalizing flow: the solution of `dz/dt = f(z, t; θ)` from 0 to T, and its log-determinant
 /// `∫₀ᵀ tr(∂f/∂z) dt` (FFJORD, eq. 2 and 3).
 ///
 /// `forward` (data to noise) solves from 0 to T, `inverse` from T to 0. In training passes the whole solve is one node
 /// of candle's autograd graph whose reverse mode is the chosen adjoint, so that `loss.backward()` works through it.
+///
+/// A field with a condition ([`VectorField::condition_width`]) makes the flow conditional: passes must be
+/// [`given`](Pass::given) one, and gradients reach it. It travels through the solve as columns that do not move, so step
+/// control counts them in its mean over a row.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -72,6 +78,8 @@ use system::{TraceForm, TraceOf};
 #[derive(Debug)]
 pub struct Cnf {
     field: Arc<dyn VectorField>,
+    /// The field's states without the condition.
+    row_shape: Vec<usize>,
     settings: Arc<CnfSettings>,
     sqrt_end_time: Var,
     /// Half the width of the random end time of training passes, as a fraction of T.
@@ -88,16 +96,6 @@ enum Direction {
     Inverse,
 }
 
-/// What a training pass chooses for its solve.
-#[derive(Debug, Clone, Copy)]
-struct DifferentiablePass {
-    direction: Direction,
-    /// What T is multiplied with.
-    end_factor: f64,
-    /// What the tolerances are multiplied with.
-    tolerance_factor: f64,
-}
-
 impl Cnf {
     /// A flow along `field`.
     ///
@@ -106,9 +104,14 @@ impl Cnf {
     /// a field that has none.
     pub fn new(field: Arc<dyn VectorField>, settings: CnfSettings) -> Result<Self> {
         settings.check(field.bottleneck_shape().is_some())?;
+        let mut row_shape = field.state_shape().to_vec();
+        if let Some(columns) = row_shape.last_mut() {
+            *columns = columns.saturating_sub(field.condition_width());
+        }
         let sqrt_end_time = Tensor::new(settings.end_time.sqrt(), field.device())?.to_dtype(field.dtype())?;
         Ok(Self {
             field,
+            row_shape,
             settings: Arc::new(settings),
             sqrt_end_time: Var::from_tensor(&sqrt_end_time)?,
             end_time_spread: 0.0,
@@ -179,7 +182,7 @@ impl Cnf {
             end_factor: 1.0,
             tolerance_factor: 1.0,
         };
-        self.differentiable(x, pass, trace, cost)
+        self.differentiable(&self.with_condition(x, None)?, pass, trace, cost)
     }
 
     /// Moves a batch from time `span.0` to `span.1` on its way between 0 and T, without gradients; for pictures of
@@ -203,13 +206,40 @@ impl Cnf {
             trace,
             integrals: &[],
         };
-        let solved = solve.solve(state)?;
+        let solved = solve.solve(&self.with_condition(state, pass.condition())?)?;
         count_forward(pass.cost(), &solved);
-        self.split(&solved.state, state.dims(), &[])
+        self.split(&solved.state, &[])
+    }
+
+    /// `f(z, t)` `[B, …]` for `z` `[B, …]` with a time for each row, `times` `[B, 1]`, and a condition `[B, C]` if the
+    /// field has one; differentiable in the field's parameters and in `z`.
+    ///
+    /// # Errors
+    /// When an input does not fit.
+    pub fn velocity(&self, times: &Tensor, z: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
+        self.check_input(z)?;
+        if times.dims() != [z.dim(0)?, 1] {
+            return Err(FlowError::InputShape {
+                what: "times",
+                given: times.shape().clone(),
+                expected: format!("[{}, 1], one for each row,", z.dim(0)?),
+            });
+        }
+        let state = self.with_condition(z, condition)?;
+        let (value, _) = self.field.dual(times, &Dual::constant(state))?.into_parts()?;
+        match self.field.condition_width() {
+            0 => Ok(value),
+            _ => Ok(value.narrow(1, 0, self.row_shape[0])?.contiguous()?),
+        }
+    }
+
+    /// Rows with their condition, as the field has them.
+    fn with_condition(&self, rows: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
+        beside(rows, condition, self.field.condition_width())
     }
 
     fn check_input(&self, input: &Tensor) -> Result<()> {
-        check_rows("batch", input, self.field.state_shape())?;
+        check_rows("batch", input, &self.row_shape)?;
         if input.dtype() != self.field.dtype() {
             return Err(FlowError::InputType {
                 what: "batch",
@@ -235,94 +265,11 @@ impl Cnf {
                     end_factor,
                     tolerance_factor: pass.tolerance_factor(),
                 };
-                self.differentiable(input, of_pass, trace, pass.cost())
+                let state = self.with_condition(input, pass.condition())?;
+                self.differentiable(&state, of_pass, trace, pass.cost())
             }
             Purpose::Evaluation | Purpose::Sampling => self.between(input, self.span(direction, 1.0)?, pass),
         }
-    }
-
-    /// A solve as one node of the autograd graph.
-    fn differentiable(
-        &self,
-        input: &Tensor,
-        pass: DifferentiablePass,
-        trace: TraceForm,
-        cost: &SolveCost,
-    ) -> Result<Transformed> {
-        let DifferentiablePass {
-            direction,
-            end_factor,
-            tolerance_factor,
-        } = pass;
-        let span = self.span(direction, end_factor)?;
-        let settings = self.settings.training.with_tolerance_factor(tolerance_factor)?;
-        let fused = self.fused(&settings, &self.settings.integrals)?;
-        let solve = BatchSolve {
-            field: self.field(),
-            fused: fused.as_ref().map(|fused| (fused, &*self.memory)),
-            settings: &settings,
-            span,
-            trace: Some(trace),
-            integrals: &self.settings.integrals,
-        };
-        let (solved, records) = solve.solve_recorded(input, &self.settings.adjoint)?;
-        count_forward(cost, &solved);
-        let pullback = {
-            let (field, settings, cost) = (self.field.clone(), self.settings.clone(), cost.clone());
-            let memory = self.memory.clone();
-            let input_shape = input.dims().to_vec();
-            move |cotangent: &Tensor| {
-                let solve = BatchSolve {
-                    field: field.as_ref(),
-                    fused: fused.as_ref().map(|fused| (fused, &*memory)),
-                    settings: &settings.training,
-                    span,
-                    trace: None,
-                    integrals: &settings.integrals,
-                };
-                let gradient = solve
-                    .pull_back(records, &settings.adjoint, cotangent)
-                    .map_err(candle_core::Error::wrap)?;
-                cost.add_backward(weighted_mean(&gradient.blocks, |stats| stats.nfe));
-                let dimension: usize = field.state_shape().iter().product();
-                let state = gradient
-                    .state
-                    .narrow(1, 0, dimension)?
-                    .contiguous()?
-                    .reshape(input_shape)?;
-                let end_time = match direction {
-                    Direction::Forward => gradient.span.1,
-                    Direction::Inverse => gradient.span.0,
-                };
-                let end_time = Tensor::new(end_time, cotangent.device())?.to_dtype(cotangent.dtype())?;
-                Ok((state, gradient.parameters, end_time))
-            }
-        };
-        let node = SolveNode::new(solved.state, pullback);
-        let end_time = if self.settings.learn_end_time {
-            self.sqrt_end_time.sqr()?
-        } else {
-            self.sqrt_end_time.as_detached_tensor().sqr()?
-        };
-        let end_time = (end_time * end_factor)?;
-        let state = input
-            .contiguous()?
-            .apply_op3(&self.flat_parameters()?, &end_time, node)?;
-        self.split(&state, input.dims(), &self.settings.integrals)
-    }
-
-    /// All parameters of the field one after the other, `[P]`, connected to them in the autograd graph.
-    fn flat_parameters(&self) -> Result<Tensor> {
-        let flat = self
-            .field
-            .parameters()
-            .iter()
-            .map(|parameter| parameter.var.flatten_all())
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        if flat.is_empty() {
-            return Ok(Tensor::zeros(0, self.field.dtype(), self.field.device())?);
-        }
-        Ok(Tensor::cat(&flat, 0)?)
     }
 
     /// The field packed for the fused kernels with its present weights, where that is wanted and possible.
@@ -344,33 +291,13 @@ impl Cnf {
         })
     }
 
-    /// The trace for a batch: unit vectors, or probes from the pass's generator.
-    fn draw_trace(&self, mode: TraceMode, rows: usize, pass: &mut Pass<'_>) -> Result<TraceForm> {
-        let of = mode.of();
-        let shape = match of {
-            TraceOf::Jacobian => self.field.state_shape(),
-            TraceOf::Bottleneck => self.field.bottleneck_shape().unwrap_or_default(),
-        };
-        let dimension = shape.iter().product();
-        let (probes, weight) = match mode.probes() {
-            None => (Probes::<f64>::unit_vectors(rows, dimension)?, 1.0),
-            Some((distribution, probes)) => (
-                Probes::draw(distribution, probes, rows, dimension, pass.rng())?,
-                1.0 / probes as f64,
-            ),
-        };
-        let mut stacked = vec![probes.count(), rows];
-        stacked.extend_from_slice(shape);
-        let vectors = Tensor::from_slice(probes.vectors(), stacked, &candle_core::Device::Cpu)?
-            .to_dtype(self.field.dtype())?
-            .to_device(self.field.device())?;
-        Ok(TraceForm { vectors, weight, of })
-    }
-
-    /// The parts of a solved state `[B, D + 1 + m]` or `[B, D]`.
-    fn split(&self, state: &Tensor, shape: &[usize], integrals: &[PathIntegral]) -> Result<Transformed> {
+    /// The parts of a solved state `[B, D + 1 + m]` or `[B, D]`, with a condition's columns after the first D.
+    fn split(&self, state: &Tensor, integrals: &[PathIntegral]) -> Result<Transformed> {
+        let mut shape = vec![state.dim(0)?];
+        shape.extend_from_slice(&self.row_shape);
+        let rows = self.row_shape.iter().product();
+        let value = state.narrow(1, 0, rows)?.contiguous()?.reshape(shape)?;
         let dimension: usize = self.field.state_shape().iter().product();
-        let value = state.narrow(1, 0, dimension)?.contiguous()?.reshape(shape)?;
         if state.dim(1)? == dimension {
             let log_det = Tensor::zeros(state.dim(0)?, state.dtype(), state.device())?;
             return Ok(Transformed {
@@ -433,7 +360,11 @@ impl Bijection for Cnf {
     }
 
     fn row_shape(&self) -> &[usize] {
-        self.field.state_shape()
+        &self.row_shape
+    }
+
+    fn continuous_parts(&self) -> Option<Vec<&Cnf>> {
+        Some(vec![self])
     }
 
     fn end_times(&self) -> Vec<f64> {

@@ -1,6 +1,6 @@
 //! How a continuous flow is solved.
 
-use super::system::TraceOf;
+use super::trace::TraceOf;
 use crate::error::{FlowError, Result};
 use crate::integral::{Needs, PathIntegral};
 use ffjord_ode::adjoint::AdjointMethod;
@@ -141,7 +141,7 @@ impl CnfSettings {
                     "trace",
                     "that at the bottleneck of a field without one".to_string(),
                     "taken at the state, or the field an encoder–decoder network: one with a hidden layer narrower than \
-                     its state, and not residual",
+                     its state, and neither residual nor conditional",
                 );
             }
             if solve.block_rows == 0 {

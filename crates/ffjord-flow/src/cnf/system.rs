@@ -1,32 +1,11 @@
 //! The equation that a continuous flow integrates: state, log-determinant and path integrals together.
 
+use super::trace::{TraceForm, TraceOf};
 use crate::integral::{BatchCotangent, BatchEvaluation, Needs, PathIntegral};
 use candle_core::{D, Tensor};
 use ffjord_nn::{Along, Linearization, NnError, Request, Tangents, VectorField};
 use ffjord_ode::System;
 use ffjord_ode::adjoint::DifferentiableSystem;
-
-/// A trace estimate that is a weighted sum of quadratic forms, `tr J ≈ w Σₖ vₖᵀ J vₖ`.
-///
-/// The vectors are drawn once before a solve and stay fixed for all of it (FFJORD, Algorithm 1).
-#[derive(Debug, Clone)]
-pub(crate) struct TraceForm {
-    /// `[K, B, …]`.
-    pub(crate) vectors: Tensor,
-    /// The weight w of every form.
-    pub(crate) weight: f64,
-    /// Of which matrix.
-    pub(crate) of: TraceOf,
-}
-
-/// The matrix whose trace is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TraceOf {
-    /// The Jacobian `J` `[D, D]`.
-    Jacobian,
-    /// `(∂h/∂z)(∂g/∂h)` `[H, H]` of a field `g∘h`, which has the same trace (FFJORD, eq. 9).
-    Bottleneck,
-}
 
 /// `d/dt [z, ln det, integrals…]` on states `[B, D + 1 + m]`, or `[B, D]` without a trace.
 #[derive(Debug)]

@@ -1,7 +1,10 @@
 //! Flows as a user meets them: bijections, gradients, refusals.
 
 mod bijections;
+mod check;
 mod common;
+mod conditional;
+mod discrete;
 mod gradients;
 mod integrals;
 mod refusals;

@@ -1,6 +1,6 @@
 //! `experiment`: trains a preset and writes a run folder.
 
-use crate::config::{OnFailure, PRESETS, Preset, RunConfig, TrainingConfig, resolve};
+use crate::config::{ModelKind, ObjectiveConfig, OnFailure, PRESETS, Preset, RunConfig, TrainingConfig, resolve};
 use crate::data::RunData;
 use crate::error::Result;
 use crate::evaluation::{Likelihood, log_likelihoods, summarise};
@@ -10,9 +10,10 @@ use crate::provenance::Provenance;
 use crate::run_folder::RunFolder;
 use crate::terminal::say;
 use clap::Args;
+use ffjord_flow::{Chain, Flow};
 use ffjord_train::{
-    FailurePolicy, JsonLines, MaximumLikelihood, MetricsWriter, Observer, Progress, Purpose, Streams, Trainer,
-    TrainerOptions, TrainingEnd, TrainingSummary, Validation, read_metrics,
+    FailurePolicy, FlowMatching, JsonLines, MaximumLikelihood, MetricsWriter, NoiseCoupling, Objective, Observer,
+    Progress, Purpose, Streams, Trainer, TrainerOptions, TrainingEnd, TrainingSummary, Validation, read_metrics,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -127,6 +128,20 @@ fn trainer_options(training: &TrainingConfig) -> Result<TrainerOptions> {
     })
 }
 
+/// Rows that are matched with noise at a time.
+const TRANSPORT_ROWS: usize = 256;
+
+fn objective(config: &RunConfig) -> Result<Box<dyn Objective<Flow<Chain>>>> {
+    let coupling = match config.objective {
+        ObjectiveConfig::MaximumLikelihood => {
+            return Ok(Box::new(MaximumLikelihood::new(config.regularisation.weights())));
+        }
+        ObjectiveConfig::FlowMatching => NoiseCoupling::Independent,
+        ObjectiveConfig::OptimalTransportFlowMatching => NoiseCoupling::OptimalTransport { rows: TRANSPORT_ROWS },
+    };
+    Ok(Box::new(FlowMatching::new(coupling)?))
+}
+
 fn train(
     config: &RunConfig,
     options: TrainerOptions,
@@ -142,7 +157,7 @@ fn train(
     };
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(JsonLines::new(metrics)), Box::new(Progress::new())];
     let stop = stop_flag()?;
-    let objective = MaximumLikelihood::new(config.regularisation.weights());
+    let objective = objective(config)?;
     let batch = config.evaluation.batch;
     let validate = |_: &_| -> ffjord_train::Result<Validation> {
         let (values, nfe) = log_likelihoods(model, &data.validation, batch, &streams, |_| ()).map_err(|error| {
@@ -158,7 +173,7 @@ fn train(
     };
     let mut trainer = Trainer {
         model: &model.flow,
-        objective: &objective,
+        objective: objective.as_ref(),
         source: data.source.as_ref(),
         validate: &validate,
         streams,
@@ -221,7 +236,13 @@ fn result(
             },
             "failed_iterations": summary.failures,
         },
-        "test": { "likelihood": test, "trace": config.solver.test.trace, "solver": config.solver.test },
+        "test": match config.model.kind {
+            ModelKind::Cnf => {
+                json!({ "likelihood": test, "trace": config.solver.test.trace, "solver": config.solver.test })
+            }
+            // Discrete flows have nothing to solve.
+            _ => json!({ "likelihood": test }),
+        },
         "gaussian_nll": data.gaussian_nll,
         "density_integral": density,
         "validation_curve": curve,

@@ -35,6 +35,7 @@ pub struct Arguments {
 /// When the model cannot be loaded, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = LoadedModel::open(&arguments.run)?.model;
+    model.require_solves("trace-variance")?;
     let (streams, rows) = (Streams::new(0), arguments.rows.get());
     let repetitions = arguments.repetitions.get();
     let matrices = jacobians(&model, rows, &streams)?;

@@ -1,8 +1,8 @@
 //! Numbers of a configuration that must lie in a range.
 
 use super::{
-    DataConfig, EvaluationConfig, ModelConfig, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig,
-    TrainingConfig,
+    DataConfig, EvaluationConfig, ModelConfig, ModelKind, ObjectiveConfig, RegularisationConfig, RunConfig,
+    SolveConfig, SolverConfig, StepConfig, TrainingConfig,
 };
 use std::fmt::Display;
 
@@ -13,6 +13,7 @@ type Check = Result<(), String>;
 pub(super) fn check(config: &RunConfig) -> Check {
     check_data(&config.data)?;
     check_model(&config.model)?;
+    check_objective(config.objective, &config.model)?;
     check_solve("train", &config.solver.train)?;
     check_solve("test", &config.solver.test)?;
     check_backward(&config.solver)?;
@@ -42,7 +43,24 @@ fn check_model(model: &ModelConfig) -> Check {
     for width in &model.hidden {
         at_least_one("model.hidden", width)?;
     }
-    positive("model.end_time", &model.end_time)
+    optional("model.end_time", model.end_time.as_ref(), positive)?;
+    match model.foreign_key() {
+        Some((key, kind)) => Err(format!(
+            "at `model.{key}`: only models of kind `{kind}` have it; leave it out, or set the whole of `model`"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_objective(objective: ObjectiveConfig, model: &ModelConfig) -> Check {
+    if objective == ObjectiveConfig::MaximumLikelihood || (model.kind == ModelKind::Cnf && !model.batch_norm) {
+        return Ok(());
+    }
+    Err(
+        "at `objective`: flow matching trains models of kind `cnf` with `model.batch_norm=false`; accepted for others \
+         is maximum-likelihood"
+            .to_string(),
+    )
 }
 
 fn check_solve(which: &str, solve: &SolveConfig) -> Check {

@@ -2,9 +2,11 @@
 
 mod block_rows;
 mod check;
+mod model;
 mod preset;
 mod resolve;
 
+pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::{PRESETS, Preset};
 pub use resolve::{resolve, resolve_stored};
 
@@ -26,11 +28,14 @@ pub struct RunConfig {
     pub data: DataConfig,
     /// The flow.
     pub model: ModelConfig,
-    /// How equations are solved.
+    /// How equations are solved; discrete flows solve none.
     pub solver: SolverConfig,
+    /// What training minimises.
+    #[serde(default)]
+    pub objective: ObjectiveConfig,
     /// How the flow is trained.
     pub training: TrainingConfig,
-    /// Weights of the path integrals in the loss.
+    /// Weights of the path integrals in the loss of maximum likelihood.
     #[serde(default)]
     pub regularisation: RegularisationConfig,
     /// What is computed and drawn after training.
@@ -82,42 +87,6 @@ pub struct BenchmarkConfig {
     pub train_rows: Option<usize>,
     /// Evaluate on the first so many rows of the test split; all if absent.
     pub test_rows: Option<usize>,
-}
-
-/// Floating-point precision of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// Single precision.
-    F32,
-    /// Double precision.
-    F64,
-}
-
-/// The flow.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    /// Continuous blocks, one after the other.
-    pub blocks: usize,
-    /// Widths of the vector field's hidden layers.
-    pub hidden: Vec<usize>,
-    /// How every layer depends on time.
-    pub layer: String,
-    /// The nonlinearity between layers.
-    pub activation: String,
-    /// Whether the field is `f(z, t) − z`.
-    #[serde(default)]
-    pub residual: bool,
-    /// Whether moving batch normalisation stands before, between and after the blocks.
-    #[serde(default)]
-    pub batch_norm: bool,
-    /// The end time T of every block at the start of training.
-    pub end_time: f64,
-    /// Whether T is trained.
-    pub learn_end_time: bool,
-    /// Floating-point precision.
-    pub precision: Precision,
 }
 
 /// How equations are solved in training and in evaluation.
@@ -193,6 +162,19 @@ pub enum StepConfig {
 
 fn one() -> usize {
     1
+}
+
+/// What training minimises.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectiveConfig {
+    /// The negative log-likelihood, with the weighted path integrals.
+    #[default]
+    MaximumLikelihood,
+    /// The error of the vector field along straight paths to independent noise.
+    FlowMatching,
+    /// The same, with noise that the batch's rows were matched with.
+    OptimalTransportFlowMatching,
 }
 
 /// What happens when a training step fails or yields a NaN.

@@ -19,7 +19,7 @@ macro_rules! presets {
 }
 
 /// Files that presets build on; not runs by themselves.
-const PARTS: &[Preset] = presets!["parts/tabular", "parts/toy", "parts/toy-fast"];
+const PARTS: &[Preset] = presets!["parts/power-discrete", "parts/tabular", "parts/toy", "parts/toy-fast"];
 
 /// Every preset that can be run.
 pub const PRESETS: &[Preset] = presets![
@@ -28,7 +28,12 @@ pub const PRESETS: &[Preset] = presets![
     "hepmass",
     "miniboone",
     "power",
+    "power-glow",
+    "power-made",
+    "power-maf",
     "power-quick",
+    "power-real-nvp",
+    "power-spline",
     "toy-2spirals",
     "toy-2spirals-fast",
     "toy-8gaussians",

@@ -133,6 +133,7 @@ fn is_finite(value: &toml::Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ModelKind;
 
     fn preset(name: &str) -> Result<&'static Preset> {
         Preset::find(name)
@@ -197,7 +198,7 @@ mod tests {
                 Err(error) => error.to_string(),
             })
         };
-        assert!(answer("model.hiden=[8]")?.contains("expected one of `blocks`, `hidden`"));
+        assert!(answer("model.hiden=[8]")?.contains("expected one of `kind`, `blocks`, `hidden`"));
         assert!(answer("modell.hidden=[8]")?.contains("accepted are data, evaluation, model"));
         assert!(answer("model.blocks=many")?.contains("model.blocks"));
         assert!(answer("model.blocks")?.contains("KEY=VALUE"));
@@ -217,6 +218,9 @@ mod tests {
                 "a whole number from 1",
             ),
             ("evaluation.grid=1", "a whole number from 2"),
+            ("model.bins=8", "only models of kind `spline`"),
+            ("model.kind=flow", "`real-nvp`, `glow`, `maf`, `made`, `spline`"),
+            ("objective=matching", "`flow-matching`"),
             ("solver.train.block_rows=rows", "`per-row` or `whole-batch`"),
             (
                 "solver.backward={ rtol = 1e-7, atol = 1e-7 }",
@@ -227,6 +231,37 @@ mod tests {
             let answer = answer(setting)?;
             assert!(answer.contains(accepted), "{setting}: {answer}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn another_kind_of_model_replaces_the_old_one_whole() -> Result<()> {
+        let maf = r#"model={ kind = "maf", blocks = 5, hidden = [64], activation = "relu", precision = "f32" }"#;
+        let config = resolve(preset("power-quick")?, &[maf.to_string()], None)?;
+        assert_eq!(
+            (config.model.kind, config.model.layer.as_deref()),
+            (ModelKind::Maf, None)
+        );
+        let matching = [maf.to_string(), "objective=flow-matching".to_string()];
+        let answer = resolve(preset("power-quick")?, &matching, None).map_err(|error| error.to_string());
+        assert!(answer.is_err_and(|text| text.contains("at `objective`")));
+        assert_eq!(resolve(preset("power")?, &[maf.to_string()], None)?.model, config.model);
+        for objective in ["flow-matching", "optimal-transport-flow-matching"] {
+            resolve(preset("power-quick")?, &[format!("objective={objective}")], None)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_configuration_without_a_kind_is_of_a_continuous_flow() -> Result<()> {
+        let config = resolve(preset("power-quick")?, &[], None)?;
+        let mut stored = serde_json::to_value(&config)?;
+        let older = stored.as_object_mut().and_then(|stored| {
+            stored.remove("objective")?;
+            stored.get_mut("model")?.as_object_mut()?.remove("kind")
+        });
+        assert!(older.is_some());
+        assert_eq!(resolve_stored(&stored.to_string(), "test")?, config);
         Ok(())
     }
 

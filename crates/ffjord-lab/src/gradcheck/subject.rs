@@ -37,6 +37,7 @@ impl Subject {
         config.solver.train.control = control;
         config.solver.adjoint = adjoint.to_string();
         let model = folder.model_under(&config)?;
+        model.require_solves("gradcheck")?;
         let buffers = model.flow.bijection().buffers();
         Ok(Self {
             batch: Var::from_tensor(batch)?,

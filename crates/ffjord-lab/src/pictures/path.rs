@@ -29,16 +29,16 @@ fn moments(parts: usize, count: usize) -> Vec<Moment> {
         .collect()
 }
 
-/// Moves states from one place of a part towards the data side (or back); a norm jumps when its data side is reached.
+/// Moves states from one place of a part towards the data side (or back); a map without a path jumps when its data side is reached.
 fn within(part: &Part, state: &Tensor, from: f64, to: f64, pass: &mut Pass<'_>) -> Result<(Tensor, Tensor)> {
     let image = match part {
         Part::Continuous(cnf) => {
             let end = cnf.end_time()?;
             cnf.between(state, (from * end, to * end), pass)?
         }
-        Part::Norm(norm) if from > 0.0 && to <= 0.0 => norm.inverse(state, pass)?,
-        Part::Norm(norm) if from <= 0.0 && to > 0.0 => norm.forward(state, pass)?,
-        Part::Norm(_) => {
+        Part::Discrete(map) if from > 0.0 && to <= 0.0 => map.inverse(state, pass)?,
+        Part::Discrete(map) if from <= 0.0 && to > 0.0 => map.forward(state, pass)?,
+        Part::Discrete(_) => {
             return Ok((
                 state.clone(),
                 Tensor::zeros(state.dim(0)?, state.dtype(), state.device())?,

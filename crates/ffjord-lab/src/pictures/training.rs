@@ -21,7 +21,8 @@ pub(super) fn draw(metrics: &Path, file: &Path) -> Result<()> {
     };
     let field = |name: &'static str| move |line: &Value| line[name].as_f64();
     let nll = of("train", "iteration", &|line| line["terms"]["nll"].as_f64());
-    if nll.is_empty() {
+    let matching = of("train", "iteration", &|line| line["terms"]["flow_matching"].as_f64());
+    if nll.is_empty() && matching.is_empty() {
         return Ok(());
     }
     let validation = of("validation", "iteration", &field("nll"));
@@ -36,28 +37,45 @@ pub(super) fn draw(metrics: &Path, file: &Path) -> Result<()> {
         Some(times.iter().filter_map(Value::as_f64).sum())
     });
 
-    let mut loss = vec![Series::new("training batches", &nll).smoothed(WINDOW)];
+    let mut loss = Vec::new();
+    if !nll.is_empty() {
+        loss.push(Series::new("training batches", &nll).smoothed(WINDOW));
+    }
     if !validation.is_empty() {
         loss.push(Series::new("validation", &validation));
     }
-    let mut panels = vec![
-        CurvePanel::new(loss)
-            .title("negative log-likelihood")
-            .labels("iteration", "nats"),
-        CurvePanel::new(vec![
+    let mut panels = Vec::new();
+    if !loss.is_empty() {
+        let panel = CurvePanel::new(loss).title("negative log-likelihood");
+        panels.push(panel.labels("iteration", "nats"));
+    }
+    if !matching.is_empty() {
+        let panel = CurvePanel::new(vec![Series::new("training batches", &matching).smoothed(WINDOW)]);
+        panels.push(panel.title("flow matching").labels("iteration", "mean squared error"));
+    }
+    // Discrete flows evaluate no vector field and have no end time.
+    if forward.iter().any(|(_, evaluations)| *evaluations > 0.0) {
+        let panel = CurvePanel::new(vec![
             Series::new("forward", &forward).smoothed(WINDOW),
             Series::new("backward", &backward).smoothed(WINDOW),
-        ])
-        .title("evaluations of the vector field")
-        .labels("iteration", "NFE"),
-        CurvePanel::new(vec![Series::new("before clipping", &norm).smoothed(WINDOW)])
+        ]);
+        panels.push(
+            panel
+                .title("evaluations of the vector field")
+                .labels("iteration", "NFE"),
+        );
+    }
+    let panel = CurvePanel::new(vec![Series::new("before clipping", &norm).smoothed(WINDOW)]);
+    panels.push(
+        panel
             .title("gradient norm")
             .labels("iteration", "norm")
             .scale(Scale::Log),
-        CurvePanel::new(vec![Series::new("sum over blocks", &end_time)])
-            .title("end time")
-            .labels("iteration", "T"),
-    ];
+    );
+    if end_time.iter().any(|(_, end_time)| *end_time > 0.0) {
+        let panel = CurvePanel::new(vec![Series::new("sum over blocks", &end_time)]);
+        panels.push(panel.title("end time").labels("iteration", "T"));
+    }
     if by_time.len() > 1 {
         panels.push(
             CurvePanel::new(vec![Series::new("validation", &by_time)])

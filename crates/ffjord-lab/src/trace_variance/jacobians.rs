@@ -29,7 +29,7 @@ pub fn jacobians(model: &Model, rows: usize, streams: &Streams) -> Result<Matric
 pub fn bottleneck(model: &Model, rows: usize, streams: &Streams) -> Result<Option<Matrices>> {
     let narrow = |part: &Part| match part {
         Part::Continuous(cnf) => cnf.field().bottleneck_shape().is_some(),
-        Part::Norm(_) => true,
+        Part::Discrete(_) => true,
     };
     if !model.parts.iter().all(narrow) {
         return Ok(None);

@@ -5,6 +5,7 @@ mod estimators;
 mod evaluating;
 mod gradients;
 mod harness;
+mod kinds;
 mod parity;
 mod refusals;
 mod running;

@@ -96,15 +96,30 @@ fn a_run_folder_is_never_overwritten() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_that_is_resumed_ends_with_the_same_bytes() {
+    interrupt(800, &[]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_discrete_flow_and_flow_matching_resume_as_well() {
+    // Statistics that a first batch sets, orders that are drawn, and draws of the objective.
+    let glow = r#"model={ kind = "glow", blocks = 2, hidden = [8], activation = "relu", precision = "f32" }"#;
+    interrupt(400, &["--set", glow]);
+    interrupt(400, &["--set", "objective=optimal-transport-flow-matching"]);
+}
+
+/// Interrupts a run of so many iterations and resumes it; a second one runs through.
+#[cfg(unix)]
+fn interrupt(iterations: usize, settings: &[&str]) {
     use std::process::{Command, Stdio};
 
     let place = Place::new();
+    let iterations = format!("training.iterations={iterations}");
     let long = [
-        "--set",
-        "training.iterations=800",
-        "--set",
-        "training.validate_every=400",
-    ];
+        settings,
+        &["--set", &iterations, "--set", "training.validate_every=400"],
+    ]
+    .concat();
     place.succeed(&moons("whole", &long));
 
     let mut command = place.command(&moons("cut", &long));

@@ -1,7 +1,7 @@
 //! `(1 − t) (W₀ x + b₀) + t (W₁ x + b₁)`.
 
-use super::TimeLayer;
 use super::projection::{Affine, AffineAtTime, Projection};
+use super::{TimeLayer, along_rows};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
@@ -40,5 +40,11 @@ impl TimeLayer for Blend {
             weight: between(&self.start.weight, &self.end.weight)?,
             bias: between(&self.start.bias, &self.end.bias)?.map_linear(|bias| self.projection.along_channels(bias))?,
         })
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        let start = self.start.present(self.projection)?.apply(input)?;
+        let end = self.end.present(self.projection)?.apply(input)?;
+        start.add(&end.sub(&start)?.scale(&along_rows(t, &start)?)?)
     }
 }

@@ -1,10 +1,11 @@
 //! `W [t, x] + b`.
 
-use super::TimeLayer;
 use super::projection::{Affine, AffineAtTime, Projection};
+use super::{TimeLayer, rowwise_bias};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
+use candle_core::Tensor;
 
 /// Time as the first input feature or channel.
 #[derive(Debug)]
@@ -55,5 +56,9 @@ impl TimeLayer for Concat {
             weight: Dual::constant(weight),
             bias,
         })
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        rowwise_bias(self, t, input)
     }
 }

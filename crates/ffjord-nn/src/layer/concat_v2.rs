@@ -1,11 +1,11 @@
 //! `W x + b + h t`.
 
 use super::projection::{Affine, AffineAtTime, Projection};
-use super::{TimeLayer, time_vector};
+use super::{TimeLayer, rowwise_bias, time_vector};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
-use candle_core::Var;
+use candle_core::{Tensor, Var};
 
 /// A bias that is linear in time.
 #[derive(Debug)]
@@ -43,5 +43,9 @@ impl TimeLayer for ConcatV2 {
                 |rate| self.projection.along_channels(rate),
             )?,
         })
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        rowwise_bias(self, t, input)
     }
 }

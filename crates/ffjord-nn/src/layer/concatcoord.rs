@@ -1,7 +1,7 @@
 //! `W [x, t, row, column] + b` for convolutions.
 
-use super::TimeLayer;
 use super::projection::{Affine, AffineAtTime, Projection};
+use super::{TimeLayer, rowwise_bias};
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::parameter::ParameterBuilder;
@@ -58,5 +58,9 @@ impl TimeLayer for ConcatCoord {
             weight: Dual::constant(weight),
             bias,
         })
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        rowwise_bias(self, t, input)
     }
 }

@@ -2,11 +2,11 @@
 
 use super::projection::{Affine, AffineAtTime, Projection};
 use super::squash::TimeGate;
-use super::{TimeLayer, time_vector};
+use super::{TimeLayer, along_rows, time_vector};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
-use candle_core::Var;
+use candle_core::{Tensor, Var};
 
 /// A gate and a bias for each output that depend on time.
 #[derive(Debug)]
@@ -44,5 +44,11 @@ impl TimeLayer for ConcatSquash {
             bias: gated.bias.add(&shift)?,
             ..gated
         })
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        let gated = self.gate.rowwise(self.projection, &self.affine, t, input)?;
+        let shift = along_rows(&t.matmul(&self.time_bias.t()?)?, &gated)?;
+        gated.shift(&shift)
     }
 }

@@ -1,13 +1,13 @@
 //! Weights that are the outputs of a small network of the time.
 
-use super::TimeLayer;
 use super::projection::{AffineAtTime, Projection};
+use super::{TimeLayer, along_rows};
 use crate::activation::Activation;
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::ops::Function;
 use crate::parameter::ParameterBuilder;
-use candle_core::Var;
+use candle_core::{Tensor, Var};
 
 /// Hidden units of a dense layer's weight network.
 const HIDDEN: usize = 8;
@@ -46,10 +46,10 @@ impl Linear {
         })
     }
 
-    /// `A x + a` for a column `x` `[i, 1]`.
+    /// `A x + a` for columns `x` `[i, n]`.
     fn apply(&self, x: &Dual) -> Result<Dual> {
         x.map_affine(
-            |x| Ok((self.weight.matmul(x)? + self.bias.unsqueeze(1)?)?),
+            |x| Ok(self.weight.matmul(x)?.broadcast_add(&self.bias.unsqueeze(1)?)?),
             |rate| Ok(self.weight.matmul(rate)?),
         )
     }
@@ -81,21 +81,15 @@ impl Hyper {
             network,
         })
     }
-}
 
-impl TimeLayer for Hyper {
-    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
-        let time = t.map_linear(|t| Ok(t.reshape((1, 1))?))?;
-        let (made, first_weight) = match &self.network {
-            WeightNetwork::Dense { hidden, output } => (
-                output.apply(&Activation::Fixed(Function::Tanh).apply(&hidden.apply(&time)?)?)?,
-                self.outputs,
-            ),
+    /// The layer whose weights and bias are the entries `made`, `[weights + o]`, of a network's output.
+    fn layer_of(&self, made: &Dual) -> Result<AffineAtTime> {
+        let first_weight = match &self.network {
+            WeightNetwork::Dense { .. } => self.outputs,
             // The released code reads a convolution's kernel from the first entry on and its bias from there too:
             // the two overlap. Kept, so that its checkpoints give its numbers.
-            WeightNetwork::Convolution(linear) => (linear.apply(&time)?, 0),
+            WeightNetwork::Convolution(_) => 0,
         };
-        let made = made.map_linear(|made| Ok(made.flatten_all()?))?;
         let shape = self.projection.weight_shape(self.inputs, self.outputs);
         let count = shape.iter().product();
         let weight = made.map_linear(|made| Ok(made.narrow(0, first_weight, count)?.reshape(shape.as_slice())?))?;
@@ -105,5 +99,39 @@ impl TimeLayer for Hyper {
             weight,
             bias,
         })
+    }
+}
+
+impl TimeLayer for Hyper {
+    fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
+        let time = t.map_linear(|t| Ok(t.reshape((1, 1))?))?;
+        let made = match &self.network {
+            WeightNetwork::Dense { hidden, output } => {
+                output.apply(&Activation::Fixed(Function::Tanh).apply(&hidden.apply(&time)?)?)?
+            }
+            WeightNetwork::Convolution(linear) => linear.apply(&time)?,
+        };
+        self.layer_of(&made.map_linear(|made| Ok(made.flatten_all()?))?)
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        // The made weights are a constant and a combination of columns; for each of these the layer is applied once.
+        let (features, output) = match &self.network {
+            WeightNetwork::Dense { hidden, output } => {
+                let hidden = hidden.apply(&Dual::constant(t.t()?))?;
+                (hidden.value().tanh()?.t()?, output)
+            }
+            WeightNetwork::Convolution(linear) => (t.clone(), linear),
+        };
+        let mut total = self
+            .layer_of(&Dual::constant(output.bias.as_tensor().clone()))?
+            .apply(input)?;
+        for index in 0..features.dim(1)? {
+            let column = output.weight.narrow(1, index, 1)?.contiguous()?.flatten_all()?;
+            let part = self.layer_of(&Dual::constant(column))?.apply(input)?;
+            let feature = features.narrow(1, index, 1)?.contiguous()?;
+            total = total.add(&part.scale(&along_rows(&feature, &part)?)?)?;
+        }
+        Ok(total)
     }
 }

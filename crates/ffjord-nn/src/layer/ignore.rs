@@ -5,6 +5,7 @@ use super::projection::{Affine, AffineAtTime, Projection};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::parameter::ParameterBuilder;
+use candle_core::Tensor;
 
 /// A layer that does not depend on time.
 #[derive(Debug)]
@@ -29,10 +30,10 @@ impl Ignore {
 
 impl TimeLayer for Ignore {
     fn at(&self, _t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
-        Ok(AffineAtTime {
-            projection: self.projection,
-            weight: Dual::constant(self.affine.weight.as_tensor().clone()),
-            bias: Dual::constant(self.projection.along_channels(&self.affine.bias)?),
-        })
+        self.affine.present(self.projection)
+    }
+
+    fn rowwise(&self, _t: &Tensor, input: &Dual) -> Result<Dual> {
+        self.affine.present(self.projection)?.apply(input)
     }
 }

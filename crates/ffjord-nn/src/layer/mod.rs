@@ -11,7 +11,7 @@ mod projection;
 mod squash;
 
 pub use projection::Stride;
-pub(crate) use projection::{AffineAtTime, Projection};
+pub(crate) use projection::{Affine, AffineAtTime, Projection};
 
 use crate::dual::Dual;
 use crate::error::{NnError, Result, parse_name};
@@ -92,6 +92,42 @@ pub(crate) trait TimeLayer: fmt::Debug + Send + Sync {
     /// The layer at time `t` `[1]`, and how it changes if t has a tangent; `image` is the input's height and width for
     /// convolutions.
     fn at(&self, t: &Dual, image: Option<(usize, usize)>) -> Result<AffineAtTime>;
+
+    /// The layer on an input each of whose rows has a time of its own, `t` `[B, 1]`.
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual>;
+}
+
+/// [`TimeLayer::rowwise`] of a layer whose bias alone depends on time, `b(t) = b(0) + t (b(1) − b(0))`.
+fn rowwise_bias(layer: &dyn TimeLayer, t: &Tensor, input: &Dual) -> Result<Dual> {
+    let image = image_size(input);
+    let at = |moment: f64| {
+        let moment = Tensor::new(&[moment], t.device())?.to_dtype(t.dtype())?;
+        layer.at(&Dual::constant(moment), image)
+    };
+    let (start, end) = (at(0.0)?, at(1.0)?);
+    let outputs = start.apply(input)?;
+    let change = end.bias.sub(&start.bias)?;
+    let change = change.value();
+    let shift = match change.rank() {
+        2 => t.matmul(change)?,
+        _ => change.broadcast_mul(&along_rows(t, &outputs)?)?,
+    };
+    outputs.shift(&shift)
+}
+
+/// The height and width of an image input.
+pub(crate) fn image_size(input: &Dual) -> Option<(usize, usize)> {
+    match input.value().dims() {
+        [_, _, height, width] => Some((*height, *width)),
+        _ => None,
+    }
+}
+
+/// Reshapes numbers of rows `[B, n]` so that they stand beside the features or channels of `input`.
+fn along_rows(numbers: &Tensor, input: &Dual) -> Result<Tensor> {
+    let mut shape = numbers.dims().to_vec();
+    shape.resize(input.value().rank(), 1);
+    Ok(numbers.reshape(shape)?)
 }
 
 /// Creates a layer with its parameters under the original implementation's names.

@@ -160,6 +160,31 @@ impl Affine {
             })
         })
     }
+
+    /// The map as it is now, for layers whose weights do not depend on time.
+    pub(crate) fn present(&self, projection: Projection) -> Result<AffineAtTime> {
+        Ok(AffineAtTime {
+            projection,
+            weight: Dual::constant(self.weight.as_tensor().clone()),
+            bias: Dual::constant(projection.along_channels(&self.bias)?),
+        })
+    }
+
+    /// Creates `name.weight` and `name.bias`, both zero.
+    pub(crate) fn zero(
+        projection: Projection,
+        inputs: usize,
+        outputs: usize,
+        name: &str,
+        builder: &mut ParameterBuilder<'_>,
+    ) -> Result<Self> {
+        builder.scoped(name, |builder| {
+            Ok(Self {
+                weight: builder.constant("weight", projection.weight_shape(inputs, outputs), 0.0)?,
+                bias: builder.constant("bias", outputs, 0.0)?,
+            })
+        })
+    }
 }
 
 /// A layer at one time: every layer type is `x ↦ W(t) x + b(t)`, so gates and time-dependent biases are folded into

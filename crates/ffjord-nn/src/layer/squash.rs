@@ -1,12 +1,12 @@
 //! `(W x + b) ⊙ σ(g t + c)`.
 
 use super::projection::{Affine, AffineAtTime, Projection};
-use super::{TimeLayer, time_vector};
+use super::{TimeLayer, along_rows, time_vector};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::ops;
 use crate::parameter::ParameterBuilder;
-use candle_core::Var;
+use candle_core::{Tensor, Var};
 
 /// An affine map with a gate for each output that depends on time.
 #[derive(Debug)]
@@ -45,6 +45,13 @@ impl TimeGate {
             bias: gate.map_linear(|gate| projection.along_channels(&(affine.bias.as_tensor() * gate)?))?,
         })
     }
+
+    /// The affine map's outputs, each row's multiplied by the gate at the row's time `t` `[B, 1]`.
+    pub(super) fn rowwise(&self, projection: Projection, affine: &Affine, t: &Tensor, input: &Dual) -> Result<Dual> {
+        let gate = ops::sigmoid(&t.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?)?;
+        let outputs = affine.present(projection)?.apply(input)?;
+        outputs.scale(&along_rows(&gate, &outputs)?)
+    }
 }
 
 impl Squash {
@@ -67,5 +74,9 @@ impl Squash {
 impl TimeLayer for Squash {
     fn at(&self, t: &Dual, _image: Option<(usize, usize)>) -> Result<AffineAtTime> {
         self.gate.fold(self.projection, &self.affine, t)
+    }
+
+    fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
+        self.gate.rowwise(self.projection, &self.affine, t, input)
     }
 }

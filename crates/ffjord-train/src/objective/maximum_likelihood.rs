@@ -1,26 +1,9 @@
-//! What training minimises.
+//! Maximum likelihood.
 
+use super::{Loss, Objective, scalar};
 use crate::error::Result;
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use ffjord_flow::{Bijection, Flow, Pass, PathIntegral};
-
-/// A loss with the terms it is made of.
-#[derive(Debug, Clone)]
-pub struct Loss {
-    /// The scalar that is differentiated.
-    pub total: Tensor,
-    /// Its terms before weighting, for reports: name and batch mean.
-    pub terms: Vec<(String, f64)>,
-}
-
-/// A function of a model and a batch that training minimises.
-pub trait Objective<M: ?Sized>: Send + Sync {
-    /// The loss of a batch `[B, …]`; `pass` is a training pass.
-    ///
-    /// # Errors
-    /// When a solve or a tensor operation fails.
-    fn loss(&self, model: &M, batch: &Tensor, pass: &mut Pass<'_>) -> Result<Loss>;
-}
 
 /// Maximum likelihood with penalties on path integrals: `mean(−ln p(x)) + Σ wᵢ mean(∫ᵢ)`, in nats. Integrals that the
 /// flow computes beside those with a weight are reported and not differentiated.
@@ -72,9 +55,4 @@ impl<B: Bijection> Objective<Flow<B>> for MaximumLikelihood {
         }
         Ok(Loss { total, terms })
     }
-}
-
-/// The value of a scalar tensor.
-pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
-    Ok(tensor.to_dtype(DType::F64)?.to_scalar()?)
 }

@@ -1,0 +1,96 @@
+//! Activation normalisation: a scale and a shift for each column that a first batch sets.
+
+use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::error::Result;
+use crate::integral::PathIntegrals;
+use crate::pass::{Pass, Purpose};
+use candle_core::{DType, Device, Tensor};
+use ffjord_nn::Parameter;
+
+/// Added to the first batch's standard deviations.
+const EPSILON: f64 = 1e-6;
+
+/// `z = (x + b) ⊙ e^s` on rows `[B, D]` (Glow, Kingma and Dhariwal 2018, section 3.1).
+///
+/// The first training pass forward sets b and s so that its batch leaves with mean 0 and variance 1; from then on they
+/// are ordinary parameters. Whether that has been is the buffer `initialised` `[1]`. A batch of one row, or with a NaN or
+/// an infinity, sets nothing.
+#[derive(Debug)]
+pub struct ActNorm {
+    row_shape: [usize; 1],
+    shift: Parameter,
+    log_scale: Parameter,
+    initialised: Parameter,
+}
+
+impl ActNorm {
+    /// The identity until a first batch; names `shift` and `log_scale`, `[D]` each.
+    ///
+    /// # Errors
+    /// When the device cannot hold the tensors.
+    pub fn new(dimension: usize, dtype: DType, device: &Device) -> Result<Self> {
+        Ok(Self {
+            row_shape: [dimension],
+            shift: Parameter::constant("shift", dimension, 0.0, dtype, device)?,
+            log_scale: Parameter::constant("log_scale", dimension, 0.0, dtype, device)?,
+            initialised: Parameter::constant("initialised", 1, 0.0, dtype, device)?,
+        })
+    }
+
+    fn initialise(&self, x: &Tensor) -> Result<()> {
+        let x = x.detach();
+        let done: f64 = self.initialised.var.sum_all()?.to_dtype(DType::F64)?.to_scalar()?;
+        let total: f64 = x.abs()?.sum_all()?.to_dtype(DType::F64)?.to_scalar()?;
+        if done != 0.0 || x.dim(0)? < 2 || !total.is_finite() {
+            return Ok(());
+        }
+        let deviation = (x.var(0)?.sqrt()? + EPSILON)?;
+        self.shift.var.set(&x.mean(0)?.neg()?)?;
+        self.log_scale.var.set(&deviation.log()?.neg()?)?;
+        Ok(self.initialised.var.set(&self.initialised.var.ones_like()?)?)
+    }
+
+    fn log_det(&self, rows: usize) -> Result<Tensor> {
+        let total = self.log_scale.var.sum_all()?;
+        Ok(total.reshape(1)?.broadcast_as(rows)?.contiguous()?)
+    }
+}
+
+impl Bijection for ActNorm {
+    fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Transformed> {
+        check_rows("batch", x, &self.row_shape)?;
+        if pass.purpose() == Purpose::Training {
+            self.initialise(x)?;
+        }
+        Ok(Transformed {
+            value: x
+                .broadcast_add(&self.shift.var)?
+                .broadcast_mul(&self.log_scale.var.exp()?)?,
+            log_det: self.log_det(x.dim(0)?)?,
+            integrals: PathIntegrals::none(),
+        })
+    }
+
+    fn inverse(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
+        check_rows("batch", z, &self.row_shape)?;
+        Ok(Transformed {
+            value: z
+                .broadcast_mul(&self.log_scale.var.neg()?.exp()?)?
+                .broadcast_sub(&self.shift.var)?,
+            log_det: self.log_det(z.dim(0)?)?.neg()?,
+            integrals: PathIntegrals::none(),
+        })
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.shift.clone(), self.log_scale.clone()]
+    }
+
+    fn buffers(&self) -> Vec<Parameter> {
+        vec![self.initialised.clone()]
+    }
+
+    fn row_shape(&self) -> &[usize] {
+        &self.row_shape
+    }
+}

@@ -1,0 +1,111 @@
+//! The order of columns.
+
+use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::error::{FlowError, Result};
+use crate::integral::PathIntegrals;
+use crate::pass::Pass;
+use candle_core::{DType, Device, Tensor, Var};
+use ffjord_nn::Parameter;
+use rand::{Rng, RngCore};
+
+/// `z_d = x_{π(d)}` with a fixed order π, which is saved as the buffer `order` `[D]`.
+#[derive(Debug)]
+pub struct Permutation {
+    row_shape: [usize; 1],
+    order: Var,
+}
+
+impl Permutation {
+    /// The columns from the last to the first.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] without columns.
+    pub fn reversed(dimension: usize, dtype: DType, device: &Device) -> Result<Self> {
+        Self::new((0..dimension).rev().collect(), dtype, device)
+    }
+
+    /// An order drawn from `rng`.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] without columns.
+    pub fn random(dimension: usize, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
+        let mut order: Vec<usize> = (0..dimension).collect();
+        for last in (1..dimension).rev() {
+            order.swap(last, rng.random_range(0..=last));
+        }
+        Self::new(order, dtype, device)
+    }
+
+    fn new(order: Vec<usize>, dtype: DType, device: &Device) -> Result<Self> {
+        if order.is_empty() {
+            return Err(FlowError::InvalidSetting {
+                setting: "columns of a permutation",
+                given: "0".to_string(),
+                accepted: "at least 1",
+            });
+        }
+        let row_shape = [order.len()];
+        let order: Vec<f64> = order.into_iter().map(|column| column as f64).collect();
+        let order = Tensor::new(order, device)?.to_dtype(dtype)?;
+        Ok(Self {
+            row_shape,
+            order: Var::from_tensor(&order)?,
+        })
+    }
+
+    /// The order as it is stored, and its inverse; what a file put there need not be one.
+    fn orders(&self) -> Result<(Vec<u32>, Vec<u32>)> {
+        let stored: Vec<f64> = self.order.to_dtype(DType::F64)?.to_vec1()?;
+        let count = stored.len();
+        let mut inverse = vec![None; count];
+        for (place, &column) in stored.iter().enumerate() {
+            // A cast saturates, so that nothing but the column's own number comes back from it.
+            match inverse.get_mut(column as usize) {
+                Some(slot @ None) if column == (column as usize) as f64 => *slot = Some(place as u32),
+                _ => {
+                    return Err(FlowError::InvalidSetting {
+                        setting: "order of a permutation",
+                        given: format!("{stored:?}"),
+                        accepted: "every column from 0 on exactly once",
+                    });
+                }
+            }
+        }
+        let order = stored.iter().map(|&column| column as u32).collect();
+        Ok((order, inverse.into_iter().flatten().collect()))
+    }
+
+    fn select(&self, input: &Tensor, order: Vec<u32>) -> Result<Transformed> {
+        check_rows("batch", input, &self.row_shape)?;
+        Ok(Transformed {
+            value: input.index_select(&Tensor::new(order, input.device())?, 1)?,
+            log_det: Tensor::zeros(input.dim(0)?, input.dtype(), input.device())?,
+            integrals: PathIntegrals::none(),
+        })
+    }
+}
+
+impl Bijection for Permutation {
+    fn forward(&self, x: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
+        self.select(x, self.orders()?.0)
+    }
+
+    fn inverse(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
+        self.select(z, self.orders()?.1)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    fn buffers(&self) -> Vec<Parameter> {
+        vec![Parameter {
+            name: "order".to_string(),
+            var: self.order.clone(),
+        }]
+    }
+
+    fn row_shape(&self) -> &[usize] {
+        &self.row_shape
+    }
+}

@@ -1,0 +1,88 @@
+//! What a configuration says of the flow.
+
+use serde::{Deserialize, Serialize};
+
+/// Floating-point precision of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+}
+
+/// The family of flows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// A continuous flow; what configurations without a kind describe.
+    #[default]
+    Cnf,
+    /// Real NVP.
+    RealNvp,
+    /// Glow for vectors.
+    Glow,
+    /// A masked autoregressive flow.
+    Maf,
+    /// One autoregressive product of Gaussians.
+    Made,
+    /// Couplings of rational-quadratic splines.
+    Spline,
+}
+
+/// The flow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The family.
+    #[serde(default)]
+    pub kind: ModelKind,
+    /// Continuous blocks, couplings or autoregressive maps, one after the other.
+    pub blocks: usize,
+    /// Widths of the networks' hidden layers.
+    pub hidden: Vec<usize>,
+    /// The nonlinearity between layers.
+    pub activation: String,
+    /// Floating-point precision.
+    pub precision: Precision,
+    /// `cnf`: how every layer depends on time; concatsquash if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    /// `cnf`: whether the field is `f(z, t) − z`.
+    #[serde(default)]
+    pub residual: bool,
+    /// `cnf`: whether moving batch normalisation stands before, between and after the blocks.
+    #[serde(default)]
+    pub batch_norm: bool,
+    /// `cnf`: the end time T of every block at the start of training; 1 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<f64>,
+    /// `cnf`: whether T is trained.
+    #[serde(default)]
+    pub learn_end_time: bool,
+    /// `spline`: the pieces of a spline; 8 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bins: Option<usize>,
+    /// `spline`: half the interval that is transformed; 3 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tail_bound: Option<f64>,
+}
+
+impl ModelConfig {
+    /// A key that is given but belongs to other kinds of flows, and the kind that it belongs to.
+    pub(super) fn foreign_key(&self) -> Option<(&'static str, &'static str)> {
+        let keys = [
+            ("layer", ModelKind::Cnf, "cnf", self.layer.is_some()),
+            ("residual", ModelKind::Cnf, "cnf", self.residual),
+            ("batch_norm", ModelKind::Cnf, "cnf", self.batch_norm),
+            ("end_time", ModelKind::Cnf, "cnf", self.end_time.is_some()),
+            ("learn_end_time", ModelKind::Cnf, "cnf", self.learn_end_time),
+            ("bins", ModelKind::Spline, "spline", self.bins.is_some()),
+            ("tail_bound", ModelKind::Spline, "spline", self.tail_bound.is_some()),
+        ];
+        keys.into_iter()
+            .find(|(_, kind, _, given)| *given && *kind != self.kind)
+            .map(|(key, _, name, _)| (key, name))
+    }
+}

@@ -1,0 +1,168 @@
+//! Feed-forward networks without time: what coupling and autoregressive flows compute their parameters with.
+
+mod degrees;
+
+use crate::activation::{Activation, ActivationKind};
+use crate::dual::Dual;
+use crate::error::{NnError, Result};
+use crate::layer::{Affine, AffineAtTime, Projection};
+use crate::parameter::ParameterBuilder;
+use candle_core::Tensor;
+use degrees::Degrees;
+
+/// The architecture of a dense [`FeedForward`] network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedForwardConfig {
+    /// Input features.
+    pub inputs: usize,
+    /// The widths of the hidden layers; none gives a single layer without activation.
+    pub hidden: Vec<usize>,
+    /// Output features.
+    pub outputs: usize,
+    /// The nonlinearity between layers.
+    pub activation: ActivationKind,
+}
+
+/// The architecture of an autoregressive [`FeedForward`] network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoregressiveConfig {
+    /// The columns D that are ordered.
+    pub dimension: usize,
+    /// Further input features that every output may depend on.
+    pub condition: usize,
+    /// The widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// The outputs of each column.
+    pub outputs_per_column: usize,
+    /// The nonlinearity between layers.
+    pub activation: ActivationKind,
+}
+
+/// A multi-layer perceptron `[B, i] → [B, o]` with no activation after the last layer, which begins with zeros, so that
+/// a flow built on it begins as the identity (Kingma and Dhariwal 2018, section 3.3).
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{ActivationKind, FeedForward, FeedForwardConfig, ParameterBuilder};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut builder = ParameterBuilder::new(&mut rng, DType::F32, &Device::Cpu);
+/// let config = FeedForwardConfig { inputs: 3, hidden: vec![16], outputs: 4, activation: ActivationKind::Relu };
+/// let network = FeedForward::dense(&config, &mut builder)?;
+/// let x = Tensor::zeros((5, 3), DType::F32, &Device::Cpu)?;
+/// assert_eq!(network.apply(&x)?.dims(), &[5, 4]);
+/// # Ok::<(), ffjord_nn::NnError>(())
+/// ```
+#[derive(Debug)]
+pub struct FeedForward {
+    inputs: usize,
+    layers: Vec<MaskedAffine>,
+    activation: Activation,
+}
+
+/// An affine map some of whose weights may be held at zero.
+#[derive(Debug)]
+struct MaskedAffine {
+    affine: Affine,
+    /// `[o, i]`, zeros and ones.
+    mask: Option<Tensor>,
+}
+
+impl FeedForward {
+    /// A network whose outputs all depend on all inputs; names `layers.<i>.weight` and `layers.<i>.bias`.
+    ///
+    /// # Errors
+    /// [`NnError::InvalidArchitecture`] when a width is 0.
+    pub fn dense(config: &FeedForwardConfig, builder: &mut ParameterBuilder<'_>) -> Result<Self> {
+        let widths = [&[config.inputs], config.hidden.as_slice(), &[config.outputs]].concat();
+        Self::build(&widths, config.activation, builder, |_| Ok(None))
+    }
+
+    /// A masked network (MADE, Germain et al. 2015): the outputs of column `d` depend on the columns before `d` and on
+    /// the condition alone.
+    ///
+    /// Inputs are the D columns, then the condition; outputs are column-major, those of column 0 first.
+    ///
+    /// # Errors
+    /// [`NnError::InvalidArchitecture`] when a width is 0.
+    pub fn autoregressive(config: &AutoregressiveConfig, builder: &mut ParameterBuilder<'_>) -> Result<Self> {
+        let degrees = Degrees::new(config);
+        let (dtype, device) = (builder.dtype(), builder.device().clone());
+        let widths: Vec<usize> = degrees.layers().iter().map(Vec::len).collect();
+        Self::build(&widths, config.activation, builder, |layer| {
+            let mask = Tensor::from_vec(degrees.mask(layer), (widths[layer + 1], widths[layer]), &device)?;
+            Ok(Some(mask.to_dtype(dtype)?))
+        })
+    }
+
+    fn build(
+        widths: &[usize],
+        activation: ActivationKind,
+        builder: &mut ParameterBuilder<'_>,
+        mask: impl Fn(usize) -> Result<Option<Tensor>>,
+    ) -> Result<Self> {
+        if widths.contains(&0) {
+            return Err(NnError::InvalidArchitecture {
+                reason: format!("a feed-forward network of widths {widths:?}: every width must be at least 1"),
+            });
+        }
+        let last = widths.len() - 2;
+        let layers = widths
+            .windows(2)
+            .enumerate()
+            .map(|(index, pair)| {
+                let name = format!("layers.{index}");
+                let affine = if index == last {
+                    Affine::zero(Projection::Dense, pair[0], pair[1], &name, builder)?
+                } else {
+                    Affine::new(Projection::Dense, pair[0], pair[1], &name, builder)?
+                };
+                Ok(MaskedAffine {
+                    affine,
+                    mask: mask(index)?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            inputs: widths[0],
+            layers,
+            activation: Activation::new(activation, builder)?,
+        })
+    }
+
+    /// The outputs `[B, o]` of a batch `[B, i]`, differentiable in the batch and the parameters.
+    ///
+    /// # Errors
+    /// [`NnError::InputShape`] when the batch does not fit.
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        if x.rank() != 2 || x.dim(1)? != self.inputs {
+            return Err(NnError::InputShape {
+                what: "network input",
+                given: x.shape().clone(),
+                expected: format!("[B, {}]", self.inputs),
+            });
+        }
+        let mut h = Dual::constant(x.clone());
+        for (index, layer) in self.layers.iter().enumerate() {
+            if index > 0 {
+                h = self.activation.apply(&h)?;
+            }
+            h = layer.present()?.apply(&h)?;
+        }
+        Ok(h.value().clone())
+    }
+}
+
+impl MaskedAffine {
+    fn present(&self) -> Result<AffineAtTime> {
+        let present = self.affine.present(Projection::Dense)?;
+        Ok(match &self.mask {
+            Some(mask) => AffineAtTime {
+                weight: present.weight.map_linear(|weight| Ok((weight * mask)?))?,
+                ..present
+            },
+            None => present,
+        })
+    }
+}
