@@ -1,8 +1,9 @@
 //! Shift and scale.
 
-use super::{ColumnTransform, elementwise};
+use super::ColumnTransform;
 use crate::error::Result;
 use candle_core::Tensor;
+use ffjord_nn::ops;
 
 /// No factor leaves 1/1000 … 1000: `ln 1000`.
 const LIMIT: f64 = 6.907_755_278_982_137;
@@ -16,7 +17,7 @@ pub struct Affine;
 fn split(parameters: &Tensor) -> Result<(Tensor, Tensor)> {
     let shift = parameters.narrow(2, 0, 1)?.squeeze(2)?.contiguous()?;
     let raw = parameters.narrow(2, 1, 1)?.squeeze(2)?.contiguous()?;
-    let log_scale = (elementwise::tanh(&(raw / LIMIT)?)? * LIMIT)?;
+    let log_scale = (ops::tanh(&(raw / LIMIT)?)? * LIMIT)?;
     Ok((shift, log_scale))
 }
 

@@ -2,7 +2,8 @@
 //! do to each column.
 
 mod affine;
-mod elementwise;
+
+mod rows;
 mod spline;
 
 pub use affine::Affine;

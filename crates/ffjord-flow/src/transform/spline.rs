@@ -1,8 +1,9 @@
 //! Monotonic rational-quadratic splines (Durkan, Bekasov, Murray and Papamakarios 2019, *Neural Spline Flows*).
 
-use super::{ColumnTransform, elementwise};
+use super::{ColumnTransform, rows};
 use crate::error::{FlowError, Result};
 use candle_core::Tensor;
+use ffjord_nn::ops;
 
 /// The smallest share of the interval that a bin has, and the smallest slope at a knot.
 const SMALLEST: f64 = 1e-3;
@@ -68,7 +69,7 @@ impl RationalQuadraticSpline {
     /// Where the bins `[N, K]` begin, and their sizes, for the network's numbers `[N, K]`.
     fn bins(&self, raw: &Tensor) -> Result<(Tensor, Tensor)> {
         let k = self.bins;
-        let share = ((elementwise::softmax(raw)? * (1.0 - SMALLEST * k as f64))? + SMALLEST)?;
+        let share = ((rows::softmax(raw)? * (1.0 - SMALLEST * k as f64))? + SMALLEST)?;
         // Sums of what stands before each bin: a product with a strictly triangular matrix of ones.
         let before: Vec<f32> = (0..k * k).map(|i| f32::from(u8::from(i / k < i % k))).collect();
         let before = Tensor::from_vec(before, (k, k), raw.device())?.to_dtype(raw.dtype())?;
@@ -83,7 +84,7 @@ impl RationalQuadraticSpline {
         let (left, width) = self.bins(&flat.narrow(1, 0, k)?.contiguous()?)?;
         let (bottom, height) = self.bins(&flat.narrow(1, k, k)?.contiguous()?)?;
         let raw = (flat.narrow(1, 2 * k, k - 1)?.contiguous()? + UNIT_SLOPE)?;
-        let inner = (elementwise::softplus(&raw)? + SMALLEST)?;
+        let inner = (ops::softplus(&raw)? + SMALLEST)?;
         let end = Tensor::ones((flat.dim(0)?, 1), flat.dtype(), flat.device())?;
         Ok(Pieces {
             left,
@@ -129,7 +130,7 @@ impl Pieces {
         let reached = Tensor::cat(&[&first, &reached.narrow(1, 1, k - 1)?], 1)?;
         let next = reached.narrow(1, 1, k - 1)?.pad_with_zeros(1, 0, 1)?;
         let chosen = (reached - next)?;
-        let choose = |values: &Tensor| elementwise::row_sums(&(values * &chosen)?);
+        let choose = |values: &Tensor| rows::row_sums(&(values * &chosen)?);
         Ok(Self {
             left: choose(&self.left)?,
             width: choose(&self.width)?,

@@ -58,7 +58,7 @@ pub fn problems() -> Vec<Problem> {
         problem("D3", &orbit(0.5), |_, y, dy| two_bodies(y, dy)),
         problem("D4", &orbit(0.7), |_, y, dy| two_bodies(y, dy)),
         problem("D5", &orbit(0.9), |_, y, dy| two_bodies(y, dy)),
-        problem("E1", &[0.6713967071418030, 0.09540051444747446], |t, y, dy| {
+        problem("E1", &[0.671396707141803, 0.09540051444747446], |t, y, dy| {
             let x = t + 1.0;
             dy.copy_from_slice(&[y[1], -(y[1] / x + (1.0 - 0.25 / (x * x)) * y[0])]);
         }),
