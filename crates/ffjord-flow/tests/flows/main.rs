@@ -3,4 +3,5 @@
 mod bijections;
 mod common;
 mod gradients;
+mod precision;
 mod refusals;
