@@ -21,13 +21,11 @@ const SMOOTH: [ActivationKind; 5] = [
     ActivationKind::Identity,
 ];
 
-/// The names of all gradients, and the gradients, of a loss that all results of the flow enter into.
-fn gradients(
-    field: Mlp,
-    x: &Tensor,
-    backend: Backend,
-    trace: TraceMode,
-) -> Result<Vec<(String, Vec<f64>)>, Box<dyn Error>> {
+/// Gradients with the names of what they belong to.
+type Named = Vec<(String, Vec<f64>)>;
+
+/// All gradients of a loss that all results of the flow enter into.
+fn gradients(field: Mlp, x: &Tensor, backend: Backend, trace: TraceMode) -> Result<Named, Box<dyn Error>> {
     let mut settings = settings(1e-5, trace)?;
     // Both take the same steps.
     settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(2);
