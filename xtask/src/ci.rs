@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: everything that a change must pass.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -19,7 +20,12 @@ pub(crate) enum Step {
     Test,
     /// The documentation builds without a warning
     Doc,
+    /// Tests of the crate with unsafe code under AddressSanitizer; only by `--step`, and if there is a nightly toolchain
+    Sanitize,
 }
+
+/// What runs without `--step`.
+const ALL: [Step; 4] = [Step::Fmt, Step::Clippy, Step::Test, Step::Doc];
 
 impl Step {
     fn name(self) -> &'static str {
@@ -28,6 +34,7 @@ impl Step {
             Self::Clippy => "clippy",
             Self::Test => "tests",
             Self::Doc => "documentation",
+            Self::Sanitize => "sanitizer",
         }
     }
 
@@ -39,14 +46,46 @@ impl Step {
             Self::Test => cargo(&["test", "--workspace"]),
             // Set for this step alone: in the environment of all it would rebuild the doc tests too.
             Self::Doc => cargo(&["doc", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings"),
+            // A target, so that build scripts and macros stay without; a folder, so that nothing else is built again.
+            Self::Sanitize => cargo(&["test", "--package", "ffjord-kernels", "--tests", "--target"])
+                .argument(format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
+                .argument("--target-dir")
+                .argument("target/sanitize")
+                .variable("RUSTUP_TOOLCHAIN", "nightly")
+                .variable("RUSTFLAGS", "-Zsanitizer=address"),
+        }
+    }
+
+    /// Why the step cannot run here.
+    fn obstacle(self) -> Option<&'static str> {
+        match self {
+            Self::Sanitize if !cfg!(target_os = "linux") => Some("it is set up for Linux alone"),
+            Self::Sanitize if !has_nightly() => {
+                Some("there is no nightly toolchain: `rustup toolchain install nightly`")
+            }
+            _ => None,
         }
     }
 }
 
-/// Runs one step, or all of them up to the first failure; the result is the exit code.
+/// Whether rustup has a nightly toolchain; asking does not install one.
+fn has_nightly() -> bool {
+    let version = Command::new("rustc")
+        .arg("--version")
+        .env("RUSTUP_TOOLCHAIN", "nightly")
+        .env("RUSTUP_AUTO_INSTALL", "0")
+        .output();
+    version.is_ok_and(|output| output.status.success() && String::from_utf8_lossy(&output.stdout).contains("nightly"))
+}
+
+/// Runs one step, or those of [`ALL`] up to the first failure; the result is the exit code.
 pub(crate) fn run(only: Option<Step>) -> Result<u8, XtaskError> {
-    let steps = only.as_ref().map_or(Step::value_variants(), std::slice::from_ref);
+    let steps = only.as_ref().map_or(&ALL[..], std::slice::from_ref);
     for step in steps {
+        if let Some(obstacle) = step.obstacle() {
+            println!("==> {} skipped: {obstacle}", step.name());
+            continue;
+        }
         let invocation = step.invocation(workspace_root());
         println!("==> {}: {}", step.name(), invocation.display());
         let start = Instant::now();
@@ -67,7 +106,7 @@ mod tests {
 
     #[test]
     fn all_steps_run_in_order_of_their_cost_to_the_user() {
-        let lines: Vec<String> = Step::value_variants()
+        let lines: Vec<String> = ALL
             .iter()
             .map(|step| step.invocation(Path::new(".")).display())
             .collect();
@@ -80,6 +119,14 @@ mod tests {
                 "RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps",
             ]
         );
+    }
+
+    #[test]
+    fn the_sanitizer_has_a_folder_and_flags_of_its_own() {
+        let line = Step::Sanitize.invocation(Path::new(".")).display();
+        let variables = "RUSTUP_TOOLCHAIN=\"nightly\" RUSTFLAGS=\"-Zsanitizer=address\" ";
+        assert!(line.starts_with(variables), "{line}");
+        assert!(line.ends_with("--target-dir target/sanitize"), "{line}");
     }
 
     #[test]

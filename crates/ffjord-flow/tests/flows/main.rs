@@ -7,5 +7,6 @@ mod conditional;
 mod discrete;
 mod gradients;
 mod integrals;
+mod precision;
 mod refusals;
 mod step_sharing;
