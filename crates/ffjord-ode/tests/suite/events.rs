@@ -7,13 +7,11 @@ use ffjord_ode::{Crossing, Event, Method, Outcome, SaveAt, SolveError, Solver, T
 use super::problems::largest_difference;
 
 /// The circle (sin t, cos t).
-fn circle(_t: f64, y: &Vec<f64>, dy: &mut Vec<f64>) {
-    dy.copy_from_slice(&[y[1], -y[0]]);
+fn circle(_t: f64, y: &[f64; 2], dy: &mut [f64; 2]) {
+    *dy = [y[1], -y[0]];
 }
 
-fn start() -> Vec<f64> {
-    vec![0.0, 1.0]
-}
+const START: [f64; 2] = [0.0, 1.0];
 
 fn tight(method: Method) -> Solver {
     Solver::new(method).adaptive(Tolerance::new(1e-10, 1e-10).unwrap())
@@ -32,8 +30,8 @@ fn every_method_locates_zeros_of_every_direction() {
             (Crossing::Falling, vec![PI, 3.0 * PI]),
             (Crossing::Either, vec![PI, 2.0 * PI, 3.0 * PI]),
         ] {
-            let events = [Event::new(|_, y: &Vec<f64>| y[0]).crossing(crossing)];
-            let solution = solver.solve_with_events(&circle, &start(), 0.0, 10.0, &events).unwrap();
+            let events = [Event::new(|_, y: &[f64; 2]| y[0]).crossing(crossing)];
+            let solution = solver.solve_with_events(&circle, &START, 0.0, 10.0, &events).unwrap();
             let times: Vec<f64> = solution.events.iter().map(|point| point.t).collect();
             assert_eq!(times.len(), expected.len(), "{method} {crossing:?}: {times:?}");
             assert!(
@@ -54,15 +52,15 @@ fn a_terminal_event_ends_the_solve_and_all_that_is_saved() {
     for (method, back) in [(Method::Dopri5, 1.0), (Method::Dopri8, -1.0), (Method::Adams, 1.0)] {
         let end = back * 2.0;
         let events = [
-            Event::new(|_, y: &Vec<f64>| y[1] - 0.5),
-            Event::new(move |t, _: &Vec<f64>| t - end).terminal(),
-            Event::new(move |t, _: &Vec<f64>| t - 1.0001 * end),
+            Event::new(|_, y: &[f64; 2]| y[1] - 0.5),
+            Event::new(move |t, _: &[f64; 2]| t - end).terminal(),
+            Event::new(move |t, _: &[f64; 2]| t - 1.0001 * end),
         ];
         let times = vec![0.0, back, 1.5 * back, 2.5 * back];
         for save_at in [SaveAt::End, SaveAt::Steps, SaveAt::Dense, SaveAt::Times(times.clone())] {
             let solver = tight(method).save_at(save_at.clone());
             let solution = solver
-                .solve_with_events(&circle, &start(), 0.0, back * 3.0, &events)
+                .solve_with_events(&circle, &START, 0.0, back * 3.0, &events)
                 .unwrap();
             assert_eq!(solution.outcome, Outcome::Event(1), "{method}");
             assert!(!solution.is_complete());
@@ -97,9 +95,9 @@ fn a_terminal_event_ends_the_solve_and_all_that_is_saved() {
 
 #[test]
 fn a_zero_at_the_start_counts_only_when_it_returns() {
-    let events = [Event::new(|_, y: &Vec<f64>| y[0]).terminal()];
+    let events = [Event::new(|_, y: &[f64; 2]| y[0]).terminal()];
     let solution = tight(Method::Tsit5)
-        .solve_with_events(&circle, &start(), 0.0, 10.0, &events)
+        .solve_with_events(&circle, &START, 0.0, 10.0, &events)
         .unwrap();
     assert!((solution.t - PI).abs() < 1e-8, "{}", solution.t);
 }
@@ -107,12 +105,12 @@ fn a_zero_at_the_start_counts_only_when_it_returns() {
 #[test]
 fn functions_that_jump_or_touch_are_located_with_few_evaluations() {
     let calls = Cell::new(0);
-    let events = [Event::new(|t: f64, _: &Vec<f64>| {
+    let events = [Event::new(|t: f64, _: &[f64; 2]| {
         calls.set(calls.get() + 1);
         if t < 1.2345 { -1e-9 } else { 1e9 }
     })];
     let solution = tight(Method::Dopri5)
-        .solve_with_events(&circle, &start(), 0.0, 2.0, &events)
+        .solve_with_events(&circle, &START, 0.0, 2.0, &events)
         .unwrap();
     assert!((solution.events[0].t - 1.2345).abs() < 1e-14);
     assert!(calls.get() < 400, "{}", calls.get());
@@ -120,9 +118,9 @@ fn functions_that_jump_or_touch_are_located_with_few_evaluations() {
 
 #[test]
 fn a_nan_is_an_error() {
-    let events = [Event::new(|t: f64, _: &Vec<f64>| (0.5 - t).sqrt() - 2.0)];
+    let events = [Event::new(|t: f64, _: &[f64; 2]| (0.5 - t).sqrt() - 2.0)];
     let error = tight(Method::Dopri5)
-        .solve_with_events(&circle, &start(), 0.0, 2.0, &events)
+        .solve_with_events(&circle, &START, 0.0, 2.0, &events)
         .unwrap_err();
     assert!(
         matches!(error, SolveError::EventNotANumber { event: 0, t } if t > 0.5),
