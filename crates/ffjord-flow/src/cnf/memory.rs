@@ -23,8 +23,7 @@ impl TapeMemory {
 
 /// Tapes that are not in use, by the stacked rows that they hold.
 ///
-/// Fresh memory costs a page fault for every 4 KiB: on tapes of a whole solve that takes as long as the evaluations that
-/// they save.
+/// Fresh memory costs a page fault for every 4 KiB: on tapes of a whole solve that takes much of the time that they save.
 pub(super) struct TapePool<T: Real> {
     tapes: Mutex<BTreeMap<usize, Vec<FusedTape<T>>>>,
 }
