@@ -42,6 +42,8 @@ impl ConvStride {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvArchitecture {
     shapes: Vec<ConvShape>,
+    /// Where each layer's parameters end: every evaluation asks for them, so they are not counted again.
+    ends: Vec<usize>,
     conditioning: ConvConditioning,
     activation: Activation,
     residual: bool,
@@ -90,6 +92,11 @@ impl ConvArchitecture {
             });
             (height, width) = (next_height, next_width);
         }
+        let ends = shapes.iter().scan(0, |end, shape| {
+            *end += conditioning.parameter_count(*shape);
+            Some(*end)
+        });
+        let ends = ends.collect();
         if (height, width) != size {
             return Err(KernelError::ImageReturn {
                 from: size,
@@ -98,6 +105,7 @@ impl ConvArchitecture {
         }
         Ok(Self {
             shapes,
+            ends,
             conditioning,
             activation,
             residual: false,
@@ -153,15 +161,13 @@ impl ConvArchitecture {
 
     /// Where the parameters of layer `layer` lie in the flat buffer.
     pub(super) fn span(&self, layer: usize) -> std::ops::Range<usize> {
-        let length = |layer: &ConvShape| self.conditioning.parameter_count(*layer);
-        let start = self.shapes[..layer].iter().map(length).sum();
-        start..start + length(&self.shapes[layer])
+        layer.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[layer]
     }
 
     /// The length of the flat parameter buffer.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
-        self.span(self.layers() - 1).end + usize::from(self.activation == Activation::Swish)
+        self.ends[self.layers() - 1] + usize::from(self.activation == Activation::Swish)
     }
 
     /// Every parameter tensor in the order of the flat buffer; kernels are `[outputs, inputs, k, k]`, those of a

@@ -2,7 +2,7 @@
 
 use super::AlignedBuffer;
 use crate::Real;
-use crate::simd::SimdLevel;
+use crate::simd::{Isa, Kernel, SimdLevel};
 
 /// How the columns of a matrix are cut into panels at one [`SimdLevel`].
 ///
@@ -131,49 +131,36 @@ impl<T: Real> PackedMatrix<T> {
     ///
     /// # Panics
     /// If `source` has another shape or `scale` another length.
-    pub fn assign_columns_scaled(&mut self, source: &Self, scale: &[T]) {
+    pub fn assign_columns_scaled(&mut self, level: SimdLevel, source: &Self, scale: &[T]) {
         assert_eq!(
             (self.depth, self.layout),
             (source.depth, source.layout),
             "matrices of one shape"
         );
         assert_eq!(scale.len(), self.layout.padded(), "one factor for each padded column");
-        for (first, width) in self.layout.panels() {
-            let span = first * self.depth..(first + width) * self.depth;
-            let scale = &scale[first..first + width];
-            let rows = self.data[span.clone()]
-                .chunks_exact_mut(width)
-                .zip(source.data[span].chunks_exact(width));
-            for (to, from) in rows {
-                for ((to, &from), &factor) in to.iter_mut().zip(from).zip(scale) {
-                    *to = from * factor;
-                }
-            }
-        }
+        level.dispatch(Scaled {
+            to: self,
+            from: source,
+            by: Scale::Columns(scale),
+        });
     }
 
     /// Becomes `diag(scale) · source`; `scale` has at least one entry for every row.
     ///
     /// # Panics
     /// If `source` has another shape or `scale` is shorter than the rows are many.
-    pub fn assign_rows_scaled(&mut self, source: &Self, scale: &[T]) {
+    pub fn assign_rows_scaled(&mut self, level: SimdLevel, source: &Self, scale: &[T]) {
         assert_eq!(
             (self.depth, self.layout),
             (source.depth, source.layout),
             "matrices of one shape"
         );
         let scale = &scale[..self.depth];
-        for (first, width) in self.layout.panels() {
-            let span = first * self.depth..(first + width) * self.depth;
-            let rows = self.data[span.clone()]
-                .chunks_exact_mut(width)
-                .zip(source.data[span].chunks_exact(width));
-            for ((to, from), &factor) in rows.zip(scale) {
-                for (to, &from) in to.iter_mut().zip(from) {
-                    *to = from * factor;
-                }
-            }
-        }
+        level.dispatch(Scaled {
+            to: self,
+            from: source,
+            by: Scale::Rows(scale),
+        });
     }
 
     /// Becomes `first + t (second − first)`.
@@ -193,6 +180,66 @@ impl<T: Real> PackedMatrix<T> {
         );
         for ((to, &a), &b) in self.data.iter_mut().zip(first.data.iter()).zip(second.data.iter()) {
             *to = a + (b - a) * t;
+        }
+    }
+}
+
+/// A packed matrix as another times factors.
+struct Scaled<'a, T: Real> {
+    to: &'a mut PackedMatrix<T>,
+    from: &'a PackedMatrix<T>,
+    by: Scale<'a, T>,
+}
+
+/// What a matrix is multiplied with.
+enum Scale<'a, T> {
+    /// A factor for each padded column.
+    Columns(&'a [T]),
+    /// A factor for each row.
+    Rows(&'a [T]),
+}
+
+impl<T: Real> Kernel for Scaled<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(mut self) {
+        for (first, width) in self.to.layout.panels() {
+            match width {
+                32 => self.panel::<32>(first),
+                16 => self.panel::<16>(first),
+                8 => self.panel::<8>(first),
+                4 => self.panel::<4>(first),
+                _ => self.panel::<2>(first),
+            }
+        }
+    }
+}
+
+impl<T: Real> Scaled<'_, T> {
+    /// The panel of `N` columns that starts at `first`.
+    #[inline(always)]
+    fn panel<const N: usize>(&mut self, first: usize) {
+        let depth = self.to.depth;
+        let (to, _) = self.to.data[first * depth..(first + N) * depth].as_chunks_mut::<N>();
+        let (from, _) = self.from.panel(first, N).as_chunks::<N>();
+        match self.by {
+            Scale::Columns(scale) => {
+                let mut factors = [T::ONE; N];
+                factors.copy_from_slice(&scale[first..first + N]);
+                for (to, from) in to.iter_mut().zip(from) {
+                    for i in 0..N {
+                        to[i] = from[i] * factors[i];
+                    }
+                }
+            }
+            Scale::Rows(scale) => {
+                for ((to, from), &factor) in to.iter_mut().zip(from).zip(scale) {
+                    for i in 0..N {
+                        to[i] = from[i] * factor;
+                    }
+                }
+            }
         }
     }
 }

@@ -92,6 +92,8 @@ impl ParameterSpec {
 pub struct MlpArchitecture {
     dimensions: Vec<usize>,
     conditionings: Vec<Conditioning>,
+    /// Where each layer's parameters end: every evaluation asks for them, so they are not counted again.
+    ends: Vec<usize>,
     activation: Activation,
     residual: bool,
 }
@@ -125,10 +127,18 @@ impl MlpArchitecture {
                 layers,
             });
         }
-        let (dimensions, conditionings) = (dimensions.to_vec(), conditionings.to_vec());
+        let shapes = dimensions.windows(2).map(|pair| LayerShape {
+            inputs: pair[0],
+            outputs: pair[1],
+        });
+        let ends = shapes.zip(conditionings).scan(0, |end, (shape, conditioning)| {
+            *end += conditioning.parameter_count(shape);
+            Some(*end)
+        });
         Ok(Self {
-            dimensions,
-            conditionings,
+            ends: ends.collect(),
+            dimensions: dimensions.to_vec(),
+            conditionings: conditionings.to_vec(),
             activation,
             residual: false,
         })
@@ -199,15 +209,13 @@ impl MlpArchitecture {
 
     /// Where the parameters of layer `layer` lie in the flat buffer.
     pub(crate) fn span(&self, layer: usize) -> std::ops::Range<usize> {
-        let length = |l: usize| self.conditionings[l].parameter_count(self.shape(l));
-        let start = (0..layer).map(length).sum();
-        start..start + length(layer)
+        layer.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[layer]
     }
 
     /// The length of the flat parameter buffer.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
-        self.span(self.layers() - 1).end + usize::from(self.activation == Activation::Swish)
+        self.ends[self.layers() - 1] + usize::from(self.activation == Activation::Swish)
     }
 
     /// Every parameter tensor in the order of the flat buffer.

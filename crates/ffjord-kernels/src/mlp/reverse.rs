@@ -120,6 +120,7 @@ impl<T: Real> MlpKernel<T> {
                 );
             }
             let scratch = GradientScratch {
+                gate: &workspace.effective[layer].gate,
                 weight: &mut workspace.weight,
                 transposed: &mut workspace.transposed,
                 bias: &mut workspace.bias,
@@ -165,6 +166,7 @@ impl<T: Real> MlpKernel<T> {
         scratch: GradientScratch<'_, T>,
     ) -> T {
         let GradientScratch {
+            gate,
             weight: effective_weight,
             transposed,
             bias,
@@ -226,9 +228,17 @@ impl<T: Real> MlpKernel<T> {
         let effective = EffectiveGradient {
             weight,
             bias: &bias[..shape.outputs],
+            gate,
         };
         let rule = self.architecture.conditionings()[layer].rule::<T>();
-        rule.pull_back(shape, parameters, T::from_f64(tape.time), effective, gradient)
+        rule.pull_back(
+            self.level,
+            shape,
+            parameters,
+            T::from_f64(tape.time),
+            effective,
+            gradient,
+        )
     }
 
     fn prepare_backward(&self, layer: usize, t: T, workspace: &mut MlpWorkspace<T>) {
@@ -243,8 +253,9 @@ impl<T: Real> MlpKernel<T> {
     }
 }
 
-/// The buffers of a workspace that the gradient of one layer is built in.
+/// What the gradient of one layer needs of a workspace: its gate, and the buffers that it is built in.
 struct GradientScratch<'a, T> {
+    gate: &'a [T],
     weight: &'a mut [T],
     transposed: &'a mut [T],
     bias: &'a mut [T],

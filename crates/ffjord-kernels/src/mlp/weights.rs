@@ -82,9 +82,11 @@ impl<T: Real> LayerWeights<T> {
 /// The effective coefficients of one layer at one time: part of a workspace.
 #[derive(Clone, Debug)]
 pub(super) struct EffectiveLayer<T: Real> {
+    level: SimdLevel,
     /// `None` where the weight does not depend on time.
     pair: Option<Pair<T>>,
-    gate: AlignedBuffer<T>,
+    /// The gate, after either preparation, padded with zeros.
+    pub(super) gate: AlignedBuffer<T>,
     /// b_eff, padded with zeros.
     pub(super) bias: AlignedBuffer<T>,
 }
@@ -92,6 +94,7 @@ pub(super) struct EffectiveLayer<T: Real> {
 impl<T: Real> EffectiveLayer<T> {
     pub(super) fn new(level: SimdLevel, weights: &LayerWeights<T>) -> Self {
         Self {
+            level,
             pair: weights.constant().is_none().then(|| Pair::zeros(level, weights.shape)),
             gate: AlignedBuffer::zeros(weights.stride),
             bias: AlignedBuffer::zeros(weights.stride),
@@ -104,7 +107,7 @@ impl<T: Real> EffectiveLayer<T> {
             bias: &mut self.bias[..outputs],
             gate: &mut self.gate[..outputs],
         };
-        rule.evaluate(weights.shape, parameters, t, coefficients);
+        rule.evaluate(self.level, weights.shape, parameters, t, coefficients);
     }
 
     /// Makes bias and forward weight those of time `t`. `scratch` holds at least one dense weight.
@@ -119,7 +122,9 @@ impl<T: Real> EffectiveLayer<T> {
         self.evaluate(weights, rule, parameters, t);
         let Some(pair) = &mut self.pair else { return };
         match weights.given.as_slice() {
-            [given] => pair.forward.assign_columns_scaled(&given.forward, &self.gate),
+            [given] => pair
+                .forward
+                .assign_columns_scaled(self.level, &given.forward, &self.gate),
             [first, second] => pair.forward.assign_interpolated(&first.forward, &second.forward, t),
             _ => {
                 let scratch = &mut scratch[..weights.shape.weights()];
@@ -144,7 +149,9 @@ impl<T: Real> EffectiveLayer<T> {
         self.evaluate(weights, rule, parameters, t);
         let Some(pair) = &mut self.pair else { return };
         match weights.given.as_slice() {
-            [given] => pair.backward.assign_rows_scaled(&given.backward, &self.gate),
+            [given] => pair
+                .backward
+                .assign_rows_scaled(self.level, &given.backward, &self.gate),
             [first, second] => pair.backward.assign_interpolated(&first.backward, &second.backward, t),
             _ => {
                 let scratch = &mut scratch[..weights.shape.weights()];

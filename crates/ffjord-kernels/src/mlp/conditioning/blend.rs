@@ -3,6 +3,7 @@
 use super::{Coefficients, EffectiveGradient, Rule, WeightForm, add_scaled, dot};
 use crate::Real;
 use crate::mlp::architecture::LayerShape;
+use crate::simd::SimdLevel;
 
 /// Two layers, between which time interpolates.
 pub(super) struct Blend;
@@ -23,7 +24,14 @@ impl<T: Real> Rule<T> for Blend {
         }
     }
 
-    fn evaluate(&self, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>) {
+    fn evaluate(
+        &self,
+        _level: SimdLevel,
+        shape: LayerShape,
+        parameters: &[T],
+        t: T,
+        coefficients: Coefficients<'_, T>,
+    ) {
         let (first, second) = parameters.split_at(shape.weights() + shape.outputs);
         let biases = first[shape.weights()..].iter().zip(&second[shape.weights()..]);
         for (to, (&b0, &b1)) in coefficients.bias.iter_mut().zip(biases) {
@@ -33,6 +41,7 @@ impl<T: Real> Rule<T> for Blend {
 
     fn pull_back(
         &self,
+        _level: SimdLevel,
         shape: LayerShape,
         parameters: &[T],
         t: T,

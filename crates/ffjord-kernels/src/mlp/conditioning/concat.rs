@@ -3,6 +3,7 @@
 use super::{Coefficients, EffectiveGradient, Rule, WeightForm, add_scaled, dot};
 use crate::Real;
 use crate::mlp::architecture::LayerShape;
+use crate::simd::SimdLevel;
 
 /// W [t, x] + b. The first column of W is a bias that grows with time.
 pub(super) struct Concat;
@@ -22,7 +23,14 @@ impl<T: Real> Rule<T> for Concat {
         }
     }
 
-    fn evaluate(&self, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>) {
+    fn evaluate(
+        &self,
+        _level: SimdLevel,
+        shape: LayerShape,
+        parameters: &[T],
+        t: T,
+        coefficients: Coefficients<'_, T>,
+    ) {
         let stride = shape.inputs + 1;
         let (weight, bias) = parameters.split_at(shape.outputs * stride);
         for ((to, &b), row) in coefficients.bias.iter_mut().zip(bias).zip(weight.chunks_exact(stride)) {
@@ -32,6 +40,7 @@ impl<T: Real> Rule<T> for Concat {
 
     fn pull_back(
         &self,
+        _level: SimdLevel,
         shape: LayerShape,
         parameters: &[T],
         t: T,
@@ -70,7 +79,14 @@ impl<T: Real> Rule<T> for ConcatV2 {
         }
     }
 
-    fn evaluate(&self, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>) {
+    fn evaluate(
+        &self,
+        _level: SimdLevel,
+        shape: LayerShape,
+        parameters: &[T],
+        t: T,
+        coefficients: Coefficients<'_, T>,
+    ) {
         let (bias, slope) = parameters[shape.weights()..].split_at(shape.outputs);
         coefficients.bias.copy_from_slice(bias);
         add_scaled(coefficients.bias, t, slope);
@@ -78,6 +94,7 @@ impl<T: Real> Rule<T> for ConcatV2 {
 
     fn pull_back(
         &self,
+        _level: SimdLevel,
         shape: LayerShape,
         parameters: &[T],
         t: T,

@@ -2,7 +2,9 @@
 
 use super::{Coefficients, EffectiveGradient, Rule, WeightForm, add_scaled, dot};
 use crate::Real;
+use crate::elementwise::Function;
 use crate::mlp::architecture::LayerShape;
+use crate::simd::{Isa, Kernel, SimdLevel};
 
 /// The gate folds into weights and bias, W_eff = diag(s) W and b_eff = s b + h t with s = σ(g t + c), so that it costs
 /// nothing per row, forward or in reverse.
@@ -36,10 +38,6 @@ impl Gated {
     }
 }
 
-fn gate<T: Real>(slope: T, bias: T, t: T) -> T {
-    T::ONE / (T::ONE + (-(slope * t + bias)).libm_exp())
-}
-
 impl<T: Real> Rule<T> for Gated {
     fn parameters(&self, shape: LayerShape) -> Vec<(&'static str, Vec<usize>)> {
         let mut specs = vec![
@@ -62,16 +60,19 @@ impl<T: Real> Rule<T> for Gated {
         WeightForm::Gated
     }
 
-    fn evaluate(&self, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>) {
+    fn evaluate(&self, level: SimdLevel, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>) {
         let parts = self.split(shape, parameters);
-        for (j, (s, b)) in coefficients
-            .gate
+        for ((s, &slope), &bias) in coefficients.gate.iter_mut().zip(parts.gate_slope).zip(parts.gate_bias) {
+            *s = slope * t + bias;
+        }
+        Function::Sigmoid.forward_stack(level, shape.outputs, coefficients.gate, &mut []);
+        for ((to, &s), &bias) in coefficients
+            .bias
             .iter_mut()
-            .zip(coefficients.bias.iter_mut())
-            .enumerate()
+            .zip(coefficients.gate.iter())
+            .zip(parts.bias)
         {
-            *s = gate(parts.gate_slope[j], parts.gate_bias[j], t);
-            *b = parts.bias[j] * *s;
+            *to = bias * s;
         }
         if let Some(shift) = parts.shift {
             add_scaled(coefficients.bias, t, shift);
@@ -80,36 +81,92 @@ impl<T: Real> Rule<T> for Gated {
 
     fn pull_back(
         &self,
+        level: SimdLevel,
         shape: LayerShape,
         parameters: &[T],
         t: T,
         effective: EffectiveGradient<'_, T>,
         gradient: &mut [T],
     ) -> T {
-        let (inputs, outputs) = (shape.inputs, shape.outputs);
         let parts = self.split(shape, parameters);
         let (weight, rest) = gradient.split_at_mut(shape.weights());
-        let (bias, rest) = rest.split_at_mut(outputs);
-        let (shift, rest) = rest.split_at_mut(if self.shift { outputs } else { 0 });
-        let (gate_slope, gate_bias) = rest.split_at_mut(outputs);
+        let (bias, rest) = rest.split_at_mut(shape.outputs);
+        let (shift, rest) = rest.split_at_mut(if self.shift { shape.outputs } else { 0 });
+        let (gate_slope, gate_bias) = rest.split_at_mut(shape.outputs);
 
-        let mut time = T::ZERO;
-        for j in 0..outputs {
-            let s = gate(parts.gate_slope[j], parts.gate_bias[j], t);
-            let row = j * inputs..(j + 1) * inputs;
-            let of_gate =
-                dot(&effective.weight[row.clone()], &parts.weight[row.clone()]) + effective.bias[j] * parts.bias[j];
-            let of_argument = of_gate * s * (T::ONE - s);
-            add_scaled(&mut weight[row.clone()], s, &effective.weight[row]);
-            bias[j] += s * effective.bias[j];
-            gate_slope[j] += t * of_argument;
-            gate_bias[j] += of_argument;
-            time += parts.gate_slope[j] * of_argument;
-        }
+        let mut time = level.dispatch(PullBack {
+            inputs: shape.inputs,
+            t,
+            parts: &parts,
+            effective: &effective,
+            weight,
+            bias,
+            gate_slope,
+            gate_bias,
+        });
         if let Some(slope) = parts.shift {
             add_scaled(shift, t, effective.bias);
             time += dot(slope, effective.bias);
         }
         time
     }
+}
+
+/// The gradients of all but the shift; returns their part of that of time.
+struct PullBack<'a, T> {
+    inputs: usize,
+    t: T,
+    parts: &'a Parts<'a, T>,
+    effective: &'a EffectiveGradient<'a, T>,
+    weight: &'a mut [T],
+    bias: &'a mut [T],
+    gate_slope: &'a mut [T],
+    gate_bias: &'a mut [T],
+}
+
+impl<T: Real> Kernel for PullBack<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn run<S: Isa>(self) -> T {
+        let Self { parts, effective, .. } = self;
+        let rows = self
+            .weight
+            .chunks_exact_mut(self.inputs)
+            .zip(parts.weight.chunks_exact(self.inputs))
+            .zip(effective.weight.chunks_exact(self.inputs));
+        let mut time = T::ZERO;
+        for (j, ((to, given), g)) in rows.enumerate() {
+            let (s, of_bias) = (effective.gate[j], effective.bias[j]);
+            let of_gate = add_row_scaled::<T, S>(to, given, g, s) + of_bias * parts.bias[j];
+            let of_argument = of_gate * s * (T::ONE - s);
+            self.bias[j] += s * of_bias;
+            self.gate_slope[j] += self.t * of_argument;
+            self.gate_bias[j] += of_argument;
+            time += parts.gate_slope[j] * of_argument;
+        }
+        time
+    }
+}
+
+/// to[i] += factor · from[i], and Σ weight[i] from[i]: one pass over a row of the weight.
+#[inline(always)]
+fn add_row_scaled<T: Real, S: Isa>(to: &mut [T], weight: &[T], from: &[T], factor: T) -> T {
+    /// Two vectors at most levels: sums that do not wait for each other.
+    const LANES: usize = 16;
+    let (to_pieces, to_rest) = to.as_chunks_mut::<LANES>();
+    let ((weight, weight_rest), (from, from_rest)) = (weight.as_chunks::<LANES>(), from.as_chunks::<LANES>());
+    let mut sums = [T::ZERO; LANES];
+    for ((to, weight), from) in to_pieces.iter_mut().zip(weight).zip(from) {
+        for i in 0..LANES {
+            sums[i] = weight[i].fma::<S>(from[i], sums[i]);
+            to[i] = factor.fma::<S>(from[i], to[i]);
+        }
+    }
+    let mut sum = sums.iter().fold(T::ZERO, |sum, &lane| sum + lane);
+    for ((to, &weight), &from) in to_rest.iter_mut().zip(weight_rest).zip(from_rest) {
+        sum = weight.fma::<S>(from, sum);
+        *to = factor.fma::<S>(from, *to);
+    }
+    sum
 }

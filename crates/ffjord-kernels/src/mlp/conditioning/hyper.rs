@@ -3,6 +3,7 @@
 use super::{Coefficients, EffectiveGradient, Rule, WeightForm, add_scaled, dot};
 use crate::Real;
 use crate::mlp::architecture::LayerShape;
+use crate::simd::SimdLevel;
 
 /// Hidden units of the network of time, as in the original.
 const HIDDEN: usize = 8;
@@ -59,7 +60,14 @@ impl<T: Real> Rule<T> for Hyper {
         WeightForm::Generated
     }
 
-    fn evaluate(&self, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>) {
+    fn evaluate(
+        &self,
+        _level: SimdLevel,
+        shape: LayerShape,
+        parameters: &[T],
+        t: T,
+        coefficients: Coefficients<'_, T>,
+    ) {
         split(shape, parameters).outputs(t, 0, coefficients.bias);
     }
 
@@ -69,6 +77,7 @@ impl<T: Real> Rule<T> for Hyper {
 
     fn pull_back(
         &self,
+        _level: SimdLevel,
         shape: LayerShape,
         parameters: &[T],
         t: T,

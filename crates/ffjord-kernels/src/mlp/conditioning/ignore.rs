@@ -3,6 +3,7 @@
 use super::{Coefficients, EffectiveGradient, Rule, WeightForm, add_scaled};
 use crate::Real;
 use crate::mlp::architecture::LayerShape;
+use crate::simd::SimdLevel;
 
 pub(super) struct Ignore;
 
@@ -21,12 +22,20 @@ impl<T: Real> Rule<T> for Ignore {
         }
     }
 
-    fn evaluate(&self, shape: LayerShape, parameters: &[T], _t: T, coefficients: Coefficients<'_, T>) {
+    fn evaluate(
+        &self,
+        _level: SimdLevel,
+        shape: LayerShape,
+        parameters: &[T],
+        _t: T,
+        coefficients: Coefficients<'_, T>,
+    ) {
         coefficients.bias.copy_from_slice(&parameters[shape.weights()..]);
     }
 
     fn pull_back(
         &self,
+        _level: SimdLevel,
         shape: LayerShape,
         _parameters: &[T],
         _t: T,

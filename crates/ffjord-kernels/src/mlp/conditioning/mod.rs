@@ -11,6 +11,7 @@ mod ignore;
 
 use super::architecture::LayerShape;
 use crate::Real;
+use crate::simd::SimdLevel;
 
 /// How a linear layer depends on time t.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,6 +96,8 @@ pub(crate) struct EffectiveGradient<'a, T> {
     pub(crate) weight: &'a [T],
     /// Of b_eff `[outputs]`.
     pub(crate) bias: &'a [T],
+    /// The gate `[outputs]` at that time, as [`Rule::evaluate`] wrote it; not a gradient.
+    pub(crate) gate: &'a [T],
 }
 
 /// The time dependence of one layer. `parameters` and `gradient` are the layer's part of the flat buffers.
@@ -106,7 +109,7 @@ pub(crate) trait Rule<T: Real>: Sync {
     fn weight_form(&self, shape: LayerShape) -> WeightForm;
 
     /// Writes b_eff and the gate at time `t`.
-    fn evaluate(&self, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>);
+    fn evaluate(&self, level: SimdLevel, shape: LayerShape, parameters: &[T], t: T, coefficients: Coefficients<'_, T>);
 
     /// Writes W_eff `[outputs, inputs]` at time `t`, for [`WeightForm::Generated`].
     fn generate(&self, _shape: LayerShape, _parameters: &[T], _t: T, _weight: &mut [T]) {}
@@ -114,6 +117,7 @@ pub(crate) trait Rule<T: Real>: Sync {
     /// Adds to the gradient of the layer's parameters and returns the gradient of t.
     fn pull_back(
         &self,
+        level: SimdLevel,
         shape: LayerShape,
         parameters: &[T],
         t: T,
