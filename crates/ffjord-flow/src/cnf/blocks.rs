@@ -2,7 +2,7 @@
 
 use super::fused::{FusedSystem, FusedTape};
 use super::memory::{TapeMemory, TapePool};
-use super::settings::SolveSettings;
+use super::settings::{SolveSettings, TraceMode};
 use super::system::{AugmentedSystem, EvaluationTape};
 use super::trace::TraceForm;
 use crate::error::{FlowError, Result};
@@ -152,7 +152,10 @@ impl BatchSolve<'_> {
     where
         Vec<T>: State,
     {
-        let system = FusedSystem::new((kernel, pool), rows.len(), trace, self.integrals)?;
+        let mut system = FusedSystem::new((kernel, pool), rows.len(), trace, self.integrals)?;
+        if self.settings.trace == TraceMode::Exact {
+            system = system.in_closed_form();
+        }
         let (solver, (start, end)) = (&self.settings.solver, self.span);
         let solution = solver
             .solve(&system, &system.initial(z)?, start, end)

@@ -7,7 +7,7 @@ use super::memory::TapePool;
 use super::trace::TraceForm;
 use crate::integral::{PathIntegral, RowsEvaluation};
 use candle_core::{Device, Tensor, WithDType};
-use ffjord_kernels::mlp::{Stack, StackMut, contract};
+use ffjord_kernels::mlp::{MlpKernel, Stack, StackMut, contract};
 use ffjord_kernels::{NetworkKernel, NetworkTape, NetworkWorkspace, Real};
 use ffjord_nn::NnError;
 use ffjord_ode::adjoint::DifferentiableSystem;
@@ -22,6 +22,8 @@ pub(super) struct FusedSystem<'a, T: Real> {
     /// The probes `[K, R, D]` and the weight of each.
     trace: Option<(Vec<T>, T)>,
     integrals: &'a [PathIntegral],
+    /// The network, where [`Self::in_closed_form`] found that it needs no products.
+    closed_form: Option<&'a MlpKernel<T>>,
     scratch: RefCell<Scratch<T>>,
     /// Where tapes come from and go to.
     pool: &'a TapePool<T>,
@@ -67,9 +69,24 @@ impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
             dimension,
             trace,
             integrals,
+            closed_form: None,
             scratch,
             pool,
         })
+    }
+
+    /// The same system, given that its trace is exact, with that trace in closed form where the network has one hidden
+    /// layer. For solves that nothing is differentiated through: it rounds differently from the recorded evaluations.
+    pub(super) fn in_closed_form(mut self) -> Self {
+        if let NetworkKernel::Dense(network) = self.kernel
+            && network.has_closed_form_trace()
+            && self.integrals.is_empty()
+            // With a condition the trace is that of a part of the Jacobian.
+            && self.probes().len() == self.rows * self.dimension * self.dimension
+        {
+            self.closed_form = Some(network);
+        }
+        self
     }
 
     /// The state at the start: z `[R, D]` and zeros.
@@ -190,6 +207,10 @@ where
             workspace, products, ..
         } = &mut *scratch;
         let split = self.rows * self.dimension;
+        if let (Some(network), NetworkWorkspace::Dense(workspace)) = (self.closed_form, &mut *workspace) {
+            let (value, log_det) = dy.split_at_mut(split);
+            return Ok(network.closed_form_trace(t, &y[..split], value, log_det, workspace)?);
+        }
         let input = Stack {
             value: &y[..split],
             tangents: self.probes(),

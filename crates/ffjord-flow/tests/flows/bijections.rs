@@ -1,9 +1,12 @@
 //! What every bijection must do, and what is particular to each.
 
 use crate::check::{COLUMNS, Check, EXACT};
-use crate::common::{TestResult, cnf, field, max_abs, rng, settings, uniform};
+use crate::common::{TestResult, cnf, field, max_abs, rng, settings, shallow_field, uniform};
 use candle_core::{DType, Device, Tensor};
-use ffjord_flow::{Bijection, Chain, Cnf, Density, Flow, MovingBatchNorm, Pass, StandardNormalBase, TraceMode};
+use ffjord_flow::{
+    Backend, Bijection, Chain, Cnf, Density, Flow, MovingBatchNorm, Pass, StandardNormalBase, TraceMode,
+};
+use ffjord_ode::{Method, Solver};
 
 type BoxError = Box<dyn std::error::Error>;
 
@@ -32,6 +35,27 @@ fn continuous_flow() -> TestResult {
 #[test]
 fn residual_continuous_flow() -> TestResult {
     SOLVED.run(|_| Ok(Cnf::new(field(true)?, settings(1e-10, TraceMode::Exact)?)?))
+}
+
+#[test]
+fn one_hidden_layer_with_its_trace_in_closed_form() -> TestResult {
+    for residual in [false, true] {
+        let settings = || settings(1e-10, TraceMode::Exact);
+        SOLVED.run(|_| Ok(Cnf::new(shallow_field(residual)?, settings()?)?))?;
+
+        let log_det = |backend| -> Result<Tensor, BoxError> {
+            let mut settings = settings()?;
+            settings.evaluation.solver = Solver::new(Method::Dopri5).fixed_steps(3);
+            settings.backend = backend;
+            let cnf = Cnf::new(shallow_field(residual)?, settings)?;
+            Ok(cnf
+                .forward(&uniform(3, &[9, COLUMNS])?, &mut Pass::evaluation(&mut rng(0)))?
+                .log_det)
+        };
+        let difference = (log_det(Backend::Fused)? - log_det(Backend::Generic)?)?;
+        assert!(max_abs(&difference)? < 1e-13);
+    }
+    Ok(())
 }
 
 #[test]

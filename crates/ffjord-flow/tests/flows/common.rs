@@ -46,8 +46,16 @@ pub fn narrow_field() -> Result<Arc<dyn VectorField>, Box<dyn Error>> {
     Ok(Arc::new(network(vec![5, 2, 4])?))
 }
 
+/// A field with one hidden layer, whose trace has a closed form.
+pub fn shallow_field(residual: bool) -> Result<Arc<dyn VectorField>, Box<dyn Error>> {
+    maybe_residual(network(vec![7])?, residual)
+}
+
 pub fn field(residual: bool) -> Result<Arc<dyn VectorField>, Box<dyn Error>> {
-    let field = network(vec![8, 6])?;
+    maybe_residual(network(vec![8, 6])?, residual)
+}
+
+fn maybe_residual(field: Mlp, residual: bool) -> Result<Arc<dyn VectorField>, Box<dyn Error>> {
     Ok(if residual {
         Arc::new(Residual::new(field))
     } else {
