@@ -50,6 +50,9 @@ pub enum TrainError {
         /// Its value.
         loss: f64,
     },
+    /// A batch has no rows.
+    #[error("a batch has no rows: a source of batches must give at least one row each time")]
+    EmptyBatch,
     /// Held-out data could not be evaluated.
     #[error("validation failed: {cause}")]
     ValidationFailed {

@@ -111,6 +111,7 @@ fn list() -> Result<ExitCode> {
 fn trainer_options(training: &TrainingConfig) -> Result<TrainerOptions> {
     Ok(TrainerOptions {
         iterations: training.iterations,
+        accumulate_rows: training.accumulate_rows,
         optimizer: training.optimizer.parse()?,
         weight_decay: training.weight_decay,
         schedule: training.schedule.clone(),

@@ -18,6 +18,7 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_solve("test", &config.solver.test)?;
     check_backward(&config.solver)?;
     check_training(&config.training)?;
+    check_accumulation(config)?;
     check_tolerance(&config.training, &config.solver.train)?;
     check_regularisation(&config.regularisation)?;
     check_evaluation(&config.data, &config.evaluation)
@@ -121,6 +122,23 @@ fn check_training(training: &TrainingConfig) -> Check {
     at_least_one("training.checkpoint_every", &training.checkpoint_every)?;
     let schedule = training.schedule.check();
     schedule.map_err(|error| format!("at `training.schedule`: {error}"))
+}
+
+/// Parts of a batch must be worth as much as the whole.
+fn check_accumulation(config: &RunConfig) -> Check {
+    if config.training.accumulate_rows.is_none() {
+        return Ok(());
+    }
+    let obstacle = if config.model.batch_norm {
+        "`model.batch_norm=true`, which takes its statistics from the whole batch"
+    } else if config.objective == ObjectiveConfig::OptimalTransportFlowMatching {
+        "`objective=optimal-transport-flow-matching`, which matches the rows of a whole batch"
+    } else {
+        return Ok(());
+    };
+    Err(format!(
+        "at `training.accumulate_rows`: this does not go together with {obstacle}; leave it out, or change the other"
+    ))
 }
 
 fn check_tolerance(training: &TrainingConfig, solve: &SolveConfig) -> Check {

@@ -195,6 +195,8 @@ pub struct TrainingConfig {
     pub iterations: u64,
     /// Rows of a batch.
     pub batch: usize,
+    /// Rows of it whose gradient is computed at a time, for large batches; all if absent.
+    pub accumulate_rows: Option<NonZeroUsize>,
     /// `adam` or `adamax`.
     pub optimizer: String,
     /// The learning rate over time.

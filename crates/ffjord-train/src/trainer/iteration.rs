@@ -11,6 +11,7 @@ use crate::streams::Purpose;
 use candle_core::Tensor;
 use ffjord_flow::Pass;
 use ffjord_nn::bound_spectral_norms;
+use rand::RngCore;
 use std::time::Instant;
 
 /// What loss and gradient of a batch were, and what they took.
@@ -91,14 +92,36 @@ impl<M: Model> Session<'_, '_, M> {
     fn descent(&self) -> Result<Descent> {
         let trainer = &self.trainer;
         let batch = trainer.source.batch(self.iteration, &trainer.streams)?;
+        let rows = batch.dim(0)?;
+        let at_a_time = trainer.options.accumulate_rows.map_or(rows, usize::from).max(1);
         let mut rng = trainer.streams.rng(Purpose::Probe, self.iteration, 0);
-        let mut pass = Pass::training(&mut rng).tolerance(self.tolerance_factor());
-        let loss = trainer.objective.loss(trainer.model, &batch, &mut pass)?;
+        let mut sum: Option<Descent> = None;
+        for part in batch.chunk(rows.div_ceil(at_a_time).max(1), 0)? {
+            let share = part.dim(0)? as f64 / rows.max(1) as f64;
+            let part = self.part_of_descent(&part, share, &mut rng)?;
+            sum = Some(match sum {
+                None => part,
+                Some(sum) => sum.plus(part)?,
+            });
+        }
+        let mut descent = sum.ok_or(TrainError::EmptyBatch)?;
+        descent.gradient_norm = global_norm(&descent.gradients)?;
+        if let Some(max_norm) = trainer.options.clip_norm {
+            descent.gradients = clip_global_norm(&descent.gradients, max_norm, descent.gradient_norm)?;
+        }
+        Ok(descent)
+    }
+
+    /// What rows that are this share of a batch contribute; the norm of the gradient is left at 0.
+    fn part_of_descent(&self, rows: &Tensor, share: f64, rng: &mut dyn RngCore) -> Result<Descent> {
+        let trainer = &self.trainer;
+        let mut pass = Pass::training(rng).tolerance(self.tolerance_factor());
+        let loss = trainer.objective.loss(trainer.model, rows, &mut pass)?;
         let value = scalar(&loss.total)?;
         if !value.is_finite() {
             return Err(TrainError::NonFiniteLoss { loss: value });
         }
-        let store = loss.total.backward()?;
+        let store = (loss.total * share)?.backward()?;
         let gradients = self
             .parameters
             .iter()
@@ -107,18 +130,34 @@ impl<M: Model> Session<'_, '_, M> {
                 None => Ok(parameter.var.zeros_like()?),
             })
             .collect::<Result<Vec<_>>>()?;
-        let gradient_norm = global_norm(&gradients)?;
         let cost = pass.cost().snapshot();
         Ok(Descent {
-            loss: value,
-            terms: loss.terms,
-            gradient_norm,
-            gradients: match trainer.options.clip_norm {
-                Some(max_norm) => clip_global_norm(&gradients, max_norm, gradient_norm)?,
-                None => gradients,
-            },
-            forward_evaluations: cost.forward_evaluations,
-            backward_evaluations: cost.backward_evaluations,
+            loss: share * value,
+            terms: loss
+                .terms
+                .into_iter()
+                .map(|(name, term)| (name, share * term))
+                .collect(),
+            gradient_norm: 0.0,
+            gradients,
+            forward_evaluations: share * cost.forward_evaluations,
+            backward_evaluations: share * cost.backward_evaluations,
         })
+    }
+}
+
+impl Descent {
+    /// The sum of two parts of a batch; every part has the same terms in the same order.
+    fn plus(mut self, part: Self) -> Result<Self> {
+        self.loss += part.loss;
+        for ((_, sum), (_, term)) in self.terms.iter_mut().zip(part.terms) {
+            *sum += term;
+        }
+        for (sum, gradient) in self.gradients.iter_mut().zip(&part.gradients) {
+            *sum = (&*sum + gradient)?;
+        }
+        self.forward_evaluations += part.forward_evaluations;
+        self.backward_evaluations += part.backward_evaluations;
+        Ok(self)
     }
 }

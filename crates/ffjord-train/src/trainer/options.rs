@@ -3,6 +3,7 @@
 use crate::error::{Result, TrainError, check_setting};
 use crate::optim::OptimizerKind;
 use crate::schedule::ScheduleConfig;
+use std::num::NonZeroUsize;
 
 /// What happens when an iteration or a validation fails: a solve that cannot go on, a NaN in loss or gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,12 @@ pub enum FailurePolicy {
 pub struct TrainerOptions {
     /// Iterations, at least 1; each is a step of the optimiser unless it fails.
     pub iterations: u64,
+    /// Rows of a batch whose loss and gradient are computed at a time, and added up; the whole batch if absent.
+    ///
+    /// A step takes the memory of so many rows, and a gradient whose evaluations fit into the memory for tapes need not
+    /// compute them again. The gradient is that of the whole batch, with other probes, where the loss is a mean over rows
+    /// that do not depend on each other: batch normalisation and optimal-transport coupling see the parts alone.
+    pub accumulate_rows: Option<NonZeroUsize>,
     /// The optimiser.
     pub optimizer: OptimizerKind,
     /// L2 weight decay, added to the gradient.

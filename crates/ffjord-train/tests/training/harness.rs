@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub type TinyFlow = Flow<Chain>;
 pub type Validate<'a> = &'a dyn Fn(&TinyFlow) -> Result<Validation>;
 
-const ROWS: usize = 16;
+pub const ROWS: usize = 16;
 
 pub fn streams() -> Streams {
     Streams::new(11)
@@ -34,6 +34,7 @@ pub fn streams() -> Streams {
 pub fn options(iterations: u64) -> TrainerOptions {
     TrainerOptions {
         iterations,
+        accumulate_rows: None,
         optimizer: OptimizerKind::Adam,
         weight_decay: 1e-4,
         schedule: ScheduleConfig::Constant { rate: 1e-2 },
@@ -50,6 +51,25 @@ pub fn options(iterations: u64) -> TrainerOptions {
 
 /// Norm, a 2-8-2 continuous block, norm; solved in blocks of four rows.
 pub fn flow(seed: u64, solver: Solver) -> TinyFlow {
+    let estimate = TraceMode::Hutchinson {
+        distribution: ProbeDistribution::Rademacher,
+        probes: 1,
+    };
+    let norm = || Box::new(MovingBatchNorm::new(&[2], DType::F32, &Device::Cpu).unwrap());
+    chain(vec![norm(), block(seed, solver, estimate), norm()])
+}
+
+/// The block alone, with the exact trace: rows do not depend on each other, nor on probes.
+pub fn flow_of_separate_rows(seed: u64) -> TinyFlow {
+    chain(vec![block(seed, two_steps(), TraceMode::Exact)])
+}
+
+fn chain(parts: Vec<Box<dyn Bijection>>) -> TinyFlow {
+    let base = StandardNormalBase::new(&[2], DType::F32, &Device::Cpu).unwrap();
+    Flow::new(Chain::new(parts).unwrap(), base)
+}
+
+fn block(seed: u64, solver: Solver, trace: TraceMode) -> Box<dyn Bijection> {
     let network = MlpConfig {
         dimension: 2,
         hidden: vec![8],
@@ -63,23 +83,16 @@ pub fn flow(seed: u64, solver: Solver) -> TinyFlow {
         trace,
         block_rows: 4,
     };
-    let estimate = TraceMode::Hutchinson {
-        distribution: ProbeDistribution::Rademacher,
-        probes: 1,
-    };
     let settings = CnfSettings {
         end_time: 0.5,
         learn_end_time: true,
-        training: solve(solver, estimate),
+        training: solve(solver, trace),
         evaluation: solve(two_steps(), TraceMode::Exact),
         adjoint: AdjointMethod::default(),
         integrals: Vec::new(),
         backend: Backend::Fused,
     };
-    let norm = || Box::new(MovingBatchNorm::new(&[2], DType::F32, &Device::Cpu).unwrap());
-    let block = Box::new(Cnf::new(Arc::new(field), settings).unwrap());
-    let chain = Chain::new(vec![norm() as Box<dyn Bijection>, block, norm()]).unwrap();
-    Flow::new(chain, StandardNormalBase::new(&[2], DType::F32, &Device::Cpu).unwrap())
+    Box::new(Cnf::new(Arc::new(field), settings).unwrap())
 }
 
 pub fn two_steps() -> Solver {

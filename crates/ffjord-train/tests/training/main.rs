@@ -1,5 +1,6 @@
 //! The training loop: resuming, failures, early stopping and reproducibility, on flows that train in milliseconds.
 
+mod accumulation;
 mod failures;
 mod harness;
 mod options;
