@@ -40,6 +40,8 @@ enum Command {
     WorkPrecision(Forwarded),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(Forwarded),
+    /// Times training beside the same training on PyTorch and JAX, in turn on this machine
+    Compare(Forwarded),
     /// Checks format, lints, tests and documentation, and stops at the first failure
     Ci {
         /// Runs this step alone
@@ -73,6 +75,7 @@ impl Cli {
             Command::Figure(forwarded) => lab::run("figure", &forwarded.arguments),
             Command::WorkPrecision(forwarded) => lab::run("work-precision", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
+            Command::Compare(forwarded) => lab::run("compare", &forwarded.arguments),
             Command::Ci { step } => ci::run(step),
         }
     }

@@ -37,6 +37,8 @@ enum Command {
     WorkPrecision(commands::work_precision::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(commands::bench::Arguments),
+    /// Times training beside the same training on PyTorch and JAX, in turn on this machine
+    Compare(commands::compare::Arguments),
 }
 
 impl Cli {
@@ -57,6 +59,7 @@ impl Cli {
             Command::Figure(arguments) => commands::figure::run(&arguments),
             Command::WorkPrecision(arguments) => commands::work_precision::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
+            Command::Compare(arguments) => commands::compare::run(&arguments),
         }
     }
 }

@@ -93,6 +93,25 @@ pub enum LabError {
         /// The workloads.
         accepted: String,
     },
+    /// Software to compare with cannot be run.
+    #[error(
+        "{rival} cannot be timed: {reason}\n--python must name a Python that has the packages jax, diffrax, optax, torch, \
+         torchdiffeq and numpy; --beside leaves rivals out"
+    )]
+    Rival {
+        /// Which.
+        rival: &'static str,
+        /// What it said, or did not.
+        reason: String,
+    },
+    /// No rival fits a filter.
+    #[error("there is nothing called `{given}` to compare with: accepted is any part of {accepted}")]
+    NoRival {
+        /// What was given.
+        given: String,
+        /// The rivals.
+        accepted: String,
+    },
     /// A figure that there is not.
     #[error(
         "there is no figure {given} here: accepted is 8, the integral of the density against the solver's tolerance"

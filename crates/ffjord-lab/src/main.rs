@@ -4,6 +4,7 @@
 mod bench;
 mod cli;
 mod commands;
+mod compare;
 mod config;
 mod data;
 mod density_integral;

@@ -5,9 +5,35 @@ mod measurement;
 mod memory;
 mod report;
 mod stopwatch;
+mod subject;
 mod workload;
 
 pub use ceiling::Ceiling;
-pub use measurement::{Measurement, Repetitions, training_seconds};
-pub use report::{print_header, print_row};
+pub use measurement::{Measurement, Repetitions};
+pub use report::{format_seconds, print_header, print_row};
+pub use subject::{Division, FirstStep, Subject};
 pub use workload::{Method, Workload, all};
+
+/// The median; NaN of nothing.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => sorted[middle],
+        _ => 0.5 * (sorted[middle - 1] + sorted[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_odd_and_even_counts() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(&[]).is_nan());
+    }
+}

@@ -1,5 +1,8 @@
 //! Watching the trainer: seconds of every iteration and of its forward solve.
 
+use super::Repetitions;
+use super::subject::Record;
+use crate::memory::Watch;
 use candle_core::Tensor;
 use ffjord_flow::{Chain, Flow, Pass};
 use ffjord_train::{BatchSource, IterationReport, Loss, MaximumLikelihood, Objective, Observer, Result, Streams};
@@ -20,12 +23,19 @@ impl BatchSource for FixedBatch {
 #[derive(Default)]
 pub(super) struct TimedLikelihood {
     objective: MaximumLikelihood,
+    /// Of every call: one for each part of a batch.
     seconds: Mutex<Vec<f64>>,
 }
 
 impl TimedLikelihood {
-    pub(super) fn seconds(&self) -> Vec<f64> {
-        self.seconds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Seconds of every iteration, given how many there were.
+    pub(super) fn seconds(&self, iterations: usize) -> Vec<f64> {
+        let seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = seconds.len() / iterations.max(1);
+        seconds
+            .chunks_exact(parts.max(1))
+            .map(|parts| parts.iter().sum())
+            .collect()
     }
 }
 
@@ -42,23 +52,38 @@ impl Objective<Flow<Chain>> for TimedLikelihood {
     }
 }
 
-/// Keeps the report of every iteration, and ends training when enough seconds have passed.
+/// Keeps a record of every iteration, and ends training when enough seconds have passed.
 pub(super) struct Stopwatch {
-    pub(super) reports: Arc<Mutex<Vec<IterationReport>>>,
-    pub(super) stop: Arc<AtomicBool>,
-    /// Seconds of training after which no further iteration starts.
-    pub(super) budget: f64,
-    /// Iterations that are done whatever they take.
-    pub(super) least: usize,
+    records: Arc<Mutex<Vec<Record>>>,
+    stop: Arc<AtomicBool>,
+    repetitions: Repetitions,
+    allocations: Watch,
+}
+
+impl Stopwatch {
+    pub(super) fn new(records: Arc<Mutex<Vec<Record>>>, stop: Arc<AtomicBool>, repetitions: Repetitions) -> Self {
+        Self {
+            records,
+            stop,
+            repetitions,
+            allocations: Watch::begin(),
+        }
+    }
 }
 
 impl Observer for Stopwatch {
     fn iteration(&mut self, report: &IterationReport) -> Result<()> {
-        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        reports.push(report.clone());
-        if reports.len() >= self.least && report.seconds > self.budget {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.push(Record {
+            report: report.clone(),
+            allocated: self.allocations.peak(),
+        });
+        if records.len() >= self.repetitions.warm_up + self.repetitions.least
+            && report.seconds > self.repetitions.seconds
+        {
             self.stop.store(true, Ordering::Relaxed);
         }
+        self.allocations = Watch::begin();
         Ok(())
     }
 }

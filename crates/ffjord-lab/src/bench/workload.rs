@@ -1,5 +1,6 @@
 //! What is timed: networks, batches and solvers.
 
+use super::Division;
 use crate::error::Result;
 use crate::model::DEFAULT_TAPE_MB;
 use candle_core::{DType, Device, Tensor};
@@ -15,36 +16,55 @@ use ffjord_train::{Purpose, Streams, to_tensor};
 use rand::RngCore;
 use std::sync::Arc;
 
-/// Steps of the fixed-step solver: 80 evaluations.
-const FIXED_STEPS: usize = 20;
-
 /// Relative and absolute tolerance of the adaptive solver.
 const TOLERANCE: f64 = 1e-5;
 
 /// How a workload is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Kutta's 3/8 rule with 20 steps.
-    Rk4,
+    /// Kutta's 3/8 rule.
+    Rk4 {
+        /// The number of equal steps, of four evaluations each.
+        steps: usize,
+    },
     /// Dopri5 at a tolerance of 1e-5.
     Dopri5,
 }
 
 impl Method {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Rk4, Self::Dopri5];
+    /// The fixed-step method of the benchmark: 80 evaluations.
+    pub const RK4: Self = Self::Rk4 { steps: 20 };
+
+    /// Those of the benchmark.
+    pub const ALL: [Self; 2] = [Self::RK4, Self::Dopri5];
 
     /// The name in tables.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Rk4 => "rk4_38, 20 steps",
-            Self::Dopri5 => "dopri5, 1e-5",
+            Self::Rk4 { steps } => format!("rk4_38, {steps} steps"),
+            Self::Dopri5 => "dopri5, 1e-5".to_string(),
+        }
+    }
+
+    /// The number of fixed steps; none where they adapt.
+    pub fn steps(self) -> Option<usize> {
+        match self {
+            Self::Rk4 { steps } => Some(steps),
+            Self::Dopri5 => None,
+        }
+    }
+
+    /// Relative and absolute tolerance; none where steps are fixed.
+    pub fn tolerance(self) -> Option<f64> {
+        match self {
+            Self::Rk4 { .. } => None,
+            Self::Dopri5 => Some(TOLERANCE),
         }
     }
 
     fn solver(self) -> Result<Solver> {
         Ok(match self {
-            Self::Rk4 => Solver::new(ffjord_ode::Method::Rk4ThreeEighths).fixed_steps(FIXED_STEPS),
+            Self::Rk4 { steps } => Solver::new(ffjord_ode::Method::Rk4ThreeEighths).fixed_steps(steps),
             Self::Dopri5 => Solver::new(ffjord_ode::Method::Dopri5).adaptive(Tolerance::new(TOLERANCE, TOLERANCE)?),
         })
     }
@@ -102,6 +122,26 @@ pub fn all() -> Vec<Workload> {
 }
 
 impl Workload {
+    /// Whether its rows are images and its layers convolutions.
+    pub fn is_convolutional(&self) -> bool {
+        matches!(self.network, Network::Convolutional { .. })
+    }
+
+    /// The nonlinearity.
+    pub fn activation(&self) -> ActivationKind {
+        self.activation
+    }
+
+    /// The flows in the chain.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// T.
+    pub fn end_time(&self) -> f64 {
+        self.end_time
+    }
+
     /// Whether it belongs to a quick run.
     pub fn is_quick(&self) -> bool {
         matches!(self.network, Network::Dense { dimension: 2, .. }) && self.batch <= 1_000
@@ -111,12 +151,12 @@ impl Workload {
     ///
     /// # Errors
     /// When a network cannot be made.
-    pub fn model(&self, method: Method, block_rows: usize, streams: &Streams) -> Result<Flow<Chain>> {
+    pub fn model(&self, method: Method, division: Division, streams: &Streams) -> Result<Flow<Chain>> {
         let solve = |trace| -> Result<SolveSettings> {
             Ok(SolveSettings {
                 solver: method.solver()?,
                 trace,
-                block_rows: self.block_rows(block_rows),
+                block_rows: division.block_rows,
             })
         };
         let hutchinson = TraceMode::Hutchinson {
@@ -133,7 +173,7 @@ impl Workload {
             training: solve(hutchinson)?,
             evaluation: solve(exact)?,
             adjoint: AdjointMethod::Checkpointed(
-                Checkpointed::new().keep_tapes(DEFAULT_TAPE_MB * 1_000_000 / self.blocks),
+                Checkpointed::new().keep_tapes(division.tape_mb * 1_000_000 / self.blocks),
             ),
             integrals: Vec::new(),
             backend: Backend::Fused,
@@ -171,20 +211,29 @@ impl Workload {
         })
     }
 
-    fn row_shape(&self) -> Vec<usize> {
+    /// The shape of a row, `[D]` or `[C, H, W]`.
+    pub fn row_shape(&self) -> Vec<usize> {
         match self.network {
             Network::Dense { dimension, .. } => vec![dimension],
             Network::Convolutional { size, .. } => vec![1, size, size],
         }
     }
 
-    /// Rows that share a solve: as given for rows of numbers, and never more than half a batch; a few at a time of
-    /// images, whose activations would not stay in the cache.
-    fn block_rows(&self, given: usize) -> usize {
-        const IMAGES: usize = 2;
-        match self.network {
-            Network::Dense { .. } => given.min(self.batch.div_ceil(2)),
-            Network::Convolutional { .. } => IMAGES,
+    /// How its batch is cut where nothing else is asked for: blocks as large as the cache likes them, never more than half
+    /// of what is computed at a time, and no more rows at a time than the tapes of a solve have memory for.
+    pub fn division(&self) -> Division {
+        let (block_rows, accumulate_rows, tape_mb) = match &self.network {
+            Network::Dense { dimension: 2, .. } => (250, 500, DEFAULT_TAPE_MB),
+            Network::Dense { dimension: 6, .. } => (100, 200, DEFAULT_TAPE_MB),
+            // Fewer rows would make the products of these wide layers slow.
+            Network::Dense { .. } => (125, 250, 800),
+            Network::Convolutional { .. } => (2, self.batch, DEFAULT_TAPE_MB),
+        };
+        let accumulate_rows = accumulate_rows.min(self.batch);
+        Division {
+            block_rows: block_rows.min(accumulate_rows.div_ceil(2)),
+            accumulate_rows,
+            tape_mb,
         }
     }
 

@@ -1,6 +1,8 @@
 //! `bench`: times whole workloads beside the product ceiling of the machine.
 
-use crate::bench::{Ceiling, Measurement, Method, Repetitions, all, print_header, print_row, training_seconds};
+use crate::bench::{
+    Ceiling, Division, Measurement, Method, Repetitions, Subject, Workload, all, median, print_header, print_row,
+};
 use crate::error::{LabError, Result};
 use crate::provenance::Provenance;
 use crate::terminal::say;
@@ -23,9 +25,26 @@ pub struct Arguments {
     /// Only workloads and solvers whose line contains this, such as `W1` or `dopri5`
     #[arg(long, value_name = "W", default_value = "")]
     filter: String,
-    /// Rows that share one solve
-    #[arg(long, value_name = "N", default_value = "128")]
-    block_rows: NonZeroUsize,
+    /// Rows that share one solve (default: what suits the workload)
+    #[arg(long, value_name = "N")]
+    block_rows: Option<NonZeroUsize>,
+    /// Rows whose gradient is computed at a time (default: what suits the workload)
+    #[arg(long, value_name = "N")]
+    accumulate_rows: Option<NonZeroUsize>,
+    /// Memory for evaluations that are kept for the gradient, in MB (default: what suits the workload)
+    #[arg(long, value_name = "MB")]
+    tape_mb: Option<usize>,
+}
+
+impl Arguments {
+    fn division(&self, workload: &Workload) -> Division {
+        let usual = workload.division();
+        Division {
+            block_rows: self.block_rows.map_or(usual.block_rows, usize::from),
+            accumulate_rows: self.accumulate_rows.map_or(usual.accumulate_rows, usize::from),
+            tape_mb: self.tape_mb.unwrap_or(usual.tape_mb),
+        }
+    }
 }
 
 /// Runs the command.
@@ -35,37 +54,22 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let repetitions = if arguments.quick {
         Repetitions {
+            warm_up: 2,
             least: 3,
             most: 15,
             seconds: 1.0,
         }
     } else {
         Repetitions {
+            warm_up: 2,
             least: 3,
             most: 50,
             seconds: 5.0,
         }
     };
-    let selected: Vec<_> = all()
-        .into_iter()
-        .filter(|workload| workload.is_quick() || !arguments.quick)
-        .flat_map(|workload| Method::ALL.map(|method| (workload.clone(), method)))
-        .filter(|(workload, method)| {
-            let line = format!("{} {}", workload.name, method.name()).to_lowercase();
-            line.contains(&arguments.filter.to_lowercase())
-        })
-        .collect();
-    if selected.is_empty() {
-        return Err(LabError::NoWorkload {
-            given: arguments.filter.clone(),
-            accepted: all()
-                .iter()
-                .map(|workload| workload.name.clone())
-                .collect::<Vec<_>>()
-                .join("; "),
-        });
-    }
-    let block_rows = arguments.block_rows.get();
+    let selected = select(&arguments.filter, &Method::ALL, |workload| {
+        workload.is_quick() || !arguments.quick
+    })?;
     let threads = rayon::current_num_threads();
     let load_before = load_average();
     let ceiling = Ceiling::measure()?;
@@ -78,11 +82,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     print_header();
     let mut measurements = Vec::new();
     for (workload, method) in &selected {
-        let measurement = Measurement::take(workload, *method, block_rows, repetitions, ceiling.gflops())?;
+        let division = arguments.division(workload);
+        let measurement = Measurement::take(workload, *method, division, repetitions, ceiling.gflops())?;
         print_row(&measurement);
         measurements.push(measurement);
     }
-    let scaling = scaling(block_rows, repetitions)?;
+    let scaling = scaling(arguments, repetitions)?;
     if let Some(path) = &arguments.json {
         let report = json!({
             "provenance": Provenance::now(),
@@ -98,9 +103,38 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The workloads and methods whose line contains `filter`.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn select(
+    filter: &str,
+    methods: &[Method],
+    wanted: impl Fn(&Workload) -> bool,
+) -> Result<Vec<(Workload, Method)>> {
+    let fits = |(workload, method): &(Workload, Method)| {
+        let line = format!("{} {}", workload.name, method.name()).to_lowercase();
+        line.contains(&filter.to_lowercase())
+    };
+    let selected: Vec<_> = all()
+        .into_iter()
+        .filter(wanted)
+        .flat_map(|workload| methods.iter().map(move |method| (workload.clone(), *method)))
+        .filter(fits)
+        .collect();
+    if !selected.is_empty() {
+        return Ok(selected);
+    }
+    let names: Vec<String> = all().into_iter().map(|workload| workload.name).collect();
+    Err(LabError::NoWorkload {
+        given: filter.to_string(),
+        accepted: names.join("; "),
+    })
+}
+
 /// Programs that ran or waited over the last minute, where the system tells (Linux): beside other programs than this
 /// one, seconds and ceiling are not those of the machine.
-fn load_average() -> Option<f64> {
+pub(super) fn load_average() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg")
         .ok()?
         .split_whitespace()
@@ -110,26 +144,27 @@ fn load_average() -> Option<f64> {
 }
 
 /// Times one workload on pools of one and of two threads.
-fn scaling(block_rows: usize, repetitions: Repetitions) -> Result<Value> {
+fn scaling(arguments: &Arguments, repetitions: Repetitions) -> Result<Value> {
     let workloads = all();
     let workload = &workloads[1];
+    let subject = Subject::new(workload, Method::RK4, arguments.division(workload))?;
     let mut seconds = [0.0; 2];
     for (threads, seconds) in (1..).zip(&mut seconds) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        *seconds = pool.install(|| training_seconds(workload, Method::Rk4, block_rows, repetitions))?;
+        *seconds = median(pool.install(|| subject.train(repetitions))?.seconds());
     }
     let [one, two] = seconds;
     say!(
         "{}, {}: {:.2} ms with one thread, {:.2} ms with two: {:.2} times as fast",
         workload.name,
-        Method::Rk4.name(),
+        Method::RK4.name(),
         one * 1e3,
         two * 1e3,
         one / two
     );
     Ok(json!({
         "workload": workload.name,
-        "solver": Method::Rk4.name(),
+        "solver": Method::RK4.name(),
         "seconds_with_one_thread": one,
         "seconds_with_two_threads": two,
         "speedup": one / two,

@@ -1,0 +1,91 @@
+//! `compare`: times training beside the same training on other projects' software.
+
+use super::bench::{load_average, select};
+use crate::bench::{Method, Subject};
+use crate::compare::{Rival, compare, markdown, print_header, print_row};
+use crate::error::{LabError, Result};
+use crate::provenance::Provenance;
+use crate::terminal::say;
+use clap::Args;
+use ffjord_train::write_atomic;
+use serde_json::json;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Steps with which image workloads are timed: XLA takes seconds for each.
+const IMAGE_METHOD: Method = Method::Rk4 { steps: 2 };
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A Python with jax, diffrax, optax, torch, torchdiffeq and numpy
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    python: PathBuf,
+    /// Only workloads and solvers whose line contains this, such as `W1` or `dopri5`
+    #[arg(long, value_name = "W", default_value = "")]
+    filter: String,
+    /// Only rivals whose name contains this, such as `xla`, `diffrax` or `torch`
+    #[arg(long, value_name = "NAME", default_value = "")]
+    beside: String,
+    /// How often each side takes its turn
+    #[arg(long, value_name = "N", default_value = "5")]
+    rounds: NonZeroUsize,
+    /// Writes everything that was measured, with commit and machine
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Writes the table
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When nothing fits a filter, a rival cannot be run, a solve fails, or a file cannot be written.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let rivals: Vec<Rival> = Rival::ALL
+        .into_iter()
+        .filter(|rival| rival.name().to_lowercase().contains(&arguments.beside.to_lowercase()))
+        .collect();
+    if rivals.is_empty() {
+        return Err(LabError::NoRival {
+            given: arguments.beside.clone(),
+            accepted: Rival::ALL.map(Rival::name).join("; "),
+        });
+    }
+    let methods = [Method::RK4, Method::Dopri5, IMAGE_METHOD];
+    let selected = select(&arguments.filter, &methods, |_| true)?;
+    let load_before = load_average();
+    print_header();
+    let mut comparisons = Vec::new();
+    for (workload, method) in &selected {
+        if workload.is_convolutional() != (*method == IMAGE_METHOD) {
+            continue;
+        }
+        let subject = Subject::new(workload, *method, workload.division())?;
+        let rounds = arguments.rounds.get();
+        for comparison in compare(workload, *method, &subject, &rivals, &arguments.python, rounds)? {
+            print_row(&comparison);
+            comparisons.push(comparison);
+        }
+        // Hours of other projects' time are not lost to a failure further down.
+        if let Some(path) = &arguments.json {
+            let report = json!({
+                "provenance": Provenance::now(),
+                "threads": rayon::current_num_threads(),
+                "rounds": rounds,
+                "load_average": { "before": load_before, "after": load_average() },
+                "comparisons": comparisons,
+            });
+            write_atomic(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;
+        }
+        if let Some(path) = &arguments.markdown {
+            write_atomic(path, markdown(&comparisons).as_bytes())?;
+        }
+    }
+    for path in arguments.json.iter().chain(&arguments.markdown) {
+        say!("{}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}

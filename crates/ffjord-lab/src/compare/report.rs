@@ -1,0 +1,70 @@
+//! Comparisons as tables.
+
+use super::Comparison;
+use crate::bench::format_seconds;
+use crate::terminal::say;
+use std::fmt::Write as _;
+
+/// Prints the columns' names.
+pub fn print_header() {
+    say!(
+        "{:<18} {:<17} {:<22} {:>10} {:>10} {:>8} {:>15} {:>11} {:>11}",
+        "workload",
+        "solver",
+        "beside",
+        "here",
+        "there",
+        "ratio",
+        "in one round",
+        "NFE here",
+        "there"
+    );
+}
+
+/// Prints one comparison.
+pub fn print_row(c: &Comparison) {
+    let (low, high) = c.ratio_range;
+    say!(
+        "{:<18} {:<17} {:<22} {:>10} {:>10} {:>7.2}x {:>15} {:>11} {:>11}",
+        c.workload,
+        c.solver,
+        c.rival,
+        format_seconds(c.seconds),
+        format_seconds(c.rival_seconds),
+        c.ratio,
+        format!("{low:.2} to {high:.2}"),
+        evaluations(Some(c.evaluations)),
+        evaluations(c.rival_evaluations),
+    );
+}
+
+/// All comparisons as a Markdown table.
+pub fn markdown(comparisons: &[Comparison]) -> String {
+    let mut table = String::from(
+        "| workload | solver | beside | seconds here | seconds there | times faster | in one round | NFE here | NFE \
+         there |\n|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for c in comparisons {
+        let (low, high) = c.ratio_range;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {} | {} | {:.2} | {low:.2} to {high:.2} | {} | {} |",
+            c.workload,
+            c.solver,
+            c.rival,
+            format_seconds(c.seconds),
+            format_seconds(c.rival_seconds),
+            c.ratio,
+            evaluations(Some(c.evaluations)),
+            evaluations(c.rival_evaluations),
+        );
+    }
+    table
+}
+
+fn evaluations(counts: Option<(f64, f64)>) -> String {
+    counts.map_or("–".to_string(), |(forward, backward)| {
+        format!("{forward:.0} + {backward:.0}")
+    })
+}
