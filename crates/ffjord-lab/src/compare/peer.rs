@@ -102,8 +102,8 @@ impl Peer {
             ("loss", self.description.loss, ours.loss),
             ("gradient's norm", self.description.gradient_norm, ours.gradient_norm),
         ] {
-            // A NaN agrees with nothing.
-            if !((theirs - ours).abs() <= AGREEMENT * (1.0 + ours.abs())) {
+            let difference = (theirs - ours).abs();
+            if difference.is_nan() || difference > AGREEMENT * (1.0 + ours.abs()) {
                 return Err(LabError::Rival {
                     rival: self.rival.name(),
                     reason: format!(
@@ -154,4 +154,33 @@ fn read<T: DeserializeOwned>(rival: Rival, messages: &Path, output: &mut impl Bu
         rival: rival.name(),
         reason,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(python: &str) -> Result<String> {
+        let folder = tempfile::tempdir().map_err(LabError::io("create", Path::new("a folder")))?;
+        Ok(Peer::start(Rival::Torch, Path::new(python), folder.path())
+            .map_or_else(|error| error.to_string(), |_| String::new()))
+    }
+
+    #[test]
+    fn a_missing_python_is_named() -> Result<()> {
+        assert!(failure("no-such-python")?.contains("cannot run no-such-python"));
+        Ok(())
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_messages_of_a_program_that_ends_are_shown() -> Result<()> {
+        let message = failure("cat")?;
+        assert!(
+            message.contains("torchdiffeq") && message.contains("it ended early"),
+            "{message}"
+        );
+        assert!(message.contains("torch_peer.py"), "{message}");
+        Ok(())
+    }
 }

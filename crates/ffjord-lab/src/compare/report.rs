@@ -68,3 +68,35 @@ fn evaluations(counts: Option<(f64, f64)>) -> String {
         format!("{forward:.0} + {backward:.0}")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_as_many_cells_as_the_header() {
+        let comparison = Comparison {
+            workload: "W1, batch 100".to_string(),
+            solver: "dopri5".to_string(),
+            rival: "diffrax",
+            versions: "1".to_string(),
+            seconds: 0.002,
+            rival_seconds: 0.008,
+            ratio: 4.0,
+            ratio_range: (3.5, 4.5),
+            evaluations: (14.0, 12.0),
+            rival_evaluations: None,
+            loss: 1.0,
+            rival_loss: 1.0,
+            gradient_norm: 1.0,
+            rival_gradient_norm: 1.0,
+        };
+        let table = markdown(&[comparison]);
+        let cells: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
+        assert_eq!(cells, [10, 10, 10]);
+        assert!(
+            table.contains("| 2.00 ms | 8.00 ms | 4.00 | 3.50 to 4.50 | 14 + 12 | – |"),
+            "{table}"
+        );
+    }
+}
