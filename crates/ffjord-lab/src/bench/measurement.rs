@@ -170,6 +170,7 @@ fn train(model: &Flow<Chain>, batch: &Tensor, repetitions: Repetitions) -> Resul
         Ok(Validation {
             nll: 0.0,
             standard_error: 0.0,
+            test_nll: None,
         })
     };
     let mut trainer = Trainer {
