@@ -36,6 +36,8 @@ enum Command {
     TraceVariance(Forwarded),
     /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
     Figure(Forwarded),
+    /// Puts a table of the paper beside the results of our runs, as Markdown and JSON
+    Table(Forwarded),
     /// Measures error against evaluations for every solver, on classical problems and on a trained flow
     WorkPrecision(Forwarded),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
@@ -73,6 +75,7 @@ impl Cli {
             Command::Gradcheck(forwarded) => lab::run("gradcheck", &forwarded.arguments),
             Command::TraceVariance(forwarded) => lab::run("trace-variance", &forwarded.arguments),
             Command::Figure(forwarded) => lab::run("figure", &forwarded.arguments),
+            Command::Table(forwarded) => lab::run("table", &forwarded.arguments),
             Command::WorkPrecision(forwarded) => lab::run("work-precision", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
             Command::Compare(forwarded) => lab::run("compare", &forwarded.arguments),

@@ -33,6 +33,8 @@ enum Command {
     TraceVariance(commands::trace_variance::Arguments),
     /// Makes a figure of the paper from a trained model: its numbers, a table and a plot
     Figure(commands::figure::Arguments),
+    /// Puts a table of the paper beside the results of our runs
+    Table(commands::table::Arguments),
     /// Measures error against evaluations for every solver, on classical problems and on a trained flow
     WorkPrecision(commands::work_precision::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
@@ -57,6 +59,7 @@ impl Cli {
             Command::Gradcheck(arguments) => commands::gradcheck::run(&arguments),
             Command::TraceVariance(arguments) => commands::trace_variance::run(&arguments),
             Command::Figure(arguments) => commands::figure::run(&arguments),
+            Command::Table(arguments) => commands::table::run(&arguments),
             Command::WorkPrecision(arguments) => commands::work_precision::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
             Command::Compare(arguments) => commands::compare::run(&arguments),

@@ -55,10 +55,15 @@ impl SplitLabel {
     }
 }
 
+/// The workspace that the program was built in.
+pub fn workspace() -> &'static Path {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    workspace.unwrap_or(Path::new("."))
+}
+
 /// Where fetched data are kept unless another place is given: a folder of the workspace that git ignores.
 pub fn default_cache() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    workspace.unwrap_or(Path::new(".")).join("datasets/cache")
+    workspace().join("datasets/cache")
 }
 
 type Draw = Arc<dyn Fn(usize, &mut ChaCha8Rng) -> Matrix<f32>>;
@@ -133,6 +138,15 @@ impl RunData {
             dimension: self.dimension,
             scales,
         }
+    }
+
+    /// The first `rows` test rows, at most all, for a curve over the run; none where none are asked for.
+    ///
+    /// # Errors
+    /// Those of slicing.
+    pub fn watched(&self, rows: usize) -> Result<Option<Matrix<f32>>> {
+        let rows = rows.min(self.test.rows());
+        (rows > 0).then(|| Ok(self.test.slice(0..rows)?)).transpose()
     }
 
     fn fresh(config: &RunConfig, streams: &Streams, draw: &Draw) -> Self {

@@ -120,6 +120,22 @@ pub enum LabError {
         /// The number that was given.
         given: u32,
     },
+    /// A table that there is not.
+    #[error("there is no table {given} here: accepted is 2, test likelihoods of the tabular benchmarks")]
+    UnknownTable {
+        /// The number that was given.
+        given: u32,
+    },
+    /// A row or model that a table does not have.
+    #[error("the table has no {what} `{given}`: accepted are {accepted}")]
+    UnknownTableEntry {
+        /// `row` or `model`.
+        what: &'static str,
+        /// The name that was given.
+        given: String,
+        /// The names that are accepted.
+        accepted: String,
+    },
     /// A command about solves is asked about a flow that has none.
     #[error("{command} is about solves, but the flow has no continuous block: accepted are runs of `model.kind=cnf`")]
     NothingToSolve {

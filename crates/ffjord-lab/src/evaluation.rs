@@ -2,14 +2,15 @@
 
 use crate::error::Result;
 use crate::model::Model;
+use crate::statistics::mean_and_standard_error;
 use candle_core::{DType, WithDType};
 use ffjord_data::{Batches, Element, LastBatch, Matrix};
 use ffjord_flow::{Density, Pass};
 use ffjord_train::{Purpose, Streams, to_tensor};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The likelihood of a set of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Likelihood {
     /// Mean negative log-likelihood, in nats.
     pub nll: f64,
@@ -49,12 +50,11 @@ pub fn log_likelihoods<T: Element + WithDType>(
 
 /// Mean and standard error of the negative log-likelihood.
 pub fn summarise(log_likelihoods: &[f64], nfe: f64) -> Likelihood {
-    let count = log_likelihoods.len() as f64;
-    let mean = log_likelihoods.iter().sum::<f64>() / count;
-    let variance = log_likelihoods.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let (mean, standard_error) = mean_and_standard_error(log_likelihoods);
     Likelihood {
         nll: -mean,
-        standard_error: (variance / count).sqrt(),
+        // A single row has none.
+        standard_error: standard_error.unwrap_or(f64::NAN),
         rows: log_likelihoods.len(),
         nfe,
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod benchmark_table;
 mod cli;
 mod commands;
 mod compare;
@@ -17,8 +18,10 @@ mod original;
 mod parity;
 mod pictures;
 mod provenance;
+mod results;
 mod run_folder;
 mod sampling;
+mod statistics;
 mod terminal;
 mod trace_variance;
 mod work_precision;

@@ -27,6 +27,8 @@ pub struct Validation {
     pub nll: f64,
     /// Its standard error over rows, in nats.
     pub standard_error: f64,
+    /// The same of test rows, in nats, where a run watches them: it is reported and decides nothing.
+    pub test_nll: Option<f64>,
 }
 
 /// Trains a model; owns the loop and nothing else.

@@ -132,6 +132,7 @@ impl Subject {
             Ok(Validation {
                 nll: 0.0,
                 standard_error: 0.0,
+                test_nll: None,
             })
         };
         let mut trainer = Trainer {

@@ -10,5 +10,6 @@ pub mod gradcheck;
 pub mod parity;
 pub mod plot;
 pub mod sample;
+pub mod table;
 pub mod trace_variance;
 pub mod work_precision;

@@ -273,6 +273,9 @@ pub struct EvaluationConfig {
     /// Fresh test samples of a toy density.
     #[serde(default)]
     pub toy_rows: usize,
+    /// Evaluate the first so many test rows at every validation, for a curve over the run; 0 leaves it out.
+    #[serde(default)]
+    pub curve_rows: usize,
     /// Samples drawn from the model for the pictures.
     pub samples: usize,
     /// Points a side of the density pictures' grid.

@@ -19,15 +19,57 @@ macro_rules! presets {
 }
 
 /// Files that presets build on; not runs by themselves.
-const PARTS: &[Preset] = presets!["parts/power-discrete", "parts/tabular", "parts/toy", "parts/toy-fast"];
+const PARTS: &[Preset] = presets![
+    "parts/discrete",
+    "parts/flow-matching",
+    "parts/glow",
+    "parts/made",
+    "parts/maf",
+    "parts/real-nvp",
+    "parts/spline",
+    "parts/tabular",
+    "parts/tabular-fast",
+    "parts/toy",
+    "parts/toy-fast",
+];
 
 /// Every preset that can be run.
 pub const PRESETS: &[Preset] = presets![
     "bsds300",
+    "bsds300-fast",
+    "bsds300-flow-matching",
+    "bsds300-glow",
+    "bsds300-made",
+    "bsds300-maf",
+    "bsds300-real-nvp",
+    "bsds300-spline",
     "gas",
+    "gas-fast",
+    "gas-flow-matching",
+    "gas-glow",
+    "gas-made",
+    "gas-maf",
+    "gas-real-nvp",
+    "gas-spline",
     "hepmass",
+    "hepmass-fast",
+    "hepmass-flow-matching",
+    "hepmass-glow",
+    "hepmass-made",
+    "hepmass-maf",
+    "hepmass-real-nvp",
+    "hepmass-spline",
     "miniboone",
+    "miniboone-fast",
+    "miniboone-flow-matching",
+    "miniboone-glow",
+    "miniboone-made",
+    "miniboone-maf",
+    "miniboone-real-nvp",
+    "miniboone-spline",
     "power",
+    "power-fast",
+    "power-flow-matching",
     "power-glow",
     "power-made",
     "power-maf",
@@ -115,5 +157,32 @@ impl Preset {
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_benchmark_has_every_kind_of_flow() -> Result<()> {
+        for dataset in ["power", "gas", "hepmass", "miniboone", "bsds300"] {
+            for kind in ["real-nvp", "glow", "made", "maf", "spline"] {
+                let value = Preset::find(&format!("{dataset}-{kind}"))?.value()?;
+                assert_eq!(
+                    (&value["data"]["kind"], &value["model"]["kind"]),
+                    (&dataset.into(), &kind.into())
+                );
+                assert_eq!(
+                    value["data"].get("test_rows"),
+                    None,
+                    "{dataset}-{kind} is tested on all rows"
+                );
+            }
+            let matching = Preset::find(&format!("{dataset}-flow-matching"))?.value()?;
+            assert_eq!(matching["data"]["kind"], dataset);
+            assert_eq!(matching["objective"], "flow-matching");
+        }
+        Ok(())
     }
 }

@@ -173,6 +173,22 @@ mod tests {
     }
 
     #[test]
+    fn fast_presets_keep_the_data_and_leave_the_papers_settings() -> Result<()> {
+        for name in ["power", "gas", "hepmass", "miniboone", "bsds300"] {
+            let paper = resolve(preset(name)?, &[], None)?;
+            let fast = resolve(preset(&format!("{name}-fast"))?, &[], None)?;
+            let kind = serde_json::to_value(&fast.data)?["kind"].clone();
+            assert_eq!(kind, name);
+            assert_eq!(fast.model.activation, paper.model.activation, "{name}");
+            assert_eq!(fast.solver.adjoint, "checkpointed", "{name}");
+            assert!(fast.regularisation.kinetic > 0.0 && fast.regularisation.jacobian > 0.0);
+            assert!(fast.training.tolerance.is_some() && fast.training.average.is_some());
+            assert_eq!(fast.solver.test.trace, "exact", "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn settings_change_values_and_keep_the_rest() -> Result<()> {
         let base = resolve(preset("toy-8gaussians")?, &[], None)?;
         let settings = [

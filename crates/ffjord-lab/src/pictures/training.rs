@@ -27,6 +27,7 @@ pub(super) fn draw(metrics: &Path, file: &Path) -> Result<()> {
     }
     let validation = of("validation", "iteration", &field("nll"));
     let by_time = of("validation", "seconds", &field("nll"));
+    let test_by_time = of("validation", "seconds", &field("test_nll"));
     let (forward, backward) = (
         of("train", "iteration", &field("nfe_forward")),
         of("train", "iteration", &field("nfe_backward")),
@@ -77,11 +78,12 @@ pub(super) fn draw(metrics: &Path, file: &Path) -> Result<()> {
         panels.push(panel.title("end time").labels("iteration", "T"));
     }
     if by_time.len() > 1 {
-        panels.push(
-            CurvePanel::new(vec![Series::new("validation", &by_time)])
-                .title("validation over time")
-                .labels("seconds of training", "nats"),
-        );
+        let mut series = vec![Series::new("validation", &by_time)];
+        if !test_by_time.is_empty() {
+            series.push(Series::new("test rows", &test_by_time));
+        }
+        let panel = CurvePanel::new(series).title("held-out rows over time");
+        panels.push(panel.labels("seconds of training", "nats"));
     }
     training_curves(&panels, "training")?.save(file)?;
     Ok(())

@@ -41,14 +41,18 @@ impl Observer for JsonLines {
     }
 
     fn validation(&mut self, report: &ValidationReport) -> Result<()> {
-        self.writer.write(&json!({
+        let mut line = json!({
             "kind": "validation",
             "iteration": report.iteration,
             "nll": report.nll,
             "standard_error": report.standard_error,
             "best": report.best,
             "seconds": report.seconds,
-        }))
+        });
+        if let Some(nll) = report.test_nll {
+            line["test_nll"] = json!(nll);
+        }
+        self.writer.write(&line)
     }
 
     fn failure(&mut self, report: &FailureReport) -> Result<()> {

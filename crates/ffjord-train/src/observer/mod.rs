@@ -40,6 +40,8 @@ pub struct ValidationReport {
     pub nll: f64,
     /// Its standard error over rows.
     pub standard_error: f64,
+    /// That of test rows, in nats, where the run watches them.
+    pub test_nll: Option<f64>,
     /// Whether it is the best so far.
     pub best: bool,
     /// Seconds of training so far.

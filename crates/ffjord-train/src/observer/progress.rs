@@ -88,8 +88,10 @@ impl Observer for Progress {
 
     fn validation(&mut self, report: &ValidationReport) -> Result<()> {
         let mark = if report.best { "  (best)" } else { "" };
+        let test = report.test_nll.map(|nll| format!(", test rows {nll:.4}"));
+        let test = test.unwrap_or_default();
         self.say(&format!(
-            "validation after {} iterations, {:.0} s of training: NLL {:.4} ± {:.4} nats{mark}",
+            "validation after {} iterations, {:.0} s of training: NLL {:.4} ± {:.4} nats{test}{mark}",
             report.iteration, report.seconds, report.nll, report.standard_error
         ));
         Ok(())

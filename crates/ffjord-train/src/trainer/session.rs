@@ -157,6 +157,7 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
             iteration: self.iteration,
             nll: validation.nll,
             standard_error: validation.standard_error,
+            test_nll: validation.test_nll,
             best,
             seconds: self.state.seconds,
         };

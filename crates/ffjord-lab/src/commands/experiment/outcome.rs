@@ -1,0 +1,114 @@
+//! What a finished run is worth: its evaluation, `result.json` and the lines on the terminal.
+
+use crate::config::{ModelKind, RunConfig};
+use crate::data::RunData;
+use crate::error::Result;
+use crate::evaluation::{Likelihood, log_likelihoods, summarise};
+use crate::model::Model;
+use crate::provenance::Provenance;
+use crate::run_folder::RunFolder;
+use crate::terminal::say;
+use ffjord_train::{Streams, TrainingEnd, TrainingSummary, read_metrics};
+use serde_json::{Value, json};
+
+/// The likelihood of the test rows.
+///
+/// # Errors
+/// When a solve fails.
+pub(super) fn evaluate(config: &RunConfig, data: &RunData, model: &Model, streams: &Streams) -> Result<Likelihood> {
+    let bar = indicatif::ProgressBar::new(data.test.rows() as u64);
+    bar.set_message("test rows");
+    let progress = |done: usize| bar.set_position(done as u64);
+    let (values, nfe) = log_likelihoods(model, &data.test, config.evaluation.batch, streams, progress)?;
+    bar.finish_and_clear();
+    Ok(summarise(&values, nfe))
+}
+
+/// A finished run.
+pub(super) struct Outcome<'a> {
+    /// The preset.
+    pub preset: &'a str,
+    /// What `--set` changed of it.
+    pub settings: &'a [String],
+    /// Its configuration.
+    pub config: &'a RunConfig,
+    /// Its data.
+    pub data: &'a RunData,
+    /// Its folder.
+    pub folder: &'a RunFolder,
+    /// What training came to.
+    pub summary: TrainingSummary,
+    /// The likelihood of the test rows.
+    pub test: Likelihood,
+    /// The integral of a two-dimensional density.
+    pub density: Option<f64>,
+}
+
+impl Outcome<'_> {
+    /// The contents of `result.json`.
+    ///
+    /// # Errors
+    /// When the metrics cannot be read.
+    pub fn json(&self) -> Result<Value> {
+        let Self {
+            config, data, summary, ..
+        } = self;
+        let metrics = read_metrics(self.folder.metrics())?;
+        // Seconds are those of training: neither validation nor watching test rows counts.
+        let curve = |nll: &str| -> Vec<Value> {
+            let validations = metrics.iter().filter(|line| line["kind"] == "validation");
+            validations
+                .filter(|line| line[nll].is_number())
+                .map(|line| json!({ "iteration": line["iteration"], "seconds": line["seconds"], "nll": line[nll] }))
+                .collect()
+        };
+        Ok(json!({
+            "preset": self.preset,
+            "settings": self.settings,
+            "seed": config.seed,
+            "provenance": Provenance::now(),
+            "split": data.split,
+            "training": {
+                "iterations": summary.iterations,
+                "seconds": summary.seconds,
+                "ended": match summary.end {
+                    TrainingEnd::Finished => "after all iterations",
+                    TrainingEnd::StoppedEarly => "early, without improvement",
+                    TrainingEnd::Interrupted => "interrupted",
+                },
+                "failed_iterations": summary.failures,
+            },
+            "test": match config.model.kind {
+                ModelKind::Cnf => {
+                    json!({ "likelihood": self.test, "trace": config.solver.test.trace, "solver": config.solver.test })
+                }
+                // Discrete flows have nothing to solve.
+                _ => json!({ "likelihood": self.test }),
+            },
+            "gaussian_nll": data.gaussian_nll,
+            "density_integral": self.density,
+            "validation_curve": curve("nll"),
+            "test_curve": curve("test_nll"),
+            "test_curve_rows": config.evaluation.curve_rows.min(data.test.rows()),
+        }))
+    }
+
+    /// Says what came out.
+    pub fn report(&self) {
+        let test = &self.test;
+        say!(
+            "test NLL {:.4} ± {:.4} nats ({} rows, {:.0} evaluations)",
+            test.nll,
+            test.standard_error,
+            test.rows,
+            test.nfe
+        );
+        if let Some(gaussian) = self.data.gaussian_nll {
+            say!("full-covariance Gaussian on the same rows: {gaussian:.4} nats");
+        }
+        if let Some(mass) = self.density {
+            say!("∫p dx on the picture's grid: {mass:.5}");
+        }
+        say!("pictures: {}", self.folder.plots().display());
+    }
+}
