@@ -160,6 +160,7 @@ fn check_regularisation(weights: &RegularisationConfig) -> Check {
 fn check_evaluation(data: &DataConfig, evaluation: &EvaluationConfig) -> Check {
     at_least_one("evaluation.batch", &evaluation.batch)?;
     if matches!(data, DataConfig::Toy { .. } | DataConfig::Image { .. }) {
+        ("energy_gradient", weights.energy_gradient),
         at_least_one("evaluation.toy_rows", &evaluation.toy_rows)?;
         at_least_one("evaluation.samples", &evaluation.samples)?;
         let grid = evaluation.grid;

@@ -251,6 +251,9 @@ pub struct RegularisationConfig {
     #[serde(default)]
     pub off_diagonal: f64,
     /// `∫ Var(trace) dt`; needs an estimated training trace of two probes or more, with which it is also reported
+    /// `∫ ‖Jᵀ f‖₂ dt`; needs the exact training trace.
+    #[serde(default)]
+    pub energy_gradient: f64,
     /// without a weight.
     #[serde(default)]
     pub trace_variance: f64,
