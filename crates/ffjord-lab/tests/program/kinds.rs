@@ -32,7 +32,9 @@ fn every_kind_of_discrete_flow_runs_on_a_table() {
         for command in ["gradcheck", "trace-variance"] {
             place.refuse(&[command, kind], &[command, "no continuous block", "model.kind=cnf"]);
         }
-        place.refuse(&["figure", "8", "--run", kind], &["no continuous block"]);
+        for command in [["figure", "8"].as_slice(), &["work-precision"]] {
+            place.refuse(&[command, &["--run", kind]].concat(), &["no continuous block"]);
+        }
         place.succeed(&table(kind, &[settings.as_slice(), &["--resume"]].concat()));
     }
 }
