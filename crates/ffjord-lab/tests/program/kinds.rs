@@ -44,7 +44,11 @@ fn flow_matching_trains_continuous_flows() {
     let place = Place::new();
     place.write("rows.csv", csv(200));
     let settings = ["--set", "data.path=rows.csv", "--set", "objective=flow-matching"];
-    place.succeed(&table("matched", &settings));
+    let said = place.succeed(&table("matched", &settings));
+    assert!(
+        said.contains("flow matching solves no equation in training") && said.contains("solver.train"),
+        "{said}"
+    );
     evaluate_and_sample(&place, "matched");
     let metrics = fs::read_to_string(place.path("matched/metrics.jsonl")).unwrap();
     assert!(metrics.contains("flow_matching"), "{metrics}");
