@@ -283,6 +283,7 @@ impl RegularisationConfig {
             (PathIntegral::Frobenius, self.frobenius),
             (PathIntegral::Diagonal, self.diagonal),
             (PathIntegral::OffDiagonal, self.off_diagonal),
+            (PathIntegral::EnergyGradient, self.energy_gradient),
             (PathIntegral::TraceVariance, self.trace_variance),
             (PathIntegral::Directional, self.directional),
             (PathIntegral::Acceleration, self.acceleration),

@@ -124,6 +124,10 @@ impl AugmentedSystem<'_> {
             match evaluation.pull_back(*integral, &column(index + 1)?, along.as_ref())? {
                 BatchCotangent::Value(slope) => of_value = (of_value + slope)?,
                 BatchCotangent::Products(slope) => of_products = (of_products + slope)?,
+                BatchCotangent::ValueAndProducts(value, products) => {
+                    of_value = (of_value + value)?;
+                    of_products = (of_products + products)?;
+                }
                 BatchCotangent::Along(slope) => {
                     let kinds = self.along();
                     let place = |kind: &Along| integral.needs() == Needs::Along(*kind);

@@ -45,11 +45,14 @@ pub enum PathIntegral {
     Diagonal,
     /// `∫ ‖J − diag J‖_F dt`; needs the exact trace's unit vectors (the original's `JoffdiagFrobint`).
     OffDiagonal,
+    /// `∫ ‖Jᵀ f‖₂ dt`, with `Jᵀ f = ∇ ½‖f‖²`: how the field's energy changes from place to place; needs the exact trace's
+    /// unit vectors (the original's `dl2int`, which takes `fᵀ J` by reverse mode).
+    EnergyGradient,
     /// `∫ Var(1/K Σₖ εₖᵀ J εₖ) dt` by the sample variance over K ≥ 2 probes. T times this bounds the variance of the
     /// estimated log-determinant, since `Var ∫ X dt ≤ T ∫ Var X dt`.
     TraceVariance,
-    /// `∫ ‖J f‖₂ dt`, the change of the field along its own path (the original's `dl2int` has `fᵀJ`, which needs reverse
-    /// mode). One further evaluation with one tangent; on the generic path alone.
+    /// `∫ ‖J f‖₂ dt`, the change of the field along its own path. One further evaluation with one tangent; on the generic
+    /// path alone. [`EnergyGradient`](Self::EnergyGradient) has the transposed Jacobian.
     Directional,
     /// `∫ ‖d²z/dt²‖² dt` with `d²z/dt² = J f + ∂f/∂t` (TayNODE, Kelly et al. 2020, eq. 1 with K = 2; RNODE's fields on
     /// straight lines at constant speed have none). Costs and path as [`Directional`](Self::Directional).
@@ -72,7 +75,7 @@ pub(crate) enum Needs {
 
 impl PathIntegral {
     /// Every integral.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Kinetic,
         Self::Jacobian,
         Self::L1,
@@ -80,6 +83,7 @@ impl PathIntegral {
         Self::Frobenius,
         Self::Diagonal,
         Self::OffDiagonal,
+        Self::EnergyGradient,
         Self::TraceVariance,
         Self::Directional,
         Self::Acceleration,
@@ -89,7 +93,7 @@ impl PathIntegral {
         match self {
             Self::Kinetic | Self::L1 | Self::L2 => Needs::Nothing,
             Self::Jacobian => Needs::Products,
-            Self::Frobenius | Self::Diagonal | Self::OffDiagonal => Needs::Columns,
+            Self::Frobenius | Self::Diagonal | Self::OffDiagonal | Self::EnergyGradient => Needs::Columns,
             Self::TraceVariance => Needs::SeveralProbes,
             Self::Directional => Needs::Along(Along::State),
             Self::Acceleration => Needs::Along(Along::StateAndTime),
@@ -116,6 +120,7 @@ impl fmt::Display for PathIntegral {
             Self::Frobenius => "frobenius",
             Self::Diagonal => "diagonal",
             Self::OffDiagonal => "off-diagonal",
+            Self::EnergyGradient => "energy-gradient",
             Self::TraceVariance => "trace-variance",
             Self::Directional => "directional",
             Self::Acceleration => "acceleration",
@@ -133,8 +138,8 @@ impl FromStr for PathIntegral {
             .ok_or_else(|| FlowError::InvalidSetting {
                 setting: "path integral",
                 given: name.to_string(),
-                accepted: "kinetic, jacobian, l1, l2, frobenius, diagonal, off-diagonal, trace-variance, directional \
-                           or acceleration",
+                accepted: "kinetic, jacobian, l1, l2, frobenius, diagonal, off-diagonal, energy-gradient, trace-variance, \
+                           directional or acceleration",
             })
     }
 }

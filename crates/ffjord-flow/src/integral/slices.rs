@@ -49,6 +49,11 @@ impl<T: Real> RowsEvaluation<'_, T> {
                     *out = self.entry_norm(integral, row);
                 }
             }
+            PathIntegral::EnergyGradient => {
+                for (row, out) in out.iter_mut().enumerate() {
+                    *out = self.energy_gradient_norm(row);
+                }
+            }
             PathIntegral::TraceVariance => {
                 for (row, out) in out.iter_mut().enumerate() {
                     let (mean, scale) = (self.mean_form(row), self.variance_scale());
@@ -94,6 +99,19 @@ impl<T: Real> RowsEvaluation<'_, T> {
                     }
                 }
             }
+            PathIntegral::EnergyGradient => {
+                for (row, by) in by.iter().enumerate() {
+                    let slope = per_norm(*by, self.energy_gradient_norm(row));
+                    let fields = row * self.dimension;
+                    for j in 0..self.count() {
+                        let (start, entry) = (self.start(j, row), slope * self.energy_gradient(j, row));
+                        for i in 0..self.dimension {
+                            value[fields + i] += entry * self.products[start + i];
+                            products[start + i] += entry * self.value[fields + i];
+                        }
+                    }
+                }
+            }
             PathIntegral::TraceVariance => {
                 for (row, by) in by.iter().enumerate() {
                     let mean = self.mean_form(row);
@@ -124,6 +142,21 @@ impl<T: Real> RowsEvaluation<'_, T> {
         let span = self.start(probe, row)..self.start(probe, row) + self.dimension;
         let pairs = self.probes[span.clone()].iter().zip(&self.products[span]);
         pairs.fold(T::ZERO, |sum, (e, u)| sum + *e * *u)
+    }
+
+    /// Entry j of a row's `Jᵀ f`; products with unit vectors are columns.
+    fn energy_gradient(&self, j: usize, row: usize) -> T {
+        let value = &self.value[row * self.dimension..][..self.dimension];
+        let column = &self.products[self.start(j, row)..][..self.dimension];
+        value
+            .iter()
+            .zip(column)
+            .fold(T::ZERO, |sum, (f, entry)| sum + *f * *entry)
+    }
+
+    fn energy_gradient_norm(&self, row: usize) -> T {
+        let squares = (0..self.count()).map(|j| self.energy_gradient(j, row) * self.energy_gradient(j, row));
+        squares.fold(T::ZERO, |sum, square| sum + square).sqrt()
     }
 
     fn mean_form(&self, row: usize) -> T {

@@ -22,6 +22,8 @@ pub(crate) enum BatchCotangent {
     Value(Tensor),
     /// The products, `[K, R, D]`.
     Products(Tensor),
+    /// The value `[R, D]` and the products `[K, R, D]`.
+    ValueAndProducts(Tensor, Tensor),
     /// The derivative along the path, `[R, D]`.
     Along(Tensor),
 }
@@ -38,6 +40,7 @@ impl BatchEvaluation<'_> {
             PathIntegral::Frobenius | PathIntegral::Diagonal | PathIntegral::OffDiagonal => {
                 squares(&self.measured(integral)?)?.sum(0)?.sqrt()
             }
+            PathIntegral::EnergyGradient => self.energy_gradient()?.sqr()?.sum(0)?.sqrt(),
             PathIntegral::TraceVariance => self.centred_forms()?.sqr()?.sum(0)? * self.variance_scale()?,
             PathIntegral::Directional => squares(along())?.sqrt(),
             PathIntegral::Acceleration => squares(along()),
@@ -63,6 +66,14 @@ impl BatchEvaluation<'_> {
             PathIntegral::Frobenius | PathIntegral::Diagonal | PathIntegral::OffDiagonal => {
                 BatchCotangent::Products(self.measured(integral)?.broadcast_mul(&per_norm(by, &norm()?)?)?)
             }
+            PathIntegral::EnergyGradient => {
+                // The slope of every entry of Jᵀf, `[D, R, 1]`.
+                let entries = self.energy_gradient()?.broadcast_mul(&per_norm(by, &norm()?)?)?;
+                BatchCotangent::ValueAndProducts(
+                    self.products.broadcast_mul(&entries)?.sum(0)?,
+                    self.value.unsqueeze(0)?.broadcast_mul(&entries)?,
+                )
+            }
             PathIntegral::TraceVariance => {
                 let slopes = (self.centred_forms()?.broadcast_mul(by)? * (2.0 * self.variance_scale()?))?;
                 BatchCotangent::Products(self.probes.broadcast_mul(&slopes)?)
@@ -78,6 +89,13 @@ impl BatchEvaluation<'_> {
         let mask = (0..columns).flat_map(|j| (0..entries).map(move |i| f64::from(u8::from(integral.measures(i, j)))));
         let mask = Tensor::from_iter(mask, self.products.device())?.to_dtype(self.products.dtype())?;
         self.products.broadcast_mul(&mask.reshape((columns, 1, entries))?)
+    }
+
+    /// The entries of `Jᵀ f`, `[D, R, 1]`; products with unit vectors are columns.
+    fn energy_gradient(&self) -> Result<Tensor> {
+        self.products
+            .broadcast_mul(&self.value.unsqueeze(0)?)?
+            .sum_keepdim(D::Minus1)
     }
 
     /// `εₖᵀ J εₖ` less their mean, `[K, R, 1]`.

@@ -69,6 +69,7 @@ fn every_path_integral_knows_conditions() -> TestResult {
         PathIntegral::Frobenius,
         PathIntegral::Diagonal,
         PathIntegral::OffDiagonal,
+        PathIntegral::EnergyGradient,
     ];
     for (trace, absent) in [
         (TraceMode::Exact, [PathIntegral::TraceVariance].as_slice()),

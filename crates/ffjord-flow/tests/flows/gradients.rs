@@ -107,8 +107,13 @@ fn check_integrals(trace: TraceMode, integrals: &[PathIntegral]) -> TestResult {
 
 #[test]
 fn integrals_of_the_value_and_of_the_whole_jacobian() -> TestResult {
-    use PathIntegral::{Diagonal, Frobenius, L1, L2, OffDiagonal};
-    check_integrals(TraceMode::Exact, &[L1, L2, Frobenius, Diagonal, OffDiagonal])
+    use PathIntegral::{Diagonal, EnergyGradient, Frobenius, L1, L2, OffDiagonal};
+    check_integrals(
+        TraceMode::Exact,
+        &[L1, L2, Frobenius, Diagonal, OffDiagonal, EnergyGradient],
+    )?;
+    // Alone, so that a slope that is missing cannot hide among the others'.
+    check_integrals(TraceMode::Exact, &[EnergyGradient])
 }
 
 #[test]

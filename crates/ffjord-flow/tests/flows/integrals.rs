@@ -83,6 +83,8 @@ fn a_growing_rotation() -> TestResult {
             (PathIntegral::Frobenius, (2.0 * square).sqrt() * T),
             (PathIntegral::Diagonal, 2f64.sqrt() * lambda * T),
             (PathIntegral::OffDiagonal, -(2f64.sqrt()) * omega * T),
+            // WᵀW is c² times the identity, so that ‖Wᵀ W z‖ is ‖W W z‖ here.
+            (PathIntegral::EnergyGradient, square * length),
             (PathIntegral::Directional, square * length),
             (PathIntegral::Acceleration, square * square * energy),
         ],
@@ -97,6 +99,20 @@ fn exponential_decay_in_the_sum_norm() -> TestResult {
         &linear([[lambda, 0.0], [0.0, lambda]], [0.0, 0.0])?,
         TraceMode::Exact,
         &[(PathIntegral::L1, expected)],
+    )
+}
+
+#[test]
+fn the_energy_gradient_has_the_transposed_jacobian() -> TestResult {
+    // W² = 0: the field W z is constant along its path, so that ‖Wᵀ W z‖ = s² |y| while W W z = 0.
+    let shear = -1.5f64;
+    check(
+        &linear([[0.0, shear], [0.0, 0.0]], [0.0, 0.0])?,
+        TraceMode::Exact,
+        &[
+            (PathIntegral::EnergyGradient, shear * shear * 0.8 * T),
+            (PathIntegral::Directional, 0.0),
+        ],
     )
 }
 

@@ -55,6 +55,10 @@ fn wrong_settings() -> TestResult {
             s.training.trace = HUTCHINSON;
             s.integrals = vec![PathIntegral::Frobenius];
         },
+        |s: &mut ffjord_flow::CnfSettings| {
+            s.training.trace = HUTCHINSON;
+            s.integrals = vec![PathIntegral::EnergyGradient];
+        },
         |s: &mut ffjord_flow::CnfSettings| s.evaluation.trace = TraceMode::BottleneckExact,
     ] {
         let mut settings = settings(1e-5, TraceMode::Exact)?;

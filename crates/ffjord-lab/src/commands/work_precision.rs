@@ -33,11 +33,12 @@ pub struct Arguments {
 /// # Errors
 /// When a model cannot be loaded, a reference solve fails, or a file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let mut curves = classical()?;
+    // What is wrong with a run is found before the minutes that the problems take.
     let flow = match &arguments.run {
         Some(run) => TrainedFlow::open(run, arguments.seed)?,
         None => TrainedFlow::train(arguments.seed)?,
     };
+    let mut curves = classical()?;
     curves.extend(flow.curves(&Method::ALL)?);
     let table = markdown(&curves);
     say!("{table}");

@@ -4,6 +4,7 @@ use super::{
     DataConfig, EvaluationConfig, ModelConfig, ModelKind, ObjectiveConfig, RegularisationConfig, RunConfig,
     SolveConfig, SolverConfig, StepConfig, TrainingConfig,
 };
+use ffjord_ode::adjoint::AdjointMethod;
 use std::fmt::Display;
 
 /// What is wrong, with the key and what it accepts.
@@ -17,6 +18,7 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_solve("train", &config.solver.train)?;
     check_solve("test", &config.solver.test)?;
     check_backward(&config.solver)?;
+    check_adjoint(&config.solver, config.model.kind)?;
     check_training(&config.training)?;
     check_accumulation(config)?;
     check_tolerance(&config.training, &config.solver.train)?;
@@ -100,6 +102,16 @@ fn check_backward(solver: &SolverConfig) -> Check {
     Ok(())
 }
 
+/// The adjoint must differentiate through the training method, unless there is nothing to solve.
+fn check_adjoint(solver: &SolverConfig, kind: ModelKind) -> Check {
+    match (solver.adjoint.parse::<AdjointMethod>(), solver.train.method.parse()) {
+        (Ok(adjoint), Ok(method)) if kind == ModelKind::Cnf => adjoint
+            .require(method)
+            .map_err(|error| format!("at `solver.adjoint`: {error}")),
+        _ => Ok(()),
+    }
+}
+
 fn check_training(training: &TrainingConfig) -> Check {
     at_least_one("training.iterations", &training.iterations)?;
     at_least_one("training.batch", &training.batch)?;
@@ -166,6 +178,7 @@ fn check_regularisation(weights: &RegularisationConfig) -> Check {
         ("frobenius", weights.frobenius),
         ("diagonal", weights.diagonal),
         ("off_diagonal", weights.off_diagonal),
+        ("energy_gradient", weights.energy_gradient),
         ("trace_variance", weights.trace_variance),
         ("directional", weights.directional),
         ("acceleration", weights.acceleration),

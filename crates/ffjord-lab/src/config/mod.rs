@@ -5,6 +5,7 @@ mod check;
 mod model;
 mod preset;
 mod resolve;
+mod unread;
 
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::{PRESETS, Preset};
@@ -252,6 +253,9 @@ pub struct RegularisationConfig {
     /// `∫ ‖J − diag J‖_F dt`; needs the exact training trace.
     #[serde(default)]
     pub off_diagonal: f64,
+    /// `∫ ‖Jᵀ f‖₂ dt`; needs the exact training trace.
+    #[serde(default)]
+    pub energy_gradient: f64,
     /// `∫ Var(trace) dt`; needs an estimated training trace of two probes or more, with which it is also reported
     /// without a weight.
     #[serde(default)]

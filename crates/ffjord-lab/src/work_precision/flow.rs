@@ -31,10 +31,11 @@ impl TrainedFlow {
     /// The model of a run folder.
     ///
     /// # Errors
-    /// When the folder holds no trained model.
+    /// When the folder holds no trained model, or that of a discrete flow.
     pub fn open(run: &Path, seed: u64) -> Result<Self> {
         let folder = RunFolder::existing(run)?;
         let (config, model) = (folder.config()?, folder.model()?);
+        model.require_solves("work-precision")?;
         Self::new(config, model, seed)
     }
 

@@ -57,9 +57,25 @@ fn adjoints_train() {
         );
         place.succeed(&moons(adjoint, &["--set", &adjoint_key, "--set", &method_key]));
     }
-    place.refuse(
-        &moons("refused", &["--set", "solver.adjoint=reversible"]),
-        &["reversible", "rk4", "reversible_heun"],
-    );
-    assert!(!place.path("refused").exists());
+}
+
+#[test]
+fn adjoints_that_do_not_go_with_the_method_are_refused() {
+    let place = Place::new();
+    for (adjoint, method, accepted) in [
+        ("reversible", "rk4", "reversible_heun"),
+        ("checkpointed", "adams", "dopri5"),
+        ("checkpointed", "reversible_heun", "dopri5"),
+        ("binomial", "kencarp4", "dopri5"),
+    ] {
+        let (adjoint_key, method_key) = (
+            format!("solver.adjoint={adjoint}"),
+            format!("solver.train.method={method}"),
+        );
+        place.refuse(
+            &moons("refused", &["--set", &adjoint_key, "--set", &method_key]),
+            &["at `solver.adjoint`", adjoint, method, accepted, "backsolve"],
+        );
+        assert!(!place.path("refused").exists());
+    }
 }

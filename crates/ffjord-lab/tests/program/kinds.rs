@@ -32,7 +32,9 @@ fn every_kind_of_discrete_flow_runs_on_a_table() {
         for command in ["gradcheck", "trace-variance"] {
             place.refuse(&[command, kind], &[command, "no continuous block", "model.kind=cnf"]);
         }
-        place.refuse(&["figure", "8", "--run", kind], &["no continuous block"]);
+        for command in [["figure", "8"].as_slice(), &["work-precision"]] {
+            place.refuse(&[command, &["--run", kind]].concat(), &["no continuous block"]);
+        }
         place.succeed(&table(kind, &[settings.as_slice(), &["--resume"]].concat()));
     }
 }
@@ -42,7 +44,11 @@ fn flow_matching_trains_continuous_flows() {
     let place = Place::new();
     place.write("rows.csv", csv(200));
     let settings = ["--set", "data.path=rows.csv", "--set", "objective=flow-matching"];
-    place.succeed(&table("matched", &settings));
+    let said = place.succeed(&table("matched", &settings));
+    assert!(
+        said.contains("flow matching solves no equation in training") && said.contains("solver.train"),
+        "{said}"
+    );
     evaluate_and_sample(&place, "matched");
     let metrics = fs::read_to_string(place.path("matched/metrics.jsonl")).unwrap();
     assert!(metrics.contains("flow_matching"), "{metrics}");

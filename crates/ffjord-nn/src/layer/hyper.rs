@@ -5,7 +5,7 @@ use super::{TimeLayer, along_rows};
 use crate::activation::Activation;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::ops::Function;
+use crate::ops::{self, Function};
 use crate::parameter::ParameterBuilder;
 use candle_core::{Tensor, Var};
 
@@ -119,7 +119,7 @@ impl TimeLayer for Hyper {
         let (features, output) = match &self.network {
             WeightNetwork::Dense { hidden, output } => {
                 let hidden = hidden.apply(&Dual::constant(t.t()?))?;
-                (hidden.value().tanh()?.t()?, output)
+                (ops::tanh(hidden.value())?.t()?, output)
             }
             WeightNetwork::Convolution(linear) => (t.clone(), linear),
         };

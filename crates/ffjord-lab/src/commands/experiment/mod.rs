@@ -76,7 +76,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         arguments.resume,
     )?;
     say!("{}\nrun folder: {}", config.description, folder.path().display());
-
+    if let Some(unread) = config.unread() {
+        say!("{unread}");
+    }
     if let Some(difference) = data.split.as_ref().and_then(|split| split.difference.as_ref()) {
         say!("not the published split, so results cannot be compared with published ones: {difference}");
     }

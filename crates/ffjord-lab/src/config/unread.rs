@@ -1,0 +1,70 @@
+//! What a configuration says and a run does not read.
+
+use super::{ModelKind, ObjectiveConfig, RunConfig};
+
+impl RunConfig {
+    /// A sentence that names the keys which are set but which training does not read, if there are any.
+    pub fn unread(&self) -> Option<String> {
+        let (reason, mut keys) = if self.model.kind != ModelKind::Cnf {
+            // Every configuration has a `solver`: that it is there says nothing of what its author expects.
+            ("a discrete flow solves no equation", Vec::new())
+        } else if self.objective != ObjectiveConfig::MaximumLikelihood {
+            let keys = ["solver.train", "solver.adjoint", "solver.backward"].map(String::from);
+            ("flow matching solves no equation in training", keys.to_vec())
+        } else {
+            return None;
+        };
+        let weights = self.regularisation.weights().into_iter();
+        keys.extend(weights.map(|(integral, _)| format!("regularisation.{integral}").replace('-', "_")));
+        if self.training.tolerance.is_some() {
+            keys.push("training.tolerance".to_string());
+        }
+        if self.training.end_time_spread != 0.0 {
+            keys.push("training.end_time_spread".to_string());
+        }
+        (!keys.is_empty()).then(|| format!("{reason}, so that training does not read {}", keys.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Preset, resolve};
+    use crate::error::Result;
+
+    fn unread(preset: &str, settings: &[&str]) -> Result<Option<String>> {
+        let settings: Vec<String> = settings.iter().copied().map(String::from).collect();
+        Ok(resolve(Preset::find(preset)?, &settings, None)?.unread())
+    }
+
+    #[test]
+    fn maximum_likelihood_and_the_discrete_presets_read_all_of_it() -> Result<()> {
+        for preset in ["power-quick", "power-glow", "toy-moons-fast"] {
+            assert_eq!(unread(preset, &[])?, None);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn flow_matching_reads_neither_solver_nor_integrals() -> Result<()> {
+        let said = unread(
+            "power-quick",
+            &[
+                "objective=flow-matching",
+                "regularisation.energy_gradient=0.1",
+                "training.end_time_spread=0.1",
+            ],
+        )?;
+        let expected = "flow matching solves no equation in training, so that training does not read solver.train, \
+                        solver.adjoint, solver.backward, regularisation.kinetic, regularisation.jacobian, \
+                        regularisation.energy_gradient, training.end_time_spread";
+        assert_eq!(said.as_deref(), Some(expected));
+        Ok(())
+    }
+
+    #[test]
+    fn discrete_flows_have_no_path_to_integrate_along() -> Result<()> {
+        let said = unread("power-glow", &["regularisation.off_diagonal=1.0"])?;
+        assert!(said.is_some_and(|said| said.ends_with("does not read regularisation.off_diagonal")));
+        Ok(())
+    }
+}
