@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Trains a preset and writes a run folder with weights, metrics, results and pictures (`--list` names the presets)
     Experiment(Forwarded),
-    /// Draws a run's pictures again
+    /// Draws a run's pictures again, or the likelihoods of several runs against seconds of training
     Plot(Forwarded),
     /// Evaluates the log-likelihood of a file's rows under a run or checkpoint
     Eval(Forwarded),

@@ -38,7 +38,8 @@ pub enum ManifestError {
     /// Prepared splits are not those described.
     #[error(
         "the prepared rows are not those of the published split of {name}: {what} is {given} where the manifest has \
-         {expected}; use the original files named by `data info {name}`"
+         {expected}; use the original files named by `data info {name}`, or import \
+         others under a `--label`"
     )]
     Prepared {
         /// The dataset.

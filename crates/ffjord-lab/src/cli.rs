@@ -17,7 +17,7 @@ pub struct Cli {
 enum Command {
     /// Trains a preset and writes a run folder with weights, metrics, results and pictures
     Experiment(commands::experiment::Arguments),
-    /// Draws a run's pictures again
+    /// Draws a run's pictures again, or the likelihoods of several runs against seconds of training
     Plot(commands::plot::Arguments),
     /// Evaluates the log-likelihood of a file's rows under a run or a checkpoint
     Eval(commands::eval::Arguments),

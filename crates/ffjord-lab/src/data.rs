@@ -4,6 +4,7 @@ use crate::config::{BenchmarkConfig, DataConfig, RunConfig};
 use crate::error::{LabError, Result};
 use crate::model::dtype;
 use crate::run_folder::DataSummary;
+use ffjord_data::benchmark::store;
 use ffjord_data::power::{self, PowerDataset};
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_data::toy::{ImageDensity, Ink};
@@ -46,7 +47,11 @@ pub struct SplitLabel {
 }
 
 impl SplitLabel {
-    fn difference(benchmark: Benchmark, prepared: &Prepared) -> Result<Option<String>> {
+    /// What tells the rows apart from the published ones; `label` is what they were imported as.
+    fn difference(benchmark: Benchmark, prepared: &Prepared, label: Option<String>) -> Result<Option<String>> {
+        if label.is_some() {
+            return Ok(label);
+        }
         if benchmark == Benchmark::MinibooneReduced {
             return Ok(Some("reduced train set".to_string()));
         }
@@ -110,12 +115,20 @@ impl RunData {
 
     /// A benchmark's splits: POWER is part of the program, the others lie in the cache or where the path says.
     fn benchmark(config: &RunConfig, benchmark: Benchmark, rows: &BenchmarkConfig) -> Result<Self> {
-        let prepared = match (&rows.path, benchmark) {
-            (Some(path), _) => benchmark.prepare(path)?,
-            (None, Benchmark::Power) => PowerDataset::embedded().prepare()?,
-            (None, _) => benchmark.prepare(default_cache().join(benchmark.name()))?,
+        let path = match (&rows.path, benchmark) {
+            (None, Benchmark::Power) => None,
+            (Some(path), _) => Some(path.clone()),
+            (None, _) => Some(default_cache().join(benchmark.name())),
         };
-        let difference = SplitLabel::difference(benchmark, &prepared)?;
+        let prepared = match &path {
+            Some(path) => benchmark.prepare(path)?,
+            None => PowerDataset::embedded().prepare()?,
+        };
+        let label = match path.filter(|path| store::is_prepared(path)) {
+            Some(path) => store::record(&path, benchmark)?.label,
+            None => None,
+        };
+        let difference = SplitLabel::difference(benchmark, &prepared, label)?;
         let names = (benchmark == Benchmark::Power).then(|| power::COLUMNS.iter().map(ToString::to_string).collect());
         let data = Self::table(config, prepared, names, rows.train_rows, rows.test_rows)?;
         Ok(Self {

@@ -77,6 +77,18 @@ pub enum LabError {
         /// What is wrong.
         reason: String,
     },
+    /// Weights to start from are those of another architecture.
+    #[error(
+        "{}: its weights do not fit this run's `model`: {source}. Give a run of the same architecture, or set `model` to \
+         that of the weights",
+        .path.display()
+    )]
+    OtherWeights {
+        /// The file or folder.
+        path: PathBuf,
+        /// What differs.
+        source: ffjord_nn::NnError,
+    },
     /// A reference vector cannot be read.
     #[error("{}: {reason}", .path.display())]
     Reference {

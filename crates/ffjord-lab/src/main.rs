@@ -12,6 +12,7 @@ mod density_integral;
 mod error;
 mod evaluation;
 mod gradcheck;
+mod initial_weights;
 mod memory;
 mod model;
 mod original;

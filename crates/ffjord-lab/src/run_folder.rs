@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const CONFIG: &str = "config.json";
 const DATA: &str = "data.json";
 
 /// What a model must know of the data it was trained on.
@@ -58,13 +59,8 @@ impl RunFolder {
                 reason,
             })
         };
+        Self::require_free(path, resume)?;
         if folder.config_path().exists() {
-            if !resume {
-                return refuse(
-                    "this folder holds a run already: continue it with --resume, or write elsewhere with --out DIR"
-                        .to_string(),
-                );
-            }
             let stored = folder.config()?;
             if stored != *config {
                 return refuse(format!(
@@ -81,7 +77,7 @@ impl RunFolder {
             }
             return Ok(folder);
         }
-        if path.join("checkpoint.json").exists() {
+        if Self::has_checkpoint(path) {
             return refuse(
                 "this folder holds a checkpoint but no config.json that says of what: restore the file, or write \
                  elsewhere with --out DIR"
@@ -90,8 +86,28 @@ impl RunFolder {
         }
         fs::create_dir_all(folder.plots()).map_err(LabError::io("create", &folder.plots()))?;
         folder.write_json(DATA, data)?;
-        folder.write_json("config.json", config)?;
+        folder.write_json(CONFIG, config)?;
         Ok(folder)
+    }
+
+    /// Whether a folder holds a checkpoint to go on from.
+    pub fn has_checkpoint(path: &Path) -> bool {
+        path.join("checkpoint.json").exists()
+    }
+
+    /// Fails for a folder that holds a run, unless that is to be resumed.
+    ///
+    /// # Errors
+    /// [`LabError::RunFolder`].
+    pub fn require_free(path: &Path, resume: bool) -> Result<()> {
+        if resume || !path.join(CONFIG).exists() {
+            return Ok(());
+        }
+        Err(LabError::RunFolder {
+            path: path.to_path_buf(),
+            reason: "this folder holds a run already: continue it with --resume, or write elsewhere with --out DIR"
+                .to_string(),
+        })
     }
 
     /// A folder that holds a run.
@@ -134,7 +150,7 @@ impl RunFolder {
     }
 
     fn config_path(&self) -> PathBuf {
-        self.path.join("config.json")
+        self.path.join(CONFIG)
     }
 
     fn weights(&self) -> PathBuf {
@@ -202,7 +218,11 @@ impl RunFolder {
         self.model_with(config, self.latest_weights()?)
     }
 
-    fn latest_weights(&self) -> Result<BTreeMap<String, Tensor>> {
+    /// The final weights, or the last checkpoint's with all that is stored beside them.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be read.
+    pub fn latest_weights(&self) -> Result<BTreeMap<String, Tensor>> {
         if self.weights().is_file() {
             return Ok(load_tensors(&self.weights())?);
         }

@@ -3,7 +3,7 @@
 //! The data are `y = ± sin(2x) + (0.3 + 0.1 x²) ε` with a random sign: one number y has two branches that cross, and noise
 //! that depends on x. Two flows learn it: an autoregressive spline by maximum likelihood, and a continuous flow by flow
 //! matching, whose likelihood follows more slowly since another error is what it makes small. Both are compared with the
-//! true density. Run it with `cargo run --release -p ffjord --example conditional_density`.
+//! true density, and with a spline of y alone, which shows what knowing x is worth. Run it with `cargo run --release -p ffjord --example conditional_density`.
 
 use ffjord::candle::{DType, Device, Tensor};
 use ffjord::flow::{
@@ -50,14 +50,38 @@ fn true_nll(y: &Tensor, x: &Tensor) -> Outcome<f32> {
     Ok(density.log()?.mean_all()?.neg()?.to_scalar()?)
 }
 
-fn train<B: Bijection>(name: &str, flow: &Flow<B>, objective: &dyn Objective<Flow<B>>, streams: &Streams) -> Outcome {
+/// What a flow is told beside y.
+#[derive(Clone, Copy, PartialEq)]
+enum Given {
+    X,
+    Nothing,
+}
+
+impl Given {
+    fn tell<'a>(self, pass: Pass<'a>, x: &Tensor) -> Pass<'a> {
+        match self {
+            Self::X => pass.given(x.clone()),
+            Self::Nothing => pass,
+        }
+    }
+}
+
+/// Trains a flow of y and returns its held-out negative log-likelihood, in nats.
+fn train<B: Bijection>(
+    name: &str,
+    flow: &Flow<B>,
+    given: Given,
+    objective: &dyn Objective<Flow<B>>,
+    streams: &Streams,
+) -> Outcome<f32> {
     let parameters = flow.bijection().parameters();
     let mut optimizer = Adam::new(parameters.clone(), AdamConfig::default())?;
     for iteration in 0..ITERATIONS {
         let rate = 5e-3 * (1.0 - iteration as f64 / ITERATIONS as f64);
         let (y, x) = data(BATCH, streams, iteration)?;
         let mut rng = streams.rng(Purpose::Probe, iteration, 0);
-        let loss = objective.loss(flow, &y, &mut Pass::training(&mut rng).given(x))?.total;
+        let mut pass = given.tell(Pass::training(&mut rng), &x);
+        let loss = objective.loss(flow, &y, &mut pass)?.total;
         let gradients = loss.backward()?;
         let gradients: Option<Vec<_>> = parameters
             .iter()
@@ -67,12 +91,15 @@ fn train<B: Bijection>(name: &str, flow: &Flow<B>, objective: &dyn Objective<Flo
     }
     let (y, x) = data(HELD_OUT, streams, ITERATIONS)?;
     let mut rng = streams.rng(Purpose::Test, 0, 0);
-    let log_prob = flow.log_prob(&y, &mut Pass::evaluation(&mut rng).given(x.clone()))?;
+    let log_prob = flow.log_prob(&y, &mut given.tell(Pass::evaluation(&mut rng), &x))?;
     let nll: f32 = log_prob.mean_all()?.neg()?.to_scalar()?;
     println!(
         "{name}: held-out NLL {nll:.3} nats, of the true density {:.3}",
         true_nll(&y, &x)?
     );
+    if given == Given::Nothing {
+        return Ok(nll);
+    }
 
     // At one x, the samples lie on both branches.
     let x = Tensor::full(0.8f32, (1000, 1), &Device::Cpu)?;
@@ -82,7 +109,7 @@ fn train<B: Bijection>(name: &str, flow: &Flow<B>, objective: &dyn Objective<Flo
         .to_vec1()?;
     let above = samples.iter().filter(|y| **y > 0.0).count();
     println!("  1000 samples at x = 0.8: {above} above zero, {} below", 1000 - above);
-    Ok(())
+    Ok(nll)
 }
 
 fn main() -> Outcome {
@@ -90,23 +117,24 @@ fn main() -> Outcome {
     let base = || StandardNormalBase::new(&[1], DType::F32, &Device::Cpu);
     let mut rng = streams.rng(Purpose::Initialise, 0, 0);
 
-    let spline = AutoregressiveFlowConfig {
-        dimension: 1,
-        condition: 1,
-        hidden: vec![32, 32],
-        activation: ActivationKind::Relu,
-        transform: Arc::new(RationalQuadraticSpline::new(12, 4.0)?),
+    let mut spline = |condition| -> Outcome<Flow<Autoregressive>> {
+        let config = AutoregressiveFlowConfig {
+            dimension: 1,
+            condition,
+            hidden: vec![32, 32],
+            activation: ActivationKind::Relu,
+            transform: Arc::new(RationalQuadraticSpline::new(12, 4.0)?),
+        };
+        let map = Autoregressive::new(&config, &mut rng, DType::F32, &Device::Cpu)?;
+        Ok(Flow::new(map, base()?))
     };
-    let spline = Flow::new(
-        Autoregressive::new(&spline, &mut rng, DType::F32, &Device::Cpu)?,
-        base()?,
-    );
-    train(
-        "spline, maximum likelihood",
-        &spline,
-        &MaximumLikelihood::default(),
-        &streams,
-    )?;
+    let likelihood = MaximumLikelihood::default();
+    let conditional = train("spline of y given x", &spline(1)?, Given::X, &likelihood, &streams)?;
+    let marginal = train("spline of y alone", &spline(0)?, Given::Nothing, &likelihood, &streams)?;
+    println!("knowing x is worth {:.3} nats", marginal - conditional);
+    if conditional >= marginal {
+        return Err("the conditional density should be the more likely one".into());
+    }
 
     let network = MlpConfig {
         dimension: 1,
@@ -131,5 +159,12 @@ fn main() -> Outcome {
     };
     let continuous = Flow::new(Cnf::new(Arc::new(field), settings)?, base()?);
     let objective = FlowMatching::new(NoiseCoupling::Independent)?;
-    train("continuous flow, flow matching", &continuous, &objective, &streams)
+    train(
+        "continuous flow of y given x, flow matching",
+        &continuous,
+        Given::X,
+        &objective,
+        &streams,
+    )?;
+    Ok(())
 }

@@ -36,6 +36,15 @@ pub enum BenchmarkError {
         /// The archive.
         path: PathBuf,
     },
+    /// Rows under a label would take the place of the published split.
+    #[error(
+        "{} holds the published split, which data under a label would replace: remove the folder, or import into          another one with `--cache DIR`",
+        path.display()
+    )]
+    Labelled {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A pickled frame cannot be read.
     #[error(
         "{} is a pickled pandas frame, which only Python can read: write it as a table with \

@@ -17,7 +17,7 @@ fn prepared_data_survive_and_damage_is_found() {
     let cache = folder.path().join("cache");
     let prepared = Benchmark::Miniboone.prepare(folder.path()).unwrap();
     for _ in 0..2 {
-        store::save(&cache, Benchmark::Miniboone, &prepared, Vec::new()).unwrap();
+        store::save(&cache, Benchmark::Miniboone, &prepared, Vec::new(), None).unwrap();
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     }
     let place = cache.join("miniboone");
@@ -27,7 +27,7 @@ fn prepared_data_survive_and_damage_is_found() {
         store::verify(&place, Benchmark::Miniboone),
         Err(DataError::Manifest(ManifestError::Prepared { expected: 43.0, .. }))
     ));
-    assert!(store::import(Benchmark::Miniboone, folder.path(), &cache).is_err());
+    assert!(store::import(Benchmark::Miniboone, folder.path(), &cache, None).is_err());
     assert!(store::load(&place, Benchmark::Gas).is_err());
     let array = place.join("test.npy");
     let mut bytes = fs::read(&array).unwrap();
@@ -40,6 +40,25 @@ fn prepared_data_survive_and_damage_is_found() {
     fs::write(place.join("prepared.json"), "{}").unwrap();
     let error = Benchmark::Miniboone.prepare(&place).unwrap_err();
     assert!(error.to_string().contains("import miniboone again"), "{error}");
+}
+
+#[test]
+fn rows_of_ones_own_are_kept_under_a_label() {
+    let folder = folder_with(&[("MiniBooNE_PID.txt", &miniboone_text(500, 0))]);
+    let cache = folder.path().join("cache");
+    let import = |label| store::import(Benchmark::Miniboone, folder.path(), &cache, label);
+    assert_eq!(import(Some("own draw")).unwrap().label.as_deref(), Some("own draw"));
+    let place = cache.join("miniboone");
+    let verified = store::verify(&place, Benchmark::Miniboone).unwrap();
+    assert_eq!(verified.label.as_deref(), Some("own draw"));
+    // Another label may replace it; data without one are not replaced.
+    assert_eq!(import(Some("another")).unwrap().label.as_deref(), Some("another"));
+    let prepared = Benchmark::Miniboone.prepare(&place).unwrap();
+    store::save(&cache, Benchmark::Miniboone, &prepared, Vec::new(), None).unwrap();
+    assert!(matches!(
+        import(Some("own draw")),
+        Err(DataError::Benchmark(BenchmarkError::Labelled { .. }))
+    ));
 }
 
 #[test]
@@ -89,7 +108,7 @@ fn archives_are_unpacked_for_what_is_needed() {
     add("data/gas/ethylene_CO.pickle", b"\x80\x02");
     builder.into_inner().unwrap().finish().unwrap();
     let cache = folder.path().join("cache");
-    let import = |benchmark, archive: &Path| store::import(benchmark, archive, &cache).unwrap_err();
+    let import = |benchmark, archive: &Path| store::import(benchmark, archive, &cache, None).unwrap_err();
     assert!(matches!(
         import(Benchmark::Miniboone, &archive),
         DataError::Npy {

@@ -44,6 +44,9 @@ enum Action {
         /// The file or folder
         #[arg(long, value_name = "PATH")]
         from: PathBuf,
+        /// What the rows are if they are not the published split, for example "own draw"; results carry it
+        #[arg(long, value_name = "TEXT")]
+        label: Option<String>,
     },
     /// Checks that prepared data are undamaged and are the published split
     Verify {
@@ -62,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Action::List => list(&cache),
         Action::Info { name } => info(name.parse()?, &cache),
         Action::Fetch { name } => fetch(name.parse()?, &cache),
-        Action::Import { name, from } => import(name.parse()?, from, &cache),
+        Action::Import { name, from, label } => import(name.parse()?, from, &cache, label.as_deref()),
         Action::Verify { name } => verify(name.parse()?, &cache),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -129,8 +132,8 @@ fn fetch(benchmark: Benchmark, cache: &Path) -> Result<()> {
     }
     let mut reasons = Vec::new();
     for original in benchmark.manifest()?.originals {
-        let imported =
-            download(&original, &cache.join("downloads")).and_then(|downloaded| import(benchmark, &downloaded, cache));
+        let imported = download(&original, &cache.join("downloads"))
+            .and_then(|downloaded| import(benchmark, &downloaded, cache, None));
         match imported {
             Ok(()) => return Ok(()),
             Err(error) => reasons.push(format!("{}: {error}", original.title)),
@@ -165,8 +168,8 @@ fn download(original: &Original, folder: &Path) -> Result<PathBuf> {
     Ok(place)
 }
 
-fn import(benchmark: Benchmark, from: &Path, cache: &Path) -> Result<()> {
-    let record = store::import(benchmark, from, cache)?;
+fn import(benchmark: Benchmark, from: &Path, cache: &Path, label: Option<&str>) -> Result<()> {
+    let record = store::import(benchmark, from, cache, label)?;
     say!(
         "{}: prepared in {}",
         record.name,
@@ -191,10 +194,12 @@ fn verify(benchmark: Benchmark, cache: &Path) -> Result<()> {
         // Answers with what to do.
         benchmark.prepare(&folder)?;
     }
-    store::verify(&folder, benchmark)?;
-    say!(
-        "{}: undamaged, and the split that its manifest describes",
-        benchmark.name()
-    );
+    match store::verify(&folder, benchmark)?.label {
+        Some(label) => say!("{}: undamaged, but not the published split: {label}", benchmark.name()),
+        None => say!(
+            "{}: undamaged, and the split that its manifest describes",
+            benchmark.name()
+        ),
+    }
     Ok(())
 }

@@ -1,33 +1,59 @@
-//! `plot`: draws a run's pictures again.
+//! `plot`: draws a run's pictures again, or several runs on one clock.
 
 use crate::data::RunData;
 use crate::error::Result;
 use crate::pictures;
+use crate::results::RunResult;
 use crate::run_folder::RunFolder;
 use crate::terminal::say;
 use clap::Args;
 use ffjord_train::Streams;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `plot`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The run folder
-    run: PathBuf,
+    #[arg(required_unless_present = "compare", conflicts_with = "compare")]
+    run: Option<PathBuf>,
+    /// Draws the likelihoods of several runs against seconds of training instead: run folders, or results in files
+    #[arg(long, value_name = "RUN", num_args = 1..)]
+    compare: Vec<PathBuf>,
+    /// The file of that picture
+    #[arg(long, value_name = "FILE", default_value = "comparison.png", requires = "compare")]
+    out: PathBuf,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// When the folder holds no run, or a picture cannot be drawn.
+/// When a folder holds no run or no result, or a picture cannot be drawn.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let folder = RunFolder::existing(&arguments.run)?;
+    match &arguments.run {
+        Some(run) => draw(run),
+        None => compare(&arguments.compare, &arguments.out),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn draw(run: &Path) -> Result<()> {
+    let folder = RunFolder::existing(run)?;
     let config = folder.config()?;
     let streams = Streams::new(config.seed);
     let data = RunData::load(&config, &streams)?;
     let model = folder.model()?;
     pictures::draw(&config, &data, &model, &folder, &streams)?;
     say!("pictures: {}", folder.plots().display());
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+fn compare(runs: &[PathBuf], out: &Path) -> Result<()> {
+    let results = runs
+        .iter()
+        .map(|run| Ok((run.clone(), RunResult::open(run)?)))
+        .collect::<Result<Vec<_>>>()?;
+    pictures::compare(&results, out)?;
+    say!("{}", out.display());
+    Ok(())
 }

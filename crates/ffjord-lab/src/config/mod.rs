@@ -25,6 +25,10 @@ pub struct RunConfig {
     /// Where every random number of the run comes from.
     #[serde(default)]
     pub seed: u64,
+    /// Where the weights at the start come from, instead of being drawn: a run folder, a `.safetensors` file, or a `.pth`
+    /// checkpoint of the original implementation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// The data.
     pub data: DataConfig,
     /// The flow.
@@ -165,6 +169,10 @@ fn one() -> usize {
     1
 }
 
+fn tighter_rows() -> usize {
+    1000
+}
+
 /// What training minimises.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -280,6 +288,10 @@ pub struct EvaluationConfig {
     /// Evaluate the first so many test rows at every validation, for a curve over the run; 0 leaves it out.
     #[serde(default)]
     pub curve_rows: usize,
+    /// Evaluate the first so many test rows once more, at a hundredth of the tolerance and in double precision; 0 leaves
+    /// it out.
+    #[serde(default = "tighter_rows")]
+    pub tighter_rows: usize,
     /// Samples drawn from the model for the pictures.
     pub samples: usize,
     /// Points a side of the density pictures' grid.

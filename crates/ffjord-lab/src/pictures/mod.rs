@@ -1,9 +1,12 @@
 //! A run's pictures.
 
+mod comparison;
 mod path;
 mod table;
 mod training;
 mod two_dimensional;
+
+pub use comparison::compare;
 
 use crate::config::RunConfig;
 use crate::data::RunData;

@@ -74,3 +74,64 @@ fn a_benchmark_trains_from_a_path_and_says_that_its_rows_are_others() {
     assert_eq!(result["split"]["published"], false);
     assert!(place.path("run/plots/pairs.png").exists());
 }
+
+#[test]
+fn a_draw_of_ones_own_carries_its_label_into_the_table() {
+    let place = Place::new();
+    place.write("MiniBooNE_PID.txt", miniboone(300));
+    let cache = ["--cache", "cache"];
+    let import = ["data", "import", "miniboone", "--from", ".", "--label", "own draw"];
+    place.succeed(&[&import[..], &cache].concat());
+    let verified = place.succeed(&[&["data", "verify", "miniboone"][..], &cache].concat());
+    assert!(
+        verified.contains("undamaged, but not the published split: own draw"),
+        "{verified}"
+    );
+    let settings = [
+        "--set",
+        "data.path=cache/miniboone",
+        "--set",
+        "model.blocks=1",
+        "--set",
+        "solver.test.trace=rademacher",
+    ];
+    place.succeed(&benchmark("miniboone", "runs/one", &settings));
+    assert_eq!(
+        json(&place.path("runs/one/result.json"))["split"]["difference"],
+        "own draw"
+    );
+
+    let table = ["table", "2", "--results", "runs"];
+    let said = place.succeed(&[&table[..], &["--out", "tables"]].concat());
+    assert!(
+        said.contains("miniboone: own draw") && said.contains("not run"),
+        "{said}"
+    );
+    assert!(
+        said.contains("10.43 ± 0.04") && said.contains("`miniboone` `--set"),
+        "{said}"
+    );
+    let cells = json(&place.path("tables/table2.json"))["cells"].clone();
+    let run = cells
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|cell| cell["ours"][0].is_object());
+    assert_eq!(run.count(), 1);
+    assert!(place.path("tables/table2.md").is_file());
+    let part = place.succeed(&[&table[..], &["--row", "gas", "--model", "maf"]].concat());
+    assert!(
+        part.contains("GAS") && !part.contains("MINIBOONE") && !part.contains("Glow"),
+        "{part}"
+    );
+    place.refuse(
+        &[&table[..], &["--row", "mnist"]].concat(),
+        &["mnist", "accepted are power, gas"],
+    );
+    place.refuse(
+        &[&table[..], &["--model", "nice"]].concat(),
+        &["nice", "real-nvp, glow, ffjord"],
+    );
+    place.refuse(&["table", "3"], &["accepted is 2"]);
+    place.refuse(&["table", "2", "--results", "nowhere"], &["nowhere", "no such folder"]);
+}

@@ -9,3 +9,4 @@ mod kinds;
 mod parity;
 mod refusals;
 mod running;
+mod weights;

@@ -63,6 +63,64 @@ fn a_run_leaves_a_whole_folder() {
 }
 
 #[test]
+fn several_seeds_are_several_runs_and_a_mean() {
+    let place = Place::new();
+    let said = place.succeed(&moons("runs", &["--seed", "2,0"]));
+    assert!(said.contains("over 2 seeds"), "{said}");
+    let summary = json(&place.path("runs/seeds.json"));
+    let each = |index: usize| summary["runs"][index]["likelihood"]["nll"].as_f64().unwrap();
+    let (first, second) = (each(0), each(1));
+    assert_eq!(summary["runs"][0]["seed"], 0);
+    assert_eq!(json(&place.path("runs/seed2/result.json"))["seed"], 2);
+    let close = |key: &str, value: f64| (summary["nll"][key].as_f64().unwrap() - value).abs() < 1e-12;
+    assert!(close("mean", 0.5 * (first + second)), "{summary}");
+    assert!(
+        close("standard_error_over_seeds", 0.5 * (first - second).abs()),
+        "{summary}"
+    );
+    // What is there is found before anything is trained.
+    let answer = moons("runs", &["--seeds", "3"]);
+    place.refuse(&answer, &["seed0", "holds a run already"]);
+    assert!(!place.path("runs/seed1").exists());
+}
+
+#[test]
+fn the_solvers_error_is_measured_at_a_tighter_tolerance() {
+    let place = Place::new();
+    let adaptive = "solver.test.control={ kind = \"adaptive\", rtol = 1e-3, atol = 1e-3 }";
+    let settings = ["--set", "solver.test.method=dopri5", "--set", adaptive];
+    place.succeed(&moons(
+        "run",
+        &[&settings[..], &["--set", "evaluation.tighter_rows=30"]].concat(),
+    ));
+    let result = json(&place.path("run/result.json"));
+    let tighter = &result["test"]["tighter"];
+    assert_eq!((&tighter["rows"], &tighter["rtol"]), (&30.into(), &1e-5.into()));
+    assert!(tighter["difference"].as_f64().unwrap().abs() < 1e-2, "{tighter}");
+    assert!(
+        tighter["nfe"].as_f64() >= result["test"]["likelihood"]["nfe"].as_f64(),
+        "{tighter}"
+    );
+    // Fixed steps have no tolerance.
+    place.succeed(&moons("fixed", &[]));
+    assert!(json(&place.path("fixed/result.json"))["test"]["tighter"].is_null());
+}
+
+#[test]
+fn runs_are_drawn_on_one_clock() {
+    let place = Place::new();
+    place.succeed(&moons("one", &["--set", "evaluation.curve_rows=10"]));
+    place.succeed(&moons("two", &["--seed", "1"]));
+    let said = place.succeed(&["plot", "--compare", "one", "two/result.json", "--out", "both.png"]);
+    assert!(said.contains("both.png") && place.path("both.png").is_file(), "{said}");
+    let curve = |run: &str| json(&place.path(run).join("result.json"))["test_curve"].clone();
+    assert_eq!(curve("one").as_array().unwrap().len(), 2);
+    assert!(curve("one")[1]["nll"].is_number());
+    assert_eq!(curve("two").as_array().unwrap().len(), 0);
+    place.refuse(&["plot", "--compare", "none"], &["none", "result.json"]);
+}
+
+#[test]
 fn a_table_is_run_with_its_columns_and_scales() {
     let place = Place::new();
     place.write("rows.csv", csv(200));

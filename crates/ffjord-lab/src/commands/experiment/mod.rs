@@ -1,11 +1,14 @@
-//! `experiment`: trains a preset and writes a run folder.
+//! `experiment`: trains a preset and writes a run folder for every seed.
 
 mod outcome;
+mod seeds;
+mod tighter;
 mod training;
 
 use crate::config::{PRESETS, Preset, resolve};
 use crate::data::RunData;
 use crate::error::Result;
+use crate::initial_weights;
 use crate::model::Model;
 use crate::pictures;
 use crate::run_folder::RunFolder;
@@ -13,8 +16,12 @@ use crate::terminal::say;
 use clap::Args;
 use ffjord_train::{Purpose, Streams, TrainingEnd};
 use outcome::Outcome;
+use seeds::SeedRun;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tighter::Tighter;
 use training::INTERRUPTED;
 
 /// Arguments of `experiment`.
@@ -26,13 +33,20 @@ pub struct Arguments {
     /// Lists the presets
     #[arg(long)]
     list: bool,
-    /// The seed of every random number (default: the preset's)
-    #[arg(long)]
-    seed: Option<u64>,
+    /// The seed of every random number (default: the preset's); several, as `0,1,2`, are runs of their own and a mean
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    seed: Vec<u64>,
+    /// The seeds from 0 to N − 1
+    #[arg(long, value_name = "N", conflicts_with = "seed", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: Option<u64>,
     /// Changes one value of the preset, for example `training.iterations=500`; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// The run folder (default: runs/PRESET-seedSEED)
+    /// Starts from the weights of another run (its folder or a .safetensors file), or of a checkpoint of the original
+    /// implementation (.pth)
+    #[arg(long, value_name = "RUN|FILE")]
+    from: Option<PathBuf>,
+    /// The run folder (default: runs/PRESET-seedSEED); of several seeds, the folder for run folders seedSEED
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Continues the run in the folder, if there is one
@@ -46,11 +60,23 @@ impl Arguments {
         Self {
             preset: Some(preset.to_string()),
             list: false,
-            seed: None,
+            seed: Vec::new(),
+            seeds: None,
             settings: Vec::new(),
+            from: None,
             out: Some(out),
             resume: true,
         }
+    }
+
+    /// The seeds that are asked for, each once; none leaves the choice to the preset.
+    fn seeds(&self) -> Vec<u64> {
+        let mut seeds = self
+            .seeds
+            .map_or_else(|| self.seed.clone(), |count| (0..count).collect());
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds
     }
 }
 
@@ -59,22 +85,66 @@ impl Arguments {
 /// # Errors
 /// When settings, data, training or files fail.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let Some(name) = arguments.preset.as_ref().filter(|_| !arguments.list) else {
+    let Some(preset) = arguments.preset.as_ref().filter(|_| !arguments.list) else {
         return list();
     };
-    let config = resolve(Preset::find(name)?, &arguments.settings, arguments.seed)?;
-    let default_folder = || Path::new("runs").join(format!("{name}-seed{}", config.seed));
+    let mut stop = None;
+    let seeds = arguments.seeds();
+    if seeds.len() < 2 {
+        let folder = |seed| match &arguments.out {
+            Some(out) => out.clone(),
+            None => Path::new("runs").join(format!("{preset}-seed{seed}")),
+        };
+        let run = run_seed(arguments, preset, seeds.first().copied(), &folder, &mut stop)?;
+        return Ok(run.map_or(ExitCode::from(INTERRUPTED), |_| ExitCode::SUCCESS));
+    }
+    let (prefix, summary) = match &arguments.out {
+        Some(out) => (out.join("seed"), out.join("seeds.json")),
+        None => {
+            let runs = Path::new("runs");
+            (
+                runs.join(format!("{preset}-seed")),
+                runs.join(format!("{preset}-seeds.json")),
+            )
+        }
+    };
+    let folder = |seed: u64| PathBuf::from(format!("{}{seed}", prefix.display()));
+    // Found before the first seed has been trained for hours.
+    for seed in &seeds {
+        RunFolder::require_free(&folder(*seed), arguments.resume)?;
+    }
+    let mut runs = Vec::new();
+    for seed in seeds {
+        match run_seed(arguments, preset, Some(seed), &folder, &mut stop)? {
+            Some(run) => runs.push(run),
+            None => return Ok(ExitCode::from(INTERRUPTED)),
+        }
+    }
+    seeds::summarise(preset, &arguments.settings, &runs, &summary)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One run, from its data to its result; none if Ctrl-C ended it. `stop` is what Ctrl-C sets, once it is caught.
+fn run_seed(
+    arguments: &Arguments,
+    preset: &str,
+    seed: Option<u64>,
+    folder: &dyn Fn(u64) -> PathBuf,
+    stop: &mut Option<Arc<AtomicBool>>,
+) -> Result<Option<SeedRun>> {
+    let mut config = resolve(Preset::find(preset)?, &arguments.settings, seed)?;
+    config.from = arguments.from.clone().or(config.from);
     let streams = Streams::new(config.seed);
     // Everything that can be wrong with settings and data is found before a folder is made.
     let options = training::trainer_options(&config.training)?;
     let data = RunData::load(&config, &streams)?;
     let model = Model::build(&config, data.dimension, &mut streams.rng(Purpose::Initialise, 0, 0))?;
-    let folder = RunFolder::open(
-        &arguments.out.clone().unwrap_or_else(default_folder),
-        &config,
-        &data.summary(),
-        arguments.resume,
-    )?;
+    // A run that is resumed may have lost them since.
+    let folder = folder(config.seed);
+    if let Some(from) = config.from.as_ref().filter(|_| !RunFolder::has_checkpoint(&folder)) {
+        initial_weights::load(from, &model)?;
+    }
+    let folder = RunFolder::open(&folder, &config, &data.summary(), arguments.resume)?;
     say!("{}\nrun folder: {}", config.description, folder.path().display());
     if let Some(unread) = config.unread() {
         say!("{unread}");
@@ -82,25 +152,36 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(difference) = data.split.as_ref().and_then(|split| split.difference.as_ref()) {
         say!("not the published split, so results cannot be compared with published ones: {difference}");
     }
-    let summary = training::train(&config, options, &data, &model, &folder, streams)?;
+    let stop = match stop {
+        Some(stop) => stop,
+        None => stop.insert(training::stop_flag()?),
+    };
+    let summary = training::train(&config, options, &data, &model, &folder, streams, stop)?;
     if summary.end == TrainingEnd::Interrupted {
         say!("continue with the same command and --resume");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(None);
     }
     folder.save_model(&model)?;
+    let (values, test) = outcome::evaluate(&config, &data, &model, &streams)?;
     let outcome = Outcome {
-        preset: name,
+        preset,
         settings: &arguments.settings,
         config: &config,
         data: &data,
         folder: &folder,
         summary,
-        test: outcome::evaluate(&config, &data, &model, &streams)?,
+        test,
+        tighter: Tighter::measure(&config, &data, &folder, &values, &streams)?,
         density: pictures::draw(&config, &data, &model, &folder, &streams)?,
     };
     folder.write_json("result.json", &outcome.json()?)?;
     outcome.report();
-    Ok(ExitCode::SUCCESS)
+    Ok(Some(SeedRun {
+        seed: config.seed,
+        folder: folder.path().to_path_buf(),
+        test,
+        seconds: outcome.summary.seconds,
+    }))
 }
 
 fn list() -> Result<ExitCode> {

@@ -1,5 +1,6 @@
 //! What a finished run is worth: its evaluation, `result.json` and the lines on the terminal.
 
+use super::tighter::Tighter;
 use crate::config::{ModelKind, RunConfig};
 use crate::data::RunData;
 use crate::error::Result;
@@ -11,17 +12,23 @@ use crate::terminal::say;
 use ffjord_train::{Streams, TrainingEnd, TrainingSummary, read_metrics};
 use serde_json::{Value, json};
 
-/// The likelihood of the test rows.
+/// The likelihoods of the test rows, and their summary.
 ///
 /// # Errors
 /// When a solve fails.
-pub(super) fn evaluate(config: &RunConfig, data: &RunData, model: &Model, streams: &Streams) -> Result<Likelihood> {
+pub(super) fn evaluate(
+    config: &RunConfig,
+    data: &RunData,
+    model: &Model,
+    streams: &Streams,
+) -> Result<(Vec<f64>, Likelihood)> {
     let bar = indicatif::ProgressBar::new(data.test.rows() as u64);
     bar.set_message("test rows");
     let progress = |done: usize| bar.set_position(done as u64);
     let (values, nfe) = log_likelihoods(model, &data.test, config.evaluation.batch, streams, progress)?;
     bar.finish_and_clear();
-    Ok(summarise(&values, nfe))
+    let summary = summarise(&values, nfe);
+    Ok((values, summary))
 }
 
 /// A finished run.
@@ -40,6 +47,8 @@ pub(super) struct Outcome<'a> {
     pub summary: TrainingSummary,
     /// The likelihood of the test rows.
     pub test: Likelihood,
+    /// That of the first of them at a tighter tolerance.
+    pub tighter: Option<Tighter>,
     /// The integral of a two-dimensional density.
     pub density: Option<f64>,
 }
@@ -65,6 +74,7 @@ impl Outcome<'_> {
         Ok(json!({
             "preset": self.preset,
             "settings": self.settings,
+            "from": config.from,
             "seed": config.seed,
             "provenance": Provenance::now(),
             "split": data.split,
@@ -80,7 +90,12 @@ impl Outcome<'_> {
             },
             "test": match config.model.kind {
                 ModelKind::Cnf => {
-                    json!({ "likelihood": self.test, "trace": config.solver.test.trace, "solver": config.solver.test })
+                    json!({
+                        "likelihood": self.test,
+                        "trace": config.solver.test.trace,
+                        "solver": config.solver.test,
+                        "tighter": self.tighter,
+                    })
                 }
                 // Discrete flows have nothing to solve.
                 _ => json!({ "likelihood": self.test }),
@@ -103,6 +118,18 @@ impl Outcome<'_> {
             test.rows,
             test.nfe
         );
+        if let Some(Tighter {
+            rows,
+            difference: Some(difference),
+            nfe: Some(nfe),
+            ..
+        }) = &self.tighter
+        {
+            say!(
+                "at a hundredth of the tolerance the first {rows} rows differ by {difference:.1e} nats ({nfe:.0} \
+                 evaluations)"
+            );
+        }
         if let Some(gaussian) = self.data.gaussian_nll {
             say!("full-covariance Gaussian on the same rows: {gaussian:.4} nats");
         }

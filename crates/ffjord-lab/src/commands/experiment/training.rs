@@ -69,6 +69,7 @@ pub(super) fn train(
     model: &Model,
     folder: &RunFolder,
     streams: Streams,
+    stop: &AtomicBool,
 ) -> Result<TrainingSummary> {
     let store = folder.store();
     let metrics = match store.load()? {
@@ -76,7 +77,6 @@ pub(super) fn train(
         None => MetricsWriter::create(folder.metrics())?,
     };
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(JsonLines::new(metrics)), Box::new(Progress::new())];
-    let stop = stop_flag()?;
     let objective = objective(config)?;
     let watched = data.watched(config.evaluation.curve_rows)?;
     let likelihood = |rows: &Matrix<f32>| -> Result<Likelihood> {
@@ -112,12 +112,15 @@ pub(super) fn train(
         options,
         store: &store,
         observers,
-        stop: &stop,
+        stop,
     };
     Ok(trainer.run()?)
 }
 
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.
+/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once. Only one can be had.
+///
+/// # Errors
+/// When Ctrl-C cannot be caught.
 pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
