@@ -94,7 +94,7 @@ fn train<B: Bijection>(
     let log_prob = flow.log_prob(&y, &mut given.tell(Pass::evaluation(&mut rng), &x))?;
     let nll: f32 = log_prob.mean_all()?.neg()?.to_scalar()?;
     println!(
-        "{name}: held-out NLL {nll:.3} nats, of the true density {:.3}",
+        "{name}: held-out NLL {nll:.3} nats, of the true p(y | x) {:.3}",
         true_nll(&y, &x)?
     );
     if given == Given::Nothing {

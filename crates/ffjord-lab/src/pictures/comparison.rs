@@ -52,9 +52,11 @@ fn names(runs: &[(PathBuf, RunResult)]) -> Vec<String> {
 
 /// Runs of very different length share the panel, so its time is logarithmic.
 fn panel<'a>(title: &str, names: &[String], curves: &'a [Vec<(f64, f64)>]) -> CurvePanel<'a> {
-    let drawn = names.iter().zip(curves).filter(|(_, points)| !points.is_empty());
-    let series = drawn.map(|(name, points)| Series::new(name.clone(), points)).collect();
-    CurvePanel::new(series)
+    // A run without points here keeps its place, so that colours mean the same run in every panel.
+    let named = |(name, points): (&String, &'a Vec<(f64, f64)>)| {
+        Series::new(if points.is_empty() { "" } else { name.as_str() }, points)
+    };
+    CurvePanel::new(names.iter().zip(curves).map(named).collect())
         .title(title)
         .labels("seconds of training", "nats")
         .x_scale(Scale::Log)

@@ -12,8 +12,13 @@ use crate::{Figure, PlotError};
 pub(super) const WIDTH: f32 = 330.0;
 /// Height of a plot in canvas units.
 pub(super) const HEIGHT: f32 = 210.0;
-/// Height of the legend above a plot.
+/// Height of a line of the legend above a plot.
 pub(super) const LEGEND: f32 = LABEL * LINE + 2.0;
+
+/// Length of the stroke before a name in the legend, the gap between both, and that between entries.
+const STROKE: f32 = 18.0;
+const NAME_GAP: f32 = 5.0;
+const ENTRY_GAP: f32 = 14.0;
 
 /// Up to this many points are marked by dots.
 const DOTTED: usize = 40;
@@ -105,19 +110,56 @@ fn draw_series(canvas: &mut Canvas, plot: Rect, frame: &Frame, i: usize, series:
     }
 }
 
-/// A short line and the name of each series, right-aligned above the plot.
+/// The indices of the named series, a list for each line of the legend; a line holds as many as the plot is wide.
+pub(super) fn legend_lines(fonts: &Fonts, series: &[Series<'_>]) -> Vec<Vec<usize>> {
+    let mut lines: Vec<Vec<usize>> = Vec::new();
+    let mut used = 0.0;
+    for (i, series) in series.iter().enumerate().filter(|(_, series)| !series.name.is_empty()) {
+        let width = fonts.width(&series.name, LABEL, false) + NAME_GAP + STROKE;
+        match lines.last_mut() {
+            Some(line) if used + ENTRY_GAP + width <= WIDTH => {
+                line.push(i);
+                used += ENTRY_GAP + width;
+            }
+            _ => {
+                lines.push(vec![i]);
+                used = width;
+            }
+        }
+    }
+    lines
+}
+
+/// A short stroke and the name of each series, right-aligned above the plot.
 fn draw_legend(canvas: &mut Canvas, plot: Rect, series: &[Series<'_>]) {
-    let y = plot.y - GAP - 0.5 * LABEL;
-    let mut x = plot.right();
-    for (i, series) in series
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, series)| !series.name.is_empty())
-    {
-        canvas.text(&series.name, x, y, TextStyle::new(LABEL, Align::End));
-        x -= canvas.fonts().width(&series.name, LABEL, false) + 5.0;
-        canvas.polyline(&[(x - 18.0, y), (x, y)], 2.0, series_color(i), 1.0);
-        x -= 18.0 + 14.0;
+    let lines = legend_lines(canvas.fonts(), series);
+    for (above, line) in lines.iter().rev().enumerate() {
+        let y = plot.y - GAP - 0.5 * LABEL - above as f32 * LEGEND;
+        let mut x = plot.right();
+        for &i in line.iter().rev() {
+            let name = &series[i].name;
+            canvas.text(name, x, y, TextStyle::new(LABEL, Align::End));
+            x -= canvas.fonts().width(name, LABEL, false) + NAME_GAP;
+            canvas.polyline(&[(x - STROKE, y), (x, y)], 2.0, series_color(i), 1.0);
+            x -= STROKE + ENTRY_GAP;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_legend_wraps_where_the_plot_ends() {
+        let fonts = Fonts::embedded();
+        let of = |names: &[&str]| {
+            let series: Vec<_> = names.iter().map(|name| Series::new(*name, &[])).collect();
+            legend_lines(&fonts, &series)
+        };
+        assert_eq!(of(&["training", "", "validation"]), [vec![0, 2]]);
+        let long = "a name of a run that is rather long";
+        assert_eq!(of(&[long, long, "short"]), [vec![0], vec![1, 2]]);
+        assert!(of(&["", ""]).is_empty());
     }
 }

@@ -7,8 +7,9 @@ pub use series::Series;
 
 use crate::draw::axis::{Axis, Scale};
 use crate::draw::frame::Frame;
+use crate::draw::text::Fonts;
 use crate::{Figure, PlotError};
-use layout::{HEIGHT, LEGEND, WIDTH};
+use layout::{HEIGHT, LEGEND, WIDTH, legend_lines};
 
 /// One plot of [`training_curves`]: some series on common axes.
 ///
@@ -90,11 +91,9 @@ impl<'a> CurvePanel<'a> {
 /// points can be drawn on its axes.
 pub fn training_curves(panels: &[CurvePanel<'_>], heading: &str) -> Result<Figure, PlotError> {
     // With one legend anywhere all plots leave space for one, so that titles stay aligned.
-    let legend = panels
-        .iter()
-        .flat_map(|panel| &panel.series)
-        .any(|series| !series.name.is_empty());
-    let header = if legend { LEGEND } else { 0.0 };
+    let fonts = Fonts::embedded();
+    let lines = panels.iter().map(|panel| legend_lines(&fonts, &panel.series).len());
+    let header = lines.max().unwrap_or(0) as f32 * LEGEND;
     let prepared: Result<Vec<_>, _> = panels.iter().map(|panel| Prepared::new(panel, header)).collect();
     layout::draw(&prepared?, heading)
 }
