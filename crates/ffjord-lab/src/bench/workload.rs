@@ -223,10 +223,10 @@ impl Workload {
     /// of what is computed at a time, and no more rows at a time than the tapes of a solve have memory for.
     pub fn division(&self) -> Division {
         let (block_rows, accumulate_rows, tape_mb) = match &self.network {
-            Network::Dense { dimension: 2, .. } => (250, 500, DEFAULT_TAPE_MB),
+            Network::Dense { dimension: 2, .. } => (250, 1_000, DEFAULT_TAPE_MB),
             Network::Dense { dimension: 6, .. } => (100, 200, DEFAULT_TAPE_MB),
             // Fewer rows would make the products of these wide layers slow.
-            Network::Dense { .. } => (125, 250, 800),
+            Network::Dense { .. } => (250, 500, 1_600),
             Network::Convolutional { .. } => (2, self.batch, DEFAULT_TAPE_MB),
         };
         let accumulate_rows = accumulate_rows.min(self.batch);
