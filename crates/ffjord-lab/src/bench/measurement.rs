@@ -52,7 +52,8 @@ pub struct Measurement {
     pub gflops: f64,
     /// That, as a fraction of the product ceiling of the same run.
     pub ceiling_fraction: f64,
-    /// Peak resident memory of training in MB (10⁶ bytes); none where the system does not tell.
+    /// Peak resident memory of training in MB (10⁶ bytes), with what workloads before left to the process; none where the
+    /// system does not tell.
     pub peak_memory_mb: Option<f64>,
     /// Seconds of the batch's log-likelihood, with the exact trace but for images.
     pub likelihood_seconds: f64,
