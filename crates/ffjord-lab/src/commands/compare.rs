@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             print_row(&comparison);
             comparisons.push(comparison);
         }
-        // Hours of other projects' time are not lost to a failure further down.
+        // What has been measured is not lost to a failure further down.
         if let Some(path) = &arguments.json {
             let report = json!({
                 "provenance": Provenance::now(),
