@@ -1,7 +1,7 @@
 //! A batch as row blocks with solves of their own.
 
 use super::fused::{FusedSystem, FusedTape};
-use super::memory::{TapeMemory, TapePool};
+use super::memory::{Pool, TapeMemory};
 use super::settings::{SolveSettings, TraceMode};
 use super::system::{AugmentedSystem, EvaluationTape};
 use super::trace::TraceForm;
@@ -144,7 +144,7 @@ impl BatchSolve<'_> {
 
     fn solve_fused<T: Real + WithDType>(
         &self,
-        (kernel, pool): (&NetworkKernel<T>, &TapePool<T>),
+        (kernel, pool): (&NetworkKernel<T>, &Pool<FusedTape<T>>),
         rows: &Range<usize>,
         z: &Tensor,
         trace: Option<&TraceForm>,
@@ -220,7 +220,7 @@ impl BatchSolve<'_> {
 
     fn record_fused<T: Real + WithDType>(
         &self,
-        (kernel, pool): (&NetworkKernel<T>, &TapePool<T>),
+        (kernel, pool): (&NetworkKernel<T>, &Pool<FusedTape<T>>),
         rows: &Range<usize>,
         z: &Tensor,
         trace: Option<&TraceForm>,
@@ -324,7 +324,7 @@ impl BatchSolve<'_> {
 
     fn pull_back_fused<T: Real + WithDType>(
         &self,
-        (kernel, pool): (&NetworkKernel<T>, &TapePool<T>),
+        (kernel, pool): (&NetworkKernel<T>, &Pool<FusedTape<T>>),
         rows: &Range<usize>,
         trace: Option<&TraceForm>,
         record: AdjointRecord<Vec<T>, FusedTape<T>>,

@@ -3,7 +3,7 @@
 //! The same equation as [`super::system`], with the state of a block as one vector: z `[R, D]`, then the
 //! log-determinants `[R]`, then each path integral `[R]`.
 
-use super::memory::TapePool;
+use super::memory::Pool;
 use super::trace::TraceForm;
 use crate::integral::{PathIntegral, RowsEvaluation};
 use candle_core::{Device, Tensor, WithDType};
@@ -26,7 +26,7 @@ pub(super) struct FusedSystem<'a, T: Real> {
     closed_form: Option<&'a MlpKernel<T>>,
     scratch: RefCell<Scratch<T>>,
     /// Where tapes come from and go to.
-    pool: &'a TapePool<T>,
+    pool: &'a Pool<FusedTape<T>>,
 }
 
 /// Memory of evaluations, made once a solve.
@@ -48,7 +48,7 @@ pub(super) struct FusedTape<T: Real> {
 
 impl<'a, T: Real + WithDType> FusedSystem<'a, T> {
     pub(super) fn new(
-        (kernel, pool): (&'a NetworkKernel<T>, &'a TapePool<T>),
+        (kernel, pool): (&'a NetworkKernel<T>, &'a Pool<FusedTape<T>>),
         rows: usize,
         trace: Option<&TraceForm>,
         integrals: &'a [PathIntegral],

@@ -1,16 +1,15 @@
-//! Tapes between solves, so that a training iteration writes into the memory of the one before.
+//! Memory between evaluations, so that a training iteration writes into the memory of the one before.
 
 use super::fused::FusedTape;
-use ffjord_kernels::Real;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// The tapes of a flow that are not in use, in both number types.
+/// The tapes of a flow's solves that are not in use, in both number types.
 #[derive(Debug, Default)]
 pub(super) struct TapeMemory {
-    pub(super) single: TapePool<f32>,
-    pub(super) double: TapePool<f64>,
+    pub(super) single: Pool<FusedTape<f32>>,
+    pub(super) double: Pool<FusedTape<f64>>,
 }
 
 impl TapeMemory {
@@ -21,42 +20,41 @@ impl TapeMemory {
     }
 }
 
-/// Tapes that are not in use, by the stacked rows that they hold.
+/// Memory that is not in use, by the (stacked) rows that it holds.
 ///
 /// Fresh memory costs a page fault for every 4 KiB: on tapes of a whole solve that takes much of the time that they save.
-pub(super) struct TapePool<T: Real> {
-    tapes: Mutex<BTreeMap<usize, Vec<FusedTape<T>>>>,
+pub(super) struct Pool<M> {
+    free: Mutex<BTreeMap<usize, Vec<M>>>,
 }
 
-impl<T: Real> Default for TapePool<T> {
+impl<M> Default for Pool<M> {
     fn default() -> Self {
-        Self {
-            tapes: Mutex::default(),
-        }
+        Self { free: Mutex::default() }
     }
 }
 
-impl<T: Real> fmt::Debug for TapePool<T> {
+impl<M> fmt::Debug for Pool<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TapePool")
+        f.write_str("Pool")
     }
 }
 
-impl<T: Real> TapePool<T> {
-    /// A tape for this many stacked rows, if one is free; what it holds is of no meaning.
-    pub(super) fn take(&self, stacked_rows: usize) -> Option<FusedTape<T>> {
-        let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
-        tapes.get_mut(&stacked_rows)?.pop()
+impl<M> Pool<M> {
+    /// Memory for this many rows, if some is free; what it holds is of no meaning.
+    pub(super) fn take(&self, rows: usize) -> Option<M> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.get_mut(&rows)?.pop()
     }
 
-    /// Takes a tape back that is not needed any more.
-    pub(super) fn put(&self, stacked_rows: usize, tape: FusedTape<T>) {
-        let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
-        tapes.entry(stacked_rows).or_default().push(tape);
+    /// Takes memory back that is not needed any more.
+    pub(super) fn put(&self, rows: usize, memory: M) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.entry(rows).or_default().push(memory);
     }
 
-    fn keep_only(&self, stacked_rows: &[usize]) {
-        let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
-        tapes.retain(|rows, _| stacked_rows.contains(rows));
+    /// Forgets memory for other numbers of rows than these.
+    pub(super) fn keep_only(&self, rows: &[usize]) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.retain(|held, _| rows.contains(held));
     }
 }

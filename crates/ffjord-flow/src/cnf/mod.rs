@@ -8,6 +8,7 @@ mod settings;
 mod system;
 mod trace;
 mod training;
+mod velocity;
 
 pub use settings::{Backend, CnfSettings, SolveSettings, TraceMode};
 
@@ -18,12 +19,13 @@ use crate::integral::{Needs, PathIntegral, PathIntegrals};
 use crate::pass::{Pass, Purpose, SolveCost};
 use blocks::{BatchSolve, Solved, weighted_mean};
 use candle_core::{DType, Tensor, Var};
-use ffjord_nn::{Dual, FusedField, Parameter, VectorField};
+use ffjord_nn::{FusedField, Parameter, VectorField};
 use memory::TapeMemory;
 use rand::Rng;
 use std::sync::Arc;
 use trace::{TraceForm, TraceOf};
 use training::DifferentiablePass;
+use velocity::VelocityMemory;
 
 /// A continuous normalizing flow: the solution of `dz/dt = f(z, t; θ)` from 0 to T, and its log-determinant
 /// `∫₀ᵀ tr(∂f/∂z) dt` (FFJORD, eq. 2 and 3).
@@ -85,6 +87,7 @@ pub struct Cnf {
     /// Half the width of the random end time of training passes, as a fraction of T.
     end_time_spread: f64,
     memory: Arc<TapeMemory>,
+    velocity_memory: Arc<VelocityMemory>,
 }
 
 /// The direction of a solve in time.
@@ -116,6 +119,7 @@ impl Cnf {
             sqrt_end_time: Var::from_tensor(&sqrt_end_time)?,
             end_time_spread: 0.0,
             memory: Arc::default(),
+            velocity_memory: Arc::default(),
         })
     }
 
@@ -209,28 +213,6 @@ impl Cnf {
         let solved = solve.solve(&self.with_condition(state, pass.condition())?)?;
         count_forward(pass.cost(), &solved);
         self.split(&solved.state, &[])
-    }
-
-    /// `f(z, t)` `[B, …]` for `z` `[B, …]` with a time for each row, `times` `[B, 1]`, and a condition `[B, C]` if the
-    /// field has one; differentiable in the field's parameters and in `z`.
-    ///
-    /// # Errors
-    /// When an input does not fit.
-    pub fn velocity(&self, times: &Tensor, z: &Tensor, condition: Option<&Tensor>) -> Result<Tensor> {
-        self.check_input(z)?;
-        if times.dims() != [z.dim(0)?, 1] {
-            return Err(FlowError::InputShape {
-                what: "times",
-                given: times.shape().clone(),
-                expected: format!("[{}, 1], one for each row,", z.dim(0)?),
-            });
-        }
-        let state = self.with_condition(z, condition)?;
-        let (value, _) = self.field.dual(times, &Dual::constant(state))?.into_parts()?;
-        match self.field.condition_width() {
-            0 => Ok(value),
-            _ => Ok(value.narrow(1, 0, self.row_shape[0])?.contiguous()?),
-        }
     }
 
     /// Rows with their condition, as the field has them.

@@ -1,11 +1,11 @@
-//! A solve as one node of candle's autograd graph.
+//! A solve, or an evaluation of the field, as one node of candle's autograd graph.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, MetalStorage, Result, Shape, Storage, Tensor};
 use std::sync::{Mutex, PoisonError};
 
-/// Gradients with respect to the state, the flat parameters and the end time.
-pub(super) type NodeGradient = (Tensor, Tensor, Tensor);
+/// Gradients with respect to the state, the flat parameters and, if there is one, the end time.
+pub(super) type NodeGradient = (Tensor, Tensor, Option<Tensor>);
 
 type Pullback = Box<dyn FnOnce(&Tensor) -> Result<NodeGradient> + Send>;
 
@@ -107,6 +107,6 @@ impl CustomOp3 for SolveNode {
             candle_core::bail!("the gradient of a solve can be taken once: run the pass again for another")
         };
         let (state, parameters, end_time) = pullback(gradient)?;
-        Ok((Some(state), Some(parameters), Some(end_time)))
+        Ok((Some(state), Some(parameters), end_time))
     }
 }

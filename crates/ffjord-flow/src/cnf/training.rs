@@ -74,7 +74,7 @@ impl Cnf {
                     Direction::Inverse => gradient.span.0,
                 };
                 let end_time = Tensor::new(end_time, cotangent.device())?.to_dtype(cotangent.dtype())?;
-                Ok((state, gradient.parameters, end_time))
+                Ok((state, gradient.parameters, Some(end_time)))
             }
         };
         let node = SolveNode::new(solved.state, pullback);
@@ -91,7 +91,7 @@ impl Cnf {
     }
 
     /// All parameters of the field one after the other, `[P]`, connected to them in the autograd graph.
-    fn flat_parameters(&self) -> Result<Tensor> {
+    pub(super) fn flat_parameters(&self) -> Result<Tensor> {
         let flat = self
             .field
             .parameters()
