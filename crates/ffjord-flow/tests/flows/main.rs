@@ -10,3 +10,4 @@ mod integrals;
 mod precision;
 mod refusals;
 mod step_sharing;
+mod velocity;

@@ -3,6 +3,7 @@
 use super::AlignedBuffer;
 use crate::Real;
 use crate::simd::{Isa, Kernel, SimdLevel};
+use std::hint::black_box;
 
 /// How the columns of a matrix are cut into panels at one [`SimdLevel`].
 ///
@@ -228,18 +229,24 @@ impl<T: Real> Scaled<'_, T> {
                 let mut factors = [T::ONE; N];
                 factors.copy_from_slice(&scale[first..first + N]);
                 for (to, from) in to.iter_mut().zip(from) {
-                    for i in 0..N {
-                        to[i] = from[i] * factors[i];
-                    }
+                    *to = times(from, |i| factors[i]);
                 }
             }
             Scale::Rows(scale) => {
                 for ((to, from), &factor) in to.iter_mut().zip(from).zip(scale) {
-                    for i in 0..N {
-                        to[i] = from[i] * factor;
-                    }
+                    *to = times(from, |_| factor);
                 }
             }
         }
     }
+}
+
+/// A row times its factors.
+///
+/// The row passes through [`black_box`]: otherwise the compiler unrolls the row, and makes vectors of the entries that
+/// several rows have in one column, gathered and scattered one by one.
+#[inline(always)]
+fn times<T: Real, const N: usize>(row: &[T; N], factor: impl Fn(usize) -> T) -> [T; N] {
+    let row = black_box(row);
+    std::array::from_fn(|i| row[i] * factor(i))
 }

@@ -193,3 +193,32 @@ fn only_continuous(given: &str) -> TrainError {
         accepted: "continuous blocks alone, without normalisation between them",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::streams::{Purpose, Streams};
+
+    #[test]
+    fn places_are_stratified_and_shared_in_large_batches_alone() {
+        let mut rng = Streams::new(3).rng(Purpose::Probe, 0, 0);
+        for (rows, expected) in [(0, 0), (5, 5), (16, 16), (1000, 16), (2048, 16), (4097, 33)] {
+            let places = places(rows, &mut rng);
+            assert_eq!(places.len(), rows);
+            let mut different = places.clone();
+            different.dedup();
+            assert_eq!(different.len(), expected, "{rows} rows");
+            for (stretch, place) in different.iter().enumerate() {
+                assert_eq!((place * expected as f64) as usize, stretch, "{rows} rows: {place}");
+            }
+            let shares = different
+                .iter()
+                .map(|place| places.iter().filter(|other| *other == place).count());
+            let (least, most) = shares.fold((usize::MAX, 0), |(least, most), n| (least.min(n), most.max(n)));
+            assert!(
+                rows == 0 || (most - least <= 1 && most <= ROWS_PER_PLACE),
+                "{rows} rows: {least} to {most}"
+            );
+        }
+    }
+}
