@@ -68,8 +68,8 @@ impl Cnf {
         }
         let state = self.with_condition(z, condition)?;
         let fused = match self.settings.backend {
-            Backend::Fused if !times.is_empty() => self.field.fused(false)?,
-            Backend::Fused | Backend::Generic => None,
+            Backend::Fused => self.field.fused(false)?,
+            Backend::Generic => None,
         };
         let value = match fused {
             Some(fused) => self.fused_velocity(fused, times, &state)?,
