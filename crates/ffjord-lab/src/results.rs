@@ -16,6 +16,9 @@ pub struct RunResult {
     /// What `--set` changed of it.
     #[serde(default)]
     pub settings: Vec<String>,
+    /// The weights that training began with, unless they were random.
+    #[serde(default)]
+    pub from: Option<PathBuf>,
     /// The seed.
     pub seed: u64,
     /// Where it comes from.

@@ -31,6 +31,8 @@ pub struct Measured {
     pub preset: String,
     /// What `--set` changed of it.
     pub settings: Vec<String>,
+    /// The weights that training began with, unless they were random: seconds do not count what those took.
+    pub from: Option<PathBuf>,
     /// Which data they are: the published split, or what differs from it.
     pub data: String,
     /// The seeds.
@@ -58,6 +60,7 @@ pub struct Measured {
 struct Key {
     preset: String,
     settings: Vec<String>,
+    from: Option<PathBuf>,
     data: String,
     rows: usize,
 }
@@ -90,6 +93,7 @@ fn measured(preset: &str, results: &[(PathBuf, RunResult)]) -> Vec<Measured> {
         let key = Key {
             preset: preset.to_string(),
             settings: result.settings.clone(),
+            from: result.from.clone(),
             data: data(result),
             rows: result.test.likelihood.rows,
         };
@@ -130,6 +134,7 @@ fn summary(key: Key, runs: &BTreeMap<u64, (&Path, &RunResult)>) -> Measured {
     Measured {
         preset: key.preset,
         settings: key.settings,
+        from: key.from,
         data: key.data,
         seeds: runs.keys().copied().collect(),
         nll,
@@ -196,6 +201,18 @@ mod tests {
         ];
         let ffjord = ours(&results, "ffjord")?;
         assert_eq!((ffjord.len(), ffjord[0].nll), (1, 1.0));
+        Ok(())
+    }
+
+    #[test]
+    fn runs_from_other_weights_are_an_entry_of_their_own() -> Result<()> {
+        let mut results = [
+            result("power-quick", 0, 1.0, "2026-01-01", None)?,
+            result("power-quick", 0, 0.5, "2026-01-02", None)?,
+        ];
+        results[1].1.from = Some(PathBuf::from("runs/first"));
+        let from: Vec<Option<PathBuf>> = ours(&results, "ffjord")?.into_iter().map(|entry| entry.from).collect();
+        assert_eq!(from, [None, Some(PathBuf::from("runs/first"))]);
         Ok(())
     }
 

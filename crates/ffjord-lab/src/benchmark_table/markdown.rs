@@ -57,13 +57,20 @@ fn measured(ours: &Measured) -> String {
         .iter()
         .map(|setting| format!(" `--set {setting}`"))
         .collect();
+    let (from, before) = match &ours.from {
+        Some(from) => (
+            format!(" `--from {}`", from.display()),
+            " after that of the first weights",
+        ),
+        None => (String::new(), ""),
+    };
     let cells = [
         likelihood,
         format!("{} ({})", ours.seeds.len(), seeds.join(", ")),
         ours.rows.to_string(),
         ours.data.clone(),
-        format!("`{}`{settings}", ours.preset),
-        format!("{:.0} s", ours.training_seconds),
+        format!("`{}`{from}{settings}", ours.preset),
+        format!("{:.0} s{before}", ours.training_seconds),
         ours.hardware.join("; "),
         ours.commits.join("; "),
     ];
