@@ -1,6 +1,6 @@
 //! Sums of outer products over rows: the weight gradient.
 
-use super::tile::outer_sum;
+use super::tile::{EightColumns, OneColumn, OuterTile, SixColumns, TwoColumns};
 use super::{Rows, RowsMut, large};
 use crate::Real;
 use crate::simd::{Isa, Kernel, SimdLevel};
@@ -59,52 +59,86 @@ impl<T: Real> Kernel for AccumulateOuter<'_, T> {
         let y_panels = self.y.data.chunks(rows * self.y.stride);
         for (x, y) in x_panels.zip(y_panels) {
             match vector {
-                16 => self.row_panel::<S, 32, 64>(x, y),
-                8 => self.row_panel::<S, 16, 32>(x, y),
-                4 => self.row_panel::<S, 8, 16>(x, y),
-                _ => self.row_panel::<S, 4, 8>(x, y),
+                // AVX-512 has twice as many registers as the others.
+                16 => self.row_panel::<S, EightColumns, 8, 16, 32, 64>(x, y),
+                8 if S::VECTOR_BYTES == 64 => self.row_panel::<S, EightColumns, 8, 8, 16, 32>(x, y),
+                8 => self.row_panel::<S, SixColumns, 6, 8, 16, 32>(x, y),
+                4 => self.row_panel::<S, SixColumns, 6, 4, 8, 16>(x, y),
+                _ => self.row_panel::<S, SixColumns, 6, 2, 4, 8>(x, y),
             }
         }
     }
 }
 
 impl<T: Real> AccumulateOuter<'_, T> {
-    /// `N` is two vectors, for tiles of six rows; `WIDE` four, for results with few rows.
+    /// `N` is two vectors, for tiles of `M` rows; `NARROW` one, for results with few columns; `WIDE` four, for results
+    /// with few rows.
     #[inline(always)]
-    fn row_panel<S: Isa, const N: usize, const WIDE: usize>(&mut self, x: &[T], y: &[T]) {
-        if self.m >= 6 && self.y.stride >= N {
-            self.tiles::<S, 6, N>(x, y);
+    fn row_panel<S, Tile, const M: usize, const NARROW: usize, const N: usize, const WIDE: usize>(
+        &mut self,
+        x: &[T],
+        y: &[T],
+    ) where
+        S: Isa,
+        Tile: OuterTile<M>,
+    {
+        if self.m >= M && self.y.stride >= N {
+            self.tiles::<S, Tile, M, N>(x, y);
+        } else if self.m >= 6 && self.y.stride >= N {
+            self.tiles::<S, SixColumns, 6, N>(x, y);
         } else if self.m >= 2 && self.y.stride >= WIDE {
-            self.tiles::<S, 2, WIDE>(x, y);
+            self.tiles::<S, TwoColumns, 2, WIDE>(x, y);
         } else if self.y.stride >= N {
-            self.tiles::<S, 1, N>(x, y);
-        } else if self.m >= 6 {
-            self.tiles::<S, 6, 1>(x, y);
+            self.tiles::<S, OneColumn, 1, N>(x, y);
+        } else if self.m >= M && self.y.stride >= NARROW {
+            self.tiles::<S, Tile, M, NARROW>(x, y);
+        } else if self.x.stride >= NARROW {
+            self.columns::<S, NARROW>(x, y);
         } else {
-            self.tiles::<S, 1, 1>(x, y);
+            self.tiles::<S, OneColumn, 1, 1>(x, y);
+        }
+    }
+
+    /// A column of C at a time, with vectors along the columns of X: for results too narrow for vectors of their own.
+    #[inline(always)]
+    fn columns<S: Isa, const N: usize>(&mut self, x: &[T], y: &[T]) {
+        for j in 0..self.n {
+            for i in (0..self.m).step_by(N) {
+                let tile_i = i.min(self.x.stride - N);
+                let (x, y) = ((x, self.x.stride, tile_i), (y, self.y.stride, j));
+                let [sums] = OneColumn::plus_outer::<T, S, N>([[T::ZERO; N]], y, x);
+                for (row, &sum) in (tile_i..self.m).zip(&sums).skip(i - tile_i) {
+                    self.c.data[row * self.c.stride + j] += sum;
+                }
+            }
         }
     }
 
     /// All tiles of C. The last ones of a row or column reach back over sums that are already complete; those are
     /// computed again and not stored.
     #[inline(always)]
-    fn tiles<S: Isa, const M: usize, const N: usize>(&mut self, x: &[T], y: &[T]) {
+    fn tiles<S: Isa, Tile: OuterTile<M>, const M: usize, const N: usize>(&mut self, x: &[T], y: &[T]) {
+        let c_stride = self.c.stride;
         for j in (0..self.n).step_by(N) {
             let tile_j = j.min(self.y.stride - N);
             for i in (0..self.m).step_by(M) {
                 let tile_i = i.min(self.m.max(M) - M);
-                let sums = outer_sum::<T, S, M, N>((x, self.x.stride, tile_i), (y, self.y.stride, tile_j));
+                let (x, y) = ((x, self.x.stride, tile_i), (y, self.y.stride, tile_j));
+                let mut sums = [[T::ZERO; N]; M];
                 if tile_i == i && tile_j == j && j + N <= self.n {
+                    // Sums that begin with what is there already leave nothing to add afterwards.
+                    for (a, sums) in sums.iter_mut().enumerate() {
+                        sums.copy_from_slice(&self.c.data[(i + a) * c_stride + j..][..N]);
+                    }
+                    let sums = Tile::plus_outer::<T, S, N>(sums, x, y);
                     for (a, sums) in sums.iter().enumerate() {
-                        let c = &mut self.c.data[(i + a) * self.c.stride + j..][..N];
-                        for b in 0..N {
-                            c[b] += sums[b];
-                        }
+                        self.c.data[(i + a) * c_stride + j..][..N].copy_from_slice(sums);
                     }
                 } else {
+                    let sums = Tile::plus_outer::<T, S, N>(sums, x, y);
                     let columns = j..(tile_j + N).min(self.n);
                     for (row, sums) in (tile_i..self.m).zip(&sums).skip(i - tile_i) {
-                        let c = &mut self.c.data[row * self.c.stride..][columns.clone()];
+                        let c = &mut self.c.data[row * c_stride..][columns.clone()];
                         for (c, &sum) in c.iter_mut().zip(&sums[j - tile_j..]) {
                             *c += sum;
                         }

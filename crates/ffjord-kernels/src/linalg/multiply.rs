@@ -69,7 +69,7 @@ impl<T: Real> Kernel for Multiply<'_, T> {
         for (first, width) in self.b.layout().panels() {
             let narrow = width < 2 * vector;
             match width {
-                32 if !narrow => self.panel::<S, SixRows, 6, 32>(first),
+                32 if vector == 16 => self.panel::<S, EightRows, 8, 32>(first),
                 16 if !narrow => self.panel::<S, SixRows, 6, 16>(first),
                 16 if vector == 16 => self.panel::<S, EightRows, 8, 16>(first),
                 8 if !narrow && vector == 4 => self.panel::<S, SixRows, 6, 8>(first),

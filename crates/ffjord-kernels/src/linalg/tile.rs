@@ -17,9 +17,10 @@ pub(super) trait RowTile<const M: usize> {
 }
 
 /// Every row is a variable of its own, cut to the length of the panel, and the loops are counted: so the compiler
-/// drops all bounds checks from the inner loop and keeps the sums in registers.
+/// drops all bounds checks from the inner loop. So is every row of sums: an array of them lands on the stack in some
+/// sizes of tile, and is then fifty times slower.
 macro_rules! row_tile {
-    ($name:ident, $count:literal, $($row:ident $index:literal),*) => {
+    ($name:ident, $count:literal, $($row:ident $sums:ident $index:literal),*) => {
         pub(super) struct $name;
 
         impl RowTile<$count> for $name {
@@ -32,42 +33,68 @@ macro_rules! row_tile {
                 start: &[T; N],
             ) -> [[T; N]; $count] {
                 let depth = panel.len();
-                $(let $row = &a[if $index < last { $index } else { last } * stride..][..depth];)*
-                let mut sums = [*start; $count];
+                $(
+                    let $row = &a[if $index < last { $index } else { last } * stride..][..depth];
+                    let mut $sums = *start;
+                )*
                 for k in 0..depth {
-                    let (x, weights) = ([$($row[k]),*], &panel[k]);
-                    for i in 0..$count {
+                    let weights = panel[k];
+                    $(
                         for j in 0..N {
-                            sums[i][j] = x[i].fma::<S>(weights[j], sums[i][j]);
+                            $sums[j] = $row[k].fma::<S>(weights[j], $sums[j]);
                         }
-                    }
+                    )*
                 }
-                sums
+                [$($sums),*]
             }
         }
     };
 }
 
-row_tile!(SixRows, 6, r0 0, r1 1, r2 2, r3 3, r4 4, r5 5);
-row_tile!(EightRows, 8, r0 0, r1 1, r2 2, r3 3, r4 4, r5 5, r6 6, r7 7);
+row_tile!(SixRows, 6, r0 s0 0, r1 s1 1, r2 s2 2, r3 s3 3, r4 s4 4, r5 s5 5);
+row_tile!(EightRows, 8, r0 s0 0, r1 s1 1, r2 s2 2, r3 s3 3, r4 s4 4, r5 s5 5, r6 s6 6, r7 s7 7);
 
-/// Sum over rows of outer products of `M` columns of X, from `i`, with `N` columns of Y, from `j`:
-/// `Σᵣ X[r, i + a] · Y[r, j + b]`.
-#[inline(always)]
-pub(super) fn outer_sum<T: Real, S: Isa, const M: usize, const N: usize>(
-    (x, x_stride, i): (&[T], usize, usize),
-    (y, y_stride, j): (&[T], usize, usize),
-) -> [[T; N]; M] {
-    let mut sums = [[T::ZERO; N]; M];
-    for (x, y) in x.chunks_exact(x_stride).zip(y.chunks_exact(y_stride)) {
-        let (Some(x), Some(y)) = (x[i..].first_chunk::<M>(), y[j..].first_chunk::<N>()) else {
-            break;
-        };
-        for a in 0..M {
-            for b in 0..N {
-                sums[a][b] = x[a].fma::<S>(y[b], sums[a][b]);
+/// A register tile for sums of outer products of `M` columns of X.
+pub(super) trait OuterTile<const M: usize> {
+    /// Adds outer products of `M` columns of X, from `i`, with `N` columns of Y, from `j`, over all rows: returns
+    /// `start + Σᵣ X[r, i + a] · Y[r, j + b]`.
+    fn plus_outer<T: Real, S: Isa, const N: usize>(
+        start: [[T; N]; M],
+        x: (&[T], usize, usize),
+        y: (&[T], usize, usize),
+    ) -> [[T; N]; M];
+}
+
+/// Variables of their own here too.
+macro_rules! outer_tile {
+    ($name:ident, $count:literal, $($sums:ident $index:literal),*) => {
+        pub(super) struct $name;
+
+        impl OuterTile<$count> for $name {
+            #[inline(always)]
+            fn plus_outer<T: Real, S: Isa, const N: usize>(
+                start: [[T; N]; $count],
+                (x, x_stride, i): (&[T], usize, usize),
+                (y, y_stride, j): (&[T], usize, usize),
+            ) -> [[T; N]; $count] {
+                $(let mut $sums = start[$index];)*
+                for (x, y) in x.chunks_exact(x_stride).zip(y.chunks_exact(y_stride)) {
+                    let (Some(x), Some(y)) = (x[i..].first_chunk::<$count>(), y[j..].first_chunk::<N>()) else {
+                        break;
+                    };
+                    $(
+                        for b in 0..N {
+                            $sums[b] = x[$index].fma::<S>(y[b], $sums[b]);
+                        }
+                    )*
+                }
+                [$($sums),*]
             }
         }
-    }
-    sums
+    };
 }
+
+outer_tile!(OneColumn, 1, s0 0);
+outer_tile!(TwoColumns, 2, s0 0, s1 1);
+outer_tile!(SixColumns, 6, s0 0, s1 1, s2 2, s3 3, s4 4, s5 5);
+outer_tile!(EightColumns, 8, s0 0, s1 1, s2 2, s3 3, s4 4, s5 5, s6 6, s7 7);
