@@ -12,17 +12,20 @@ pub(crate) const MISSING: Rgb = [200, 200, 200];
 /// Points of a scatter plot.
 pub(crate) const POINT: Rgb = [31, 90, 160];
 
-/// Colours for series that people with any colour vision tell apart (Okabe and Ito 2008, without the yellow).
-const SERIES: [Rgb; 6] = [
+/// Colours for series that people with any colour vision tell apart: Okabe and Ito's (2008) without the yellow, and a
+/// violet.
+const SERIES: [Rgb; 8] = [
     [0, 114, 178],
     [213, 94, 0],
     [0, 158, 115],
     [204, 121, 167],
     [86, 180, 233],
     [90, 90, 90],
+    [230, 159, 0],
+    [120, 60, 220],
 ];
 
-/// The colour of the `i`-th series; they repeat after six.
+/// The colour of the `i`-th series; they repeat after eight.
 pub(crate) fn series(i: usize) -> Rgb {
     SERIES[i % SERIES.len()]
 }

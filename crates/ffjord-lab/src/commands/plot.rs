@@ -20,6 +20,9 @@ pub struct Arguments {
     /// Draws the likelihoods of several runs against seconds of training instead: run folders, or results in files
     #[arg(long, value_name = "RUN", num_args = 1..)]
     compare: Vec<PathBuf>,
+    /// Leaves out what lies above this, in nats, so that small differences below can be seen
+    #[arg(long, value_name = "NATS", requires = "compare", allow_negative_numbers = true)]
+    top: Option<f64>,
     /// The file of that picture
     #[arg(long, value_name = "FILE", default_value = "comparison.png", requires = "compare")]
     out: PathBuf,
@@ -32,7 +35,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.run {
         Some(run) => draw(run),
-        None => compare(&arguments.compare, &arguments.out),
+        None => compare(&arguments.compare, arguments.top, &arguments.out),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -48,12 +51,12 @@ fn draw(run: &Path) -> Result<()> {
     Ok(())
 }
 
-fn compare(runs: &[PathBuf], out: &Path) -> Result<()> {
+fn compare(runs: &[PathBuf], top: Option<f64>, out: &Path) -> Result<()> {
     let results = runs
         .iter()
         .map(|run| Ok((run.clone(), RunResult::open(run)?)))
         .collect::<Result<Vec<_>>>()?;
-    pictures::compare(&results, out)?;
+    pictures::compare(&results, top, out)?;
     say!("{}", out.display());
     Ok(())
 }

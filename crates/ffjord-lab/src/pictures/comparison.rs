@@ -6,11 +6,12 @@ use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Draws the validation curves of runs, and beside them their test curves where there are any.
+/// Draws the validation curves of runs, and beside them their test curves where there are any; points above `top`, in
+/// nats, are left out.
 ///
 /// # Errors
-/// When a run has no curve, or the picture cannot be written.
-pub fn compare(runs: &[(PathBuf, RunResult)], file: &Path) -> Result<()> {
+/// When a run has no curve, nothing lies below `top`, or the picture cannot be written.
+pub fn compare(runs: &[(PathBuf, RunResult)], top: Option<f64>, file: &Path) -> Result<()> {
     for (path, run) in runs {
         if run.validation_curve.is_empty() {
             return Err(LabError::RunFolder {
@@ -20,8 +21,11 @@ pub fn compare(runs: &[(PathBuf, RunResult)], file: &Path) -> Result<()> {
         }
     }
     let names = names(runs);
-    let validation: Vec<_> = runs.iter().map(|(_, run)| by_time(&run.validation_curve)).collect();
-    let test: Vec<_> = runs.iter().map(|(_, run)| by_time(&run.test_curve)).collect();
+    let validation: Vec<_> = runs
+        .iter()
+        .map(|(_, run)| by_time(&run.validation_curve, top))
+        .collect();
+    let test: Vec<_> = runs.iter().map(|(_, run)| by_time(&run.test_curve, top)).collect();
     let mut panels = vec![panel("validation rows", &names, &validation)];
     if test.iter().any(|points| !points.is_empty()) {
         panels.push(panel("test rows", &names, &test));
@@ -30,8 +34,13 @@ pub fn compare(runs: &[(PathBuf, RunResult)], file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn by_time(curve: &[CurvePoint]) -> Vec<(f64, f64)> {
-    curve.iter().map(|point| (point.seconds, point.nll)).collect()
+/// Seconds and nats of every point; above `top` no number, which leaves a gap in the line.
+fn by_time(curve: &[CurvePoint], top: Option<f64>) -> Vec<(f64, f64)> {
+    let shown = |nll: &f64| top.is_none_or(|top| *nll <= top);
+    curve
+        .iter()
+        .map(|point| (point.seconds, Some(point.nll).filter(shown).unwrap_or(f64::NAN)))
+        .collect()
 }
 
 /// Runs' names in the legend: preset and seed, or their paths where that is not enough.

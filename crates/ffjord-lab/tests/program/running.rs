@@ -117,6 +117,8 @@ fn runs_are_drawn_on_one_clock() {
     assert_eq!(curve("one").as_array().unwrap().len(), 2);
     assert!(curve("one")[1]["nll"].is_number());
     assert_eq!(curve("two").as_array().unwrap().len(), 0);
+    place.succeed(&["plot", "--compare", "one", "--top", "1e6", "--out", "below.png"]);
+    place.refuse(&["plot", "--compare", "one", "--top", "-1e6"], &["finite"]);
     place.refuse(&["plot", "--compare", "none"], &["none", "result.json"]);
 }
 
