@@ -92,6 +92,8 @@ impl<T: Real> AccumulateOuter<'_, T> {
             self.tiles::<S, OneColumn, 1, N>(x, y);
         } else if self.m >= M && self.y.stride >= NARROW {
             self.tiles::<S, Tile, M, NARROW>(x, y);
+        } else if self.y.stride >= NARROW {
+            self.tiles::<S, OneColumn, 1, NARROW>(x, y);
         } else if self.x.stride >= NARROW {
             self.columns::<S, NARROW>(x, y);
         } else {

@@ -18,7 +18,7 @@ pub(super) trait RowTile<const M: usize> {
 
 /// Every row is a variable of its own, cut to the length of the panel, and the loops are counted: so the compiler
 /// drops all bounds checks from the inner loop. So is every row of sums: an array of them lands on the stack in some
-/// sizes of tile, and is then fifty times slower.
+/// sizes of tile, and is then some thirty times slower.
 macro_rules! row_tile {
     ($name:ident, $count:literal, $($row:ident $sums:ident $index:literal),*) => {
         pub(super) struct $name;

@@ -61,9 +61,10 @@ fn names(runs: &[(PathBuf, RunResult)]) -> Vec<String> {
 
 /// Runs of very different length share the panel, so its time is logarithmic.
 fn panel<'a>(title: &str, names: &[String], curves: &'a [Vec<(f64, f64)>]) -> CurvePanel<'a> {
-    // A run without points here keeps its place, so that colours mean the same run in every panel.
+    // A run of which nothing is shown here keeps its place, so that colours mean the same run in every panel.
     let named = |(name, points): (&String, &'a Vec<(f64, f64)>)| {
-        Series::new(if points.is_empty() { "" } else { name.as_str() }, points)
+        let shown = points.iter().any(|(_, nll)| nll.is_finite());
+        Series::new(if shown { name.as_str() } else { "" }, points)
     };
     CurvePanel::new(names.iter().zip(curves).map(named).collect())
         .title(title)
