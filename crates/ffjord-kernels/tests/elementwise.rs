@@ -67,17 +67,25 @@ fn zeros_keep_their_sign_and_infinities_reach_the_limits() {
 
 #[test]
 fn a_value_has_the_same_bits_with_its_slope_and_with_tangents() {
-    let x: Vec<f64> = (-500..500).map(|i| i as f64 * 0.0137).collect();
-    for level in SimdLevel::available() {
-        for function in all::<f64>() {
-            let (mut alone, mut beside, mut slope) = (x.clone(), x.clone(), x.clone());
-            function.apply(level, &mut alone);
-            function.apply_with_slope(level, &mut beside, &mut slope);
-            assert_eq!(alone, beside, "{level} {function:?}");
-            for tangents in [1, 2] {
-                let mut stack = x.repeat(1 + tangents);
-                function.forward_stack(level, x.len(), &mut stack, &mut []);
-                assert_eq!(stack[..x.len()], alone, "{level} {function:?} with {tangents} tangents");
+    // Even and odd lengths, and less than a vector.
+    for numbers in [1, 2, 7, 999, 1000] {
+        let x: Vec<f64> = (0..numbers).map(|i| f64::from(i - 500) * 0.0137).collect();
+        for level in SimdLevel::available() {
+            for function in all::<f64>() {
+                let (mut alone, mut beside, mut slope) = (x.clone(), x.clone(), x.clone());
+                function.apply(level, &mut alone);
+                function.apply_with_slope(level, &mut beside, &mut slope);
+                assert_eq!(alone, beside, "{level} {function:?}");
+                let scaled: Vec<f64> = x.iter().zip(&slope).map(|(&x, &slope)| x * slope).collect();
+                for tangents in [1, 2] {
+                    let mut stack = x.repeat(1 + tangents);
+                    function.forward_stack(level, x.len(), &mut stack, &mut []);
+                    let wanted = [alone.clone(), scaled.repeat(tangents)].concat();
+                    assert_eq!(stack, wanted, "{level} {function:?} with {tangents} tangents");
+                    let (mut stack, mut kept) = (x.repeat(1 + tangents), vec![0.0; x.len()]);
+                    function.forward_stack(level, x.len(), &mut stack, &mut kept);
+                    assert_eq!((stack, kept), (wanted, slope.clone()), "{level} {function:?}, recorded");
+                }
             }
         }
     }

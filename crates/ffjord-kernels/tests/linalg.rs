@@ -54,6 +54,28 @@ fn check_multiply<T: Real>(rows: usize, depth: usize, columns: usize, gap: usize
     worst
 }
 
+/// Entries of a matrix, and of the matrix with scaled columns and with scaled rows.
+fn check_scaled<T: Real>(depth: usize, columns: usize) -> Result<(), TestCaseError> {
+    let b = numbers::<T>(1, depth * columns);
+    for level in SimdLevel::available() {
+        let mut matrix = PackedMatrix::zeros(level, depth, columns);
+        matrix.fill_with(|k, n| b[k * columns + n]);
+        let (of_columns, of_rows) = (numbers::<T>(2, matrix.layout().padded()), numbers::<T>(3, depth));
+        let (mut by_columns, mut by_rows) = (matrix.clone(), matrix.clone());
+        by_columns.assign_columns_scaled(level, &matrix, &of_columns);
+        by_rows.assign_rows_scaled(level, &matrix, &of_rows);
+        for k in 0..depth {
+            for n in 0..columns {
+                let given = b[k * columns + n];
+                prop_assert_eq!(matrix.entry(k, n), given);
+                prop_assert_eq!(by_columns.entry(k, n), given * of_columns[n]);
+                prop_assert_eq!(by_rows.entry(k, n), given * of_rows[k]);
+            }
+        }
+    }
+    Ok(())
+}
+
 fn check_outer<T: Real>(rows: usize, m: usize, n: usize, gap: usize) -> f64 {
     let (x, y) = (numbers::<T>(1, rows * (m + gap)), numbers::<T>(2, rows * (n + gap)));
     let mut worst: f64 = 0.0;
@@ -96,14 +118,30 @@ proptest! {
 
     #[test]
     fn rows_times_a_packed_matrix(
-        rows in 0usize..40, depth in 1usize..50, columns in 1usize..90, gap in 0usize..20, biased: bool,
+        rows in 0usize..40, depth in 1usize..50, columns in 1usize..150, gap in 0usize..20, biased: bool,
     ) {
         prop_assert!(check_multiply::<f32>(rows, depth, columns, gap, biased) < 1e-5);
         prop_assert!(check_multiply::<f64>(rows, depth, columns, gap, biased) < 1e-14);
     }
 
     #[test]
-    fn sums_of_outer_products(rows in 1usize..300, m in 1usize..40, n in 1usize..70, gap in 0usize..20) {
+    fn rows_times_a_narrow_packed_matrix(
+        rows in 0usize..40, depth in 1usize..90, columns in 1usize..9, gap in 0usize..20, biased: bool,
+    ) {
+        prop_assert!(check_multiply::<f32>(rows, depth, columns, gap, biased) < 1e-5);
+        prop_assert!(check_multiply::<f64>(rows, depth, columns, gap, biased) < 1e-14);
+    }
+
+    #[test]
+    fn a_scaled_matrix_has_scaled_entries(depth in 1usize..40, columns in 1usize..150) {
+        check_scaled::<f32>(depth, columns)?;
+        check_scaled::<f64>(depth, columns)?;
+        check_scaled::<f32>(depth, columns % 8 + 1)?;
+        check_scaled::<f64>(depth, columns % 4 + 1)?;
+    }
+
+    #[test]
+    fn sums_of_outer_products(rows in 1usize..300, m in 1usize..40, n in 1usize..150, gap in 0usize..20) {
         prop_assert!(check_outer::<f32>(rows, m, n, gap) < 1e-5);
         prop_assert!(check_outer::<f64>(rows, m, n, gap) < 1e-13);
     }

@@ -106,10 +106,17 @@ impl<T: Real, F: Nonlinearity<T>> Kernel for Forward<'_, T, F> {
     #[inline(always)]
     fn run<S: Isa>(self) {
         let Self { f, x, tangents, slope } = self;
+        // A nonlinearity is one long chain of operations: both halves of the array side by side are two chains that do
+        // not wait for each other.
+        let half = x.len() / 2;
         match (tangents.len() / x.len(), slope.is_empty()) {
             (0, true) => {
-                for x in x {
-                    *x = f.value::<S>(*x);
+                let (x0, x1) = x.split_at_mut(half);
+                for (x0, x1) in x0.iter_mut().zip(x1.iter_mut()) {
+                    (*x0, *x1) = (f.value::<S>(*x0), f.value::<S>(*x1));
+                }
+                if let Some(x1) = x1.get_mut(half) {
+                    *x1 = f.value::<S>(*x1);
                 }
             }
             (0, false) => {
@@ -118,18 +125,24 @@ impl<T: Real, F: Nonlinearity<T>> Kernel for Forward<'_, T, F> {
                 }
             }
             (1, true) => {
-                for (x, dx) in x.iter_mut().zip(tangents) {
-                    let (y, slope) = f.value_and_slope::<S>(*x);
-                    *x = y;
-                    *dx *= slope;
+                let ((x0, x1), (d0, d1)) = (x.split_at_mut(half), tangents.split_at_mut(half));
+                for (((x0, x1), d0), d1) in x0.iter_mut().zip(x1.iter_mut()).zip(d0).zip(d1.iter_mut()) {
+                    forward_both::<T, S, F>(f, [x0, x1], [d0, d1]);
+                }
+                if let (Some(x), Some(dx)) = (x1.get_mut(half), d1.get_mut(half)) {
+                    forward_one::<T, S, F>(f, x, dx);
                 }
             }
             (1, false) => {
-                for ((x, dx), kept) in x.iter_mut().zip(tangents).zip(slope) {
-                    let (y, slope) = f.value_and_slope::<S>(*x);
-                    *x = y;
-                    *dx *= slope;
-                    *kept = slope;
+                let ((x0, x1), (d0, d1)) = (x.split_at_mut(half), tangents.split_at_mut(half));
+                let (kept0, kept1) = slope.split_at_mut(half);
+                let (x, dx) = (x0.iter_mut().zip(x1.iter_mut()), d0.iter_mut().zip(d1.iter_mut()));
+                let kept = kept0.iter_mut().zip(kept1.iter_mut());
+                for (((x0, x1), (d0, d1)), (kept0, kept1)) in x.zip(dx).zip(kept) {
+                    [*kept0, *kept1] = forward_both::<T, S, F>(f, [x0, x1], [d0, d1]);
+                }
+                if let (Some(x), Some(dx), Some(kept)) = (x1.get_mut(half), d1.get_mut(half), kept1.get_mut(half)) {
+                    *kept = forward_one::<T, S, F>(f, x, dx);
                 }
             }
             _ => {
@@ -153,6 +166,28 @@ impl<T: Real, F: Nonlinearity<T>> Kernel for Forward<'_, T, F> {
             }
         }
     }
+}
+
+/// (x, dx) ← (φ(x), φ'(x) dx) of two elements; returns φ'(x). Both are read before either is written, so that their
+/// operations can be mixed.
+#[inline(always)]
+fn forward_both<T: Real, S: Isa, F: Nonlinearity<T>>(f: F, x: [&mut T; 2], dx: [&mut T; 2]) -> [T; 2] {
+    let ((y0, slope0), (y1, slope1)) = (f.value_and_slope::<S>(*x[0]), f.value_and_slope::<S>(*x[1]));
+    let [x0, x1] = x;
+    let [dx0, dx1] = dx;
+    (*x0, *x1) = (y0, y1);
+    *dx0 *= slope0;
+    *dx1 *= slope1;
+    [slope0, slope1]
+}
+
+/// As [`forward_both`], of one element.
+#[inline(always)]
+fn forward_one<T: Real, S: Isa, F: Nonlinearity<T>>(f: F, x: &mut T, dx: &mut T) -> T {
+    let (y, slope) = f.value_and_slope::<S>(*x);
+    *x = y;
+    *dx *= slope;
+    slope
 }
 
 struct Reverse<'a, T, F> {

@@ -45,8 +45,11 @@ struct AccumulateOuter<'a, T> {
     c: RowsMut<'a, T>,
 }
 
-/// Bytes of X and Y that are summed at a time: they stay in the second-level cache for all tiles of C.
-const PANEL_BYTES: usize = 64 << 10;
+/// Bytes of X and Y that are summed at a time. They are read again for all tiles of C: from the second-level cache with
+/// AVX-512, whose wide tiles read little, from the first with narrower ones.
+const fn panel_bytes<S: Isa>() -> usize {
+    if S::VECTOR_BYTES == 64 { 128 << 10 } else { 28 << 10 }
+}
 
 impl<T: Real> Kernel for AccumulateOuter<'_, T> {
     type Output = ();
@@ -54,7 +57,7 @@ impl<T: Real> Kernel for AccumulateOuter<'_, T> {
     #[inline(always)]
     fn run<S: Isa>(mut self) {
         let vector = S::VECTOR_BYTES / size_of::<T>();
-        let rows = (PANEL_BYTES / size_of::<T>() / (self.x.stride + self.y.stride)).max(32);
+        let rows = (panel_bytes::<S>() / size_of::<T>() / (self.x.stride + self.y.stride)).max(32);
         let x_panels = self.x.data.chunks(rows * self.x.stride);
         let y_panels = self.y.data.chunks(rows * self.y.stride);
         for (x, y) in x_panels.zip(y_panels) {
@@ -72,7 +75,7 @@ impl<T: Real> Kernel for AccumulateOuter<'_, T> {
 
 impl<T: Real> AccumulateOuter<'_, T> {
     /// `N` is two vectors, for tiles of `M` rows; `NARROW` one, for results with few columns; `WIDE` four, for results
-    /// with few rows.
+    /// with few rows and, with AVX-512, wherever they fit.
     #[inline(always)]
     fn row_panel<S, Tile, const M: usize, const NARROW: usize, const N: usize, const WIDE: usize>(
         &mut self,
@@ -82,68 +85,80 @@ impl<T: Real> AccumulateOuter<'_, T> {
         S: Isa,
         Tile: OuterTile<M>,
     {
-        if self.m >= M && self.y.stride >= N {
-            self.tiles::<S, Tile, M, N>(x, y);
-        } else if self.m >= 6 && self.y.stride >= N {
-            self.tiles::<S, SixColumns, 6, N>(x, y);
-        } else if self.m >= 2 && self.y.stride >= WIDE {
-            self.tiles::<S, TwoColumns, 2, WIDE>(x, y);
-        } else if self.y.stride >= N {
-            self.tiles::<S, OneColumn, 1, N>(x, y);
-        } else if self.m >= M && self.y.stride >= NARROW {
-            self.tiles::<S, Tile, M, NARROW>(x, y);
-        } else if self.y.stride >= NARROW {
-            self.tiles::<S, OneColumn, 1, NARROW>(x, y);
-        } else if self.x.stride >= NARROW {
-            self.columns::<S, NARROW>(x, y);
-        } else {
-            self.tiles::<S, OneColumn, 1, 1>(x, y);
-        }
-    }
-
-    /// A column of C at a time, with vectors along the columns of X: for results too narrow for vectors of their own.
-    #[inline(always)]
-    fn columns<S: Isa, const N: usize>(&mut self, x: &[T], y: &[T]) {
-        for j in 0..self.n {
-            for i in (0..self.m).step_by(N) {
-                let tile_i = i.min(self.x.stride - N);
-                let (x, y) = ((x, self.x.stride, tile_i), (y, self.y.stride, j));
-                let [sums] = OneColumn::plus_outer::<T, S, N>([[T::ZERO; N]], y, x);
-                for (row, &sum) in (tile_i..self.m).zip(&sums).skip(i - tile_i) {
-                    self.c.data[row * self.c.stride + j] += sum;
-                }
+        let mut j = 0;
+        while j < self.n {
+            let rest = self.n - j;
+            let fits = |rows, columns| self.m >= rows && self.y.stride >= columns;
+            if S::VECTOR_BYTES == 64 && rest > N && fits(6, WIDE) {
+                self.strip::<S, SixColumns, 6, WIDE>(x, y, j);
+                j += WIDE;
+            } else if rest > NARROW && fits(M, N) {
+                self.strip::<S, Tile, M, N>(x, y, j);
+                j += N;
+            } else if rest > NARROW && fits(6, N) {
+                self.strip::<S, SixColumns, 6, N>(x, y, j);
+                j += N;
+            } else if rest > N && fits(2, WIDE) {
+                self.strip::<S, TwoColumns, 2, WIDE>(x, y, j);
+                j += WIDE;
+            } else if rest > NARROW && fits(1, N) {
+                self.strip::<S, OneColumn, 1, N>(x, y, j);
+                j += N;
+            } else if fits(M, NARROW) {
+                self.strip::<S, Tile, M, NARROW>(x, y, j);
+                j += NARROW;
+            } else if fits(1, NARROW) {
+                self.strip::<S, OneColumn, 1, NARROW>(x, y, j);
+                j += NARROW;
+            } else if self.x.stride >= NARROW {
+                self.column::<S, NARROW>(x, y, j);
+                j += 1;
+            } else {
+                self.strip::<S, OneColumn, 1, 1>(x, y, j);
+                j += 1;
             }
         }
     }
 
-    /// All tiles of C. The last ones of a row or column reach back over sums that are already complete; those are
-    /// computed again and not stored.
+    /// Column `j` of C, with vectors along the columns of X: for results too narrow for vectors of their own.
     #[inline(always)]
-    fn tiles<S: Isa, Tile: OuterTile<M>, const M: usize, const N: usize>(&mut self, x: &[T], y: &[T]) {
+    fn column<S: Isa, const N: usize>(&mut self, x: &[T], y: &[T], j: usize) {
+        for i in (0..self.m).step_by(N) {
+            let tile_i = i.min(self.x.stride - N);
+            let (x, y) = ((x, self.x.stride, tile_i), (y, self.y.stride, j));
+            let [sums] = OneColumn::plus_outer::<T, S, N>([[T::ZERO; N]], y, x);
+            for (row, &sum) in (tile_i..self.m).zip(&sums).skip(i - tile_i) {
+                self.c.data[row * self.c.stride + j] += sum;
+            }
+        }
+    }
+
+    /// Columns `j` to `j + N` of C, as far as it has them. The last tiles of rows or columns reach back over sums that
+    /// are already complete; those are computed again and not stored.
+    #[inline(always)]
+    fn strip<S: Isa, Tile: OuterTile<M>, const M: usize, const N: usize>(&mut self, x: &[T], y: &[T], j: usize) {
         let c_stride = self.c.stride;
-        for j in (0..self.n).step_by(N) {
-            let tile_j = j.min(self.y.stride - N);
-            for i in (0..self.m).step_by(M) {
-                let tile_i = i.min(self.m.max(M) - M);
-                let (x, y) = ((x, self.x.stride, tile_i), (y, self.y.stride, tile_j));
-                let mut sums = [[T::ZERO; N]; M];
-                if tile_i == i && tile_j == j && j + N <= self.n {
-                    // Sums that begin with what is there already leave nothing to add afterwards.
-                    for (a, sums) in sums.iter_mut().enumerate() {
-                        sums.copy_from_slice(&self.c.data[(i + a) * c_stride + j..][..N]);
-                    }
-                    let sums = Tile::plus_outer::<T, S, N>(sums, x, y);
-                    for (a, sums) in sums.iter().enumerate() {
-                        self.c.data[(i + a) * c_stride + j..][..N].copy_from_slice(sums);
-                    }
-                } else {
-                    let sums = Tile::plus_outer::<T, S, N>(sums, x, y);
-                    let columns = j..(tile_j + N).min(self.n);
-                    for (row, sums) in (tile_i..self.m).zip(&sums).skip(i - tile_i) {
-                        let c = &mut self.c.data[row * c_stride..][columns.clone()];
-                        for (c, &sum) in c.iter_mut().zip(&sums[j - tile_j..]) {
-                            *c += sum;
-                        }
+        let tile_j = j.min(self.y.stride - N);
+        for i in (0..self.m).step_by(M) {
+            let tile_i = i.min(self.m.max(M) - M);
+            let (x, y) = ((x, self.x.stride, tile_i), (y, self.y.stride, tile_j));
+            let mut sums = [[T::ZERO; N]; M];
+            if tile_i == i && tile_j == j && j + N <= self.n {
+                // Sums that begin with what is there already leave nothing to add afterwards.
+                for (a, sums) in sums.iter_mut().enumerate() {
+                    sums.copy_from_slice(&self.c.data[(i + a) * c_stride + j..][..N]);
+                }
+                let sums = Tile::plus_outer::<T, S, N>(sums, x, y);
+                for (a, sums) in sums.iter().enumerate() {
+                    self.c.data[(i + a) * c_stride + j..][..N].copy_from_slice(sums);
+                }
+            } else {
+                let sums = Tile::plus_outer::<T, S, N>(sums, x, y);
+                let columns = j..(tile_j + N).min(self.n);
+                for (row, sums) in (tile_i..self.m).zip(&sums).skip(i - tile_i) {
+                    let c = &mut self.c.data[row * c_stride..][columns.clone()];
+                    for (c, &sum) in c.iter_mut().zip(&sums[j - tile_j..]) {
+                        *c += sum;
                     }
                 }
             }

@@ -1,7 +1,8 @@
 //! Rows times a packed matrix.
 
 use super::PackedMatrix;
-use super::tile::{EightRows, RowTile, SixRows};
+use super::packed::Order;
+use super::tile::{EightRows, NARROW_ROWS, RowTile, SixRows, sum, times_interleaved};
 use crate::Real;
 use crate::simd::{Isa, Kernel, SimdLevel};
 
@@ -30,9 +31,11 @@ pub struct RowsMut<'a, T> {
 /// where the bias is zero. A row's result does not depend on the other rows.
 ///
 /// # Panics
-/// If A and C do not hold the same number of whole rows, or a row is shorter than the product needs.
+/// If A and C do not hold the same number of whole rows, a row is shorter than the product needs, or B is packed for
+/// another level.
 pub fn multiply<T: Real>(level: SimdLevel, a: Rows<'_, T>, b: &PackedMatrix<T>, bias: &[T], c: RowsMut<'_, T>) {
     let columns = b.layout().padded();
+    assert_eq!(b.level(), level, "a matrix that is packed for the level");
     assert!(
         bias.is_empty() || bias.len() == columns,
         "a bias for each padded column"
@@ -63,12 +66,24 @@ impl<T: Real> Kernel for Multiply<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(mut self) {
+        if let Order::Interleaved { rows, vector } = self.b.order() {
+            return match (rows, vector) {
+                (16, 16) if S::VECTOR_BYTES == 64 => self.interleaved::<S, 16, 16>(),
+                (8, 16) if S::VECTOR_BYTES == 64 => self.interleaved::<S, 8, 16>(),
+                (_, 16) if S::VECTOR_BYTES == 64 => self.interleaved::<S, 4, 16>(),
+                (8, 8) if S::VECTOR_BYTES >= 32 => self.interleaved::<S, 8, 8>(),
+                (_, 8) if S::VECTOR_BYTES >= 32 => self.interleaved::<S, 4, 8>(),
+                _ => self.interleaved::<S, 4, 4>(),
+            };
+        }
         // Panels are the outer loop: one panel stays in the first-level cache while all rows stream past it. The
-        // widths are constants of the instruction set, so only three of these arms are compiled for each.
+        // widths are constants of the instruction set, so only a few of these arms are compiled for each.
         let vector = S::VECTOR_BYTES / size_of::<T>();
         for (first, width) in self.b.layout().panels() {
             let narrow = width < 2 * vector;
             match width {
+                64 if vector == 16 => self.panel::<S, SixRows, 6, 64>(first),
+                32 if vector == 8 => self.panel::<S, SixRows, 6, 32>(first),
                 32 if vector == 16 => self.panel::<S, EightRows, 8, 32>(first),
                 16 if !narrow => self.panel::<S, SixRows, 6, 16>(first),
                 16 if vector == 16 => self.panel::<S, EightRows, 8, 16>(first),
@@ -83,6 +98,22 @@ impl<T: Real> Kernel for Multiply<'_, T> {
 }
 
 impl<T: Real> Multiply<'_, T> {
+    /// All rows times columns with `P` rows in a vector of `L`.
+    #[inline(always)]
+    fn interleaved<S: Isa, const P: usize, const L: usize>(&mut self) {
+        let (a_stride, c_stride) = (self.a.stride, self.c.stride);
+        let rows = self.c.data.len() / c_stride;
+        let whole = rows / NARROW_ROWS * NARROW_ROWS;
+        for row in (0..whole).step_by(NARROW_ROWS) {
+            let (a, c) = (&self.a.data[row * a_stride..], &mut self.c.data[row * c_stride..]);
+            interleaved_rows::<T, S, P, L>((self.b, self.bias), (a, a_stride), (c, c_stride), NARROW_ROWS - 1);
+        }
+        if whole < rows {
+            let (a, c) = (&self.a.data[whole * a_stride..], &mut self.c.data[whole * c_stride..]);
+            interleaved_rows::<T, S, P, L>((self.b, self.bias), (a, a_stride), (c, c_stride), rows - whole - 1);
+        }
+    }
+
     /// All rows times the panel of `N` columns that starts at `first`, `M` rows at a time.
     #[inline(always)]
     fn panel<S: Isa, Tile: RowTile<M>, const M: usize, const N: usize>(&mut self, first: usize) {
@@ -118,6 +149,32 @@ impl<T: Real> Multiply<'_, T> {
             for (c, sums) in c.chunks_exact_mut(c_stride).zip(&sums) {
                 copy_prefix(&mut c[first..first + valid], sums);
             }
+        }
+    }
+}
+
+/// A tile of rows times interleaved columns; `last` is the last row.
+#[inline(always)]
+fn interleaved_rows<T: Real, S: Isa, const P: usize, const L: usize>(
+    (b, bias): (&PackedMatrix<T>, &[T]),
+    (a, a_stride): (&[T], usize),
+    (c, c_stride): (&mut [T], usize),
+    last: usize,
+) {
+    let (columns, padded) = (b.layout().columns(), b.layout().padded().min(c_stride));
+    let mut start = [T::ZERO; L];
+    for (start, &bias) in start.iter_mut().zip(bias) {
+        *start = bias;
+    }
+    let sums = times_interleaved::<T, S, P, L>(a, (a_stride, b.depth()), last, b.interleaved::<L>());
+    for (c, sums) in c.chunks_exact_mut(c_stride).zip(&sums).take(last + 1) {
+        let (c, padding) = c[..padded].split_at_mut(columns);
+        for ((c, parts), bias) in c.iter_mut().zip(sums.as_chunks::<P>().0).zip(start) {
+            *c = sum(parts) + bias;
+        }
+        // The padding of C is what zeros in B would make it.
+        for (c, &bias) in padding.iter_mut().zip(&start[columns..]) {
+            *c = bias;
         }
     }
 }

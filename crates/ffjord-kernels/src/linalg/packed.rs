@@ -7,14 +7,15 @@ use std::hint::black_box;
 
 /// How the columns of a matrix are cut into panels at one [`SimdLevel`].
 ///
-/// As many panels of two vectors as fit, then one that is as narrow as the remaining columns allow. The last panel is
-/// filled with zeros up to its width, so a product writes whole vectors and rows need no scalar tails.
+/// As many panels of the widest kind as fit (four vectors with AVX-512, which has registers for them, else two), then at
+/// most two that are as narrow as the remaining columns allow. The last panel is filled with zeros up to its width, so a
+/// product writes whole vectors and rows need no scalar tails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PanelLayout {
     columns: usize,
+    widest: usize,
     full: usize,
-    last: usize,
-    width: usize,
+    narrower: [usize; 2],
 }
 
 impl PanelLayout {
@@ -22,20 +23,26 @@ impl PanelLayout {
     #[must_use]
     pub fn new<T: Real>(level: SimdLevel, columns: usize) -> Self {
         let vector = level.vector_bytes() / size_of::<T>();
-        let width = 2 * vector;
-        let rest = columns % width;
+        let many_registers = level.vector_bytes() == 64;
+        let widest = if many_registers { 4 * vector } else { 2 * vector };
         // Half a 512-bit vector is as fast as a whole one where those run at half rate; the others need no such panel.
-        let last = match rest {
+        let last = |rest| match rest {
             0 => 0,
-            _ if rest <= vector / 2 && level.vector_bytes() == 64 => vector / 2,
+            _ if rest <= vector / 2 && many_registers => vector / 2,
             _ if rest <= vector => vector,
-            _ => width,
+            _ => 2 * vector,
+        };
+        let rest = columns % widest;
+        let (more, narrower) = match rest {
+            _ if rest > widest - vector => (1, [0, 0]),
+            _ if rest > 2 * vector => (0, [2 * vector, last(rest - 2 * vector)]),
+            _ => (0, [last(rest), 0]),
         };
         Self {
             columns,
-            full: columns / width,
-            last,
-            width,
+            widest,
+            full: columns / widest + more,
+            narrower,
         }
     }
 
@@ -48,28 +55,72 @@ impl PanelLayout {
     /// The number of columns with padding: the row stride of activations.
     #[must_use]
     pub fn padded(&self) -> usize {
-        self.full * self.width + self.last
+        self.full * self.widest + self.narrower.iter().sum::<usize>()
     }
 
     /// First column and width of every panel.
     #[inline]
     pub(super) fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let Self { full, width, last, .. } = *self;
-        (0..full)
-            .map(move |panel| (panel * width, width))
-            .chain((last > 0).then_some((full * width, last)))
+        let Self {
+            full, widest, narrower, ..
+        } = *self;
+        let wide = (0..full).map(move |panel| (panel * widest, widest));
+        let [first, second] = narrower;
+        let narrow = [(full * widest, first), (full * widest + first, second)];
+        wide.chain(narrow.into_iter().filter(|&(_, width)| width > 0))
+    }
+
+    /// First column and width of the panel with column `n`.
+    fn panel_of(&self, n: usize) -> (usize, usize) {
+        let full = self.full * self.widest;
+        match self.narrower {
+            _ if n < full => (n / self.widest * self.widest, self.widest),
+            [first, _] if n < full + first => (full, first),
+            [first, second] => (full + first, second),
+        }
     }
 }
 
-/// A matrix of shape `[K, N]`, packed into column panels.
+/// A matrix of shape `[K, N]`, packed: the right-hand side of [`multiply`](crate::linalg::multiply).
 ///
-/// A panel holds its K rows one after another. `PackedMatrix` is the right-hand side of
-/// [`multiply`](crate::linalg::multiply).
+/// It is cut into column panels, which hold their K rows one after another. The rows of a matrix with too few columns for
+/// a vector are interleaved.
 #[derive(Clone, Debug)]
 pub struct PackedMatrix<T: Real> {
+    level: SimdLevel,
     depth: usize,
     layout: PanelLayout,
+    order: Order,
     data: AlignedBuffer<T>,
+}
+
+/// The order of a packed matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Panel after panel.
+    Panels,
+    /// A vector for every `rows` rows: these rows' entries of the first column, then of the second. The last vector
+    /// reaches back where the depth is no multiple of `rows`. Zeros in place of rows that were there before, and of
+    /// columns that the matrix has not.
+    Interleaved {
+        /// Rows in a vector, a power of two.
+        rows: usize,
+        /// The length of a vector.
+        vector: usize,
+    },
+}
+
+impl Order {
+    fn new<T: Real>(level: SimdLevel, depth: usize, columns: usize) -> Self {
+        let vector = level.vector_bytes() / size_of::<T>();
+        let rows = vector / columns.max(1).next_power_of_two();
+        // Adding up two numbers for each product costs what is gained.
+        if rows > 2 && rows <= depth {
+            Self::Interleaved { rows, vector }
+        } else {
+            Self::Panels
+        }
+    }
 }
 
 impl<T: Real> PackedMatrix<T> {
@@ -77,10 +128,17 @@ impl<T: Real> PackedMatrix<T> {
     #[must_use]
     pub fn zeros(level: SimdLevel, depth: usize, columns: usize) -> Self {
         let layout = PanelLayout::new::<T>(level, columns);
+        let order = Order::new::<T>(level, depth, columns);
+        let numbers = match order {
+            Order::Panels => depth * layout.padded(),
+            Order::Interleaved { rows, vector } => depth.div_ceil(rows) * vector,
+        };
         Self {
+            level,
             depth,
             layout,
-            data: AlignedBuffer::zeros(depth * layout.padded()),
+            order,
+            data: AlignedBuffer::zeros(numbers),
         }
     }
 
@@ -90,16 +148,33 @@ impl<T: Real> PackedMatrix<T> {
         self.depth
     }
 
+    /// The level that the matrix is packed for.
+    #[must_use]
+    pub fn level(&self) -> SimdLevel {
+        self.level
+    }
+
     /// How the columns are cut.
     #[must_use]
     pub fn layout(&self) -> PanelLayout {
         self.layout
     }
 
+    #[inline(always)]
+    pub(super) fn order(&self) -> Order {
+        self.order
+    }
+
     /// The K rows of the panel that starts at `column`, one after another.
     #[inline(always)]
     pub(super) fn panel(&self, column: usize, width: usize) -> &[T] {
         &self.data[column * self.depth..(column + width) * self.depth]
+    }
+
+    /// The vectors of a matrix with [`Order::Interleaved`].
+    #[inline(always)]
+    pub(super) fn interleaved<const L: usize>(&self) -> &[[T; L]] {
+        self.data.as_chunks::<L>().0
     }
 
     /// The entry at row k and column n.
@@ -109,20 +184,45 @@ impl<T: Real> PackedMatrix<T> {
     #[must_use]
     pub fn entry(&self, k: usize, n: usize) -> T {
         assert!(k < self.depth && n < self.layout.columns, "an entry of the matrix");
-        let whole = self.layout.full * self.layout.width;
-        let width = if n < whole { self.layout.width } else { self.layout.last };
-        let first = if n < whole { n / width * width } else { whole };
-        self.panel(first, width)[k * width + n - first]
+        self.data[self.position(k, n)]
+    }
+
+    /// Where entry (k, n) lies.
+    fn position(&self, k: usize, n: usize) -> usize {
+        match self.order {
+            Order::Panels => {
+                let (first, width) = self.layout.panel_of(n);
+                first * self.depth + k * width + n - first
+            }
+            Order::Interleaved { rows, vector } => k / rows * vector + n * rows + k - self.first_row(k / rows, rows),
+        }
+    }
+
+    /// The first of the rows in interleaved vector `index`.
+    fn first_row(&self, index: usize, rows: usize) -> usize {
+        (index * rows).min(self.depth - rows)
     }
 
     /// Sets every entry, `entry(k, n)` at row k and column n; the padding stays zero.
     pub fn fill_with(&mut self, entry: impl Fn(usize, usize) -> T) {
         let (depth, columns) = (self.depth, self.layout.columns);
-        for (first, width) in self.layout.panels() {
-            let panel = &mut self.data[first * depth..(first + width) * depth];
-            for (k, row) in panel.chunks_exact_mut(width).enumerate() {
-                for (n, slot) in (first..columns).zip(row) {
-                    *slot = entry(k, n);
+        match self.order {
+            Order::Panels => {
+                for (first, width) in self.layout.panels() {
+                    let panel = &mut self.data[first * depth..(first + width) * depth];
+                    for (k, row) in panel.chunks_exact_mut(width).enumerate() {
+                        for (n, slot) in (first..columns).zip(row) {
+                            *slot = entry(k, n);
+                        }
+                    }
+                }
+            }
+            Order::Interleaved { .. } => {
+                for k in 0..depth {
+                    for n in 0..columns {
+                        let position = self.position(k, n);
+                        self.data[position] = entry(k, n);
+                    }
                 }
             }
         }
@@ -133,11 +233,7 @@ impl<T: Real> PackedMatrix<T> {
     /// # Panics
     /// If `source` has another shape or `scale` another length.
     pub fn assign_columns_scaled(&mut self, level: SimdLevel, source: &Self, scale: &[T]) {
-        assert_eq!(
-            (self.depth, self.layout),
-            (source.depth, source.layout),
-            "matrices of one shape"
-        );
+        self.check_shape(source);
         assert_eq!(scale.len(), self.layout.padded(), "one factor for each padded column");
         level.dispatch(Scaled {
             to: self,
@@ -151,11 +247,7 @@ impl<T: Real> PackedMatrix<T> {
     /// # Panics
     /// If `source` has another shape or `scale` is shorter than the rows are many.
     pub fn assign_rows_scaled(&mut self, level: SimdLevel, source: &Self, scale: &[T]) {
-        assert_eq!(
-            (self.depth, self.layout),
-            (source.depth, source.layout),
-            "matrices of one shape"
-        );
+        self.check_shape(source);
         let scale = &scale[..self.depth];
         level.dispatch(Scaled {
             to: self,
@@ -164,21 +256,21 @@ impl<T: Real> PackedMatrix<T> {
         });
     }
 
+    fn check_shape(&self, other: &Self) {
+        assert_eq!(
+            (self.level, self.depth, self.layout),
+            (other.level, other.depth, other.layout),
+            "matrices of one shape, packed for one level"
+        );
+    }
+
     /// Becomes `first + t (second − first)`.
     ///
     /// # Panics
     /// If the three matrices differ in shape.
     pub fn assign_interpolated(&mut self, first: &Self, second: &Self, t: T) {
-        assert_eq!(
-            (self.depth, self.layout),
-            (first.depth, first.layout),
-            "matrices of one shape"
-        );
-        assert_eq!(
-            (self.depth, self.layout),
-            (second.depth, second.layout),
-            "matrices of one shape"
-        );
+        self.check_shape(first);
+        self.check_shape(second);
         for ((to, &a), &b) in self.data.iter_mut().zip(first.data.iter()).zip(second.data.iter()) {
             *to = a + (b - a) * t;
         }
@@ -205,8 +297,12 @@ impl<T: Real> Kernel for Scaled<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(mut self) {
+        if let Order::Interleaved { rows, vector } = self.to.order {
+            return self.interleaved(rows, vector);
+        }
         for (first, width) in self.to.layout.panels() {
             match width {
+                64 => self.panel::<64>(first),
                 32 => self.panel::<32>(first),
                 16 => self.panel::<16>(first),
                 8 => self.panel::<8>(first),
@@ -218,6 +314,33 @@ impl<T: Real> Kernel for Scaled<'_, T> {
 }
 
 impl<T: Real> Scaled<'_, T> {
+    /// All vectors of interleaved rows.
+    #[inline(always)]
+    fn interleaved(&mut self, rows: usize, vector: usize) {
+        let starts = (0..self.from.depth.div_ceil(rows)).map(|index| self.from.first_row(index, rows));
+        let from = self.from.data.chunks_exact(vector);
+        for ((to, from), start) in self.to.data.chunks_exact_mut(vector).zip(from).zip(starts) {
+            let columns = to.chunks_exact_mut(rows).zip(from.chunks_exact(rows));
+            match self.by {
+                Scale::Columns(scale) => {
+                    for ((to, from), &factor) in columns.zip(scale) {
+                        for (to, &from) in to.iter_mut().zip(from) {
+                            *to = from * factor;
+                        }
+                    }
+                }
+                Scale::Rows(scale) => {
+                    let scale = &scale[start..start + rows];
+                    for (to, from) in columns {
+                        for ((to, &from), &factor) in to.iter_mut().zip(from).zip(scale) {
+                            *to = from * factor;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// The panel of `N` columns that starts at `first`.
     #[inline(always)]
     fn panel<const N: usize>(&mut self, first: usize) {

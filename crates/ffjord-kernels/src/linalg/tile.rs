@@ -2,6 +2,7 @@
 
 use crate::Real;
 use crate::simd::Isa;
+use std::hint::black_box;
 
 /// A register tile of `M` rows.
 pub(super) trait RowTile<const M: usize> {
@@ -78,15 +79,17 @@ macro_rules! outer_tile {
                 (y, y_stride, j): (&[T], usize, usize),
             ) -> [[T; N]; $count] {
                 $(let mut $sums = start[$index];)*
-                for (x, y) in x.chunks_exact(x_stride).zip(y.chunks_exact(y_stride)) {
-                    let (Some(x), Some(y)) = (x[i..].first_chunk::<$count>(), y[j..].first_chunk::<N>()) else {
-                        break;
-                    };
+                let (mut x, mut y) = (&x[i..], &y[j..]);
+                while let (Some(a), Some(b)) = (x.first_chunk::<$count>(), y.first_chunk::<N>()) {
                     $(
-                        for b in 0..N {
-                            $sums[b] = x[$index].fma::<S>(y[b], $sums[b]);
+                        for k in 0..N {
+                            $sums[k] = a[$index].fma::<S>(b[k], $sums[k]);
                         }
                     )*
+                    let (Some(next_x), Some(next_y)) = (x.get(x_stride..), y.get(y_stride..)) else {
+                        break;
+                    };
+                    (x, y) = (next_x, next_y);
                 }
                 [$($sums),*]
             }
@@ -98,3 +101,67 @@ outer_tile!(OneColumn, 1, s0 0);
 outer_tile!(TwoColumns, 2, s0 0, s1 1);
 outer_tile!(SixColumns, 6, s0 0, s1 1, s2 2, s3 3, s4 4, s5 5);
 outer_tile!(EightColumns, 8, s0 0, s1 1, s2 2, s3 3, s4 4, s5 5, s6 6, s7 7);
+
+/// Rows in a tile with interleaved columns.
+pub(super) const NARROW_ROWS: usize = 8;
+
+/// Eight rows of A, cut to `depth`, times few columns of B, `P` of its rows at a time: returns vectors in which `P` sums
+/// after one another add up to one product.
+///
+/// `interleaved` holds for every `P` rows of B the first column's `P` entries, then the second's. The last `P` rows reach
+/// back where the depth is no multiple of `P`, and have zeros in place of those that were there before. The rows of A are
+/// `stride` apart; rows behind row `last` repeat it.
+#[inline(always)]
+pub(super) fn times_interleaved<T: Real, S: Isa, const P: usize, const L: usize>(
+    a: &[T],
+    (stride, depth): (usize, usize),
+    last: usize,
+    interleaved: &[[T; L]],
+) -> [[T; L]; NARROW_ROWS] {
+    macro_rules! tile {
+        ($($row:ident $sums:ident $index:literal),*) => {{
+            $(
+                let $row = &a[if $index < last { $index } else { last } * stride..][..depth];
+                let mut $sums = [T::ZERO; L];
+            )*
+            let (mut k, last_k) = (0, depth - P);
+            for weights in interleaved {
+                $(
+                    let Some(numbers) = $row[k..].first_chunk::<P>() else { break };
+                    $sums = plus_repeated::<T, S, P, L>(numbers, weights, $sums);
+                )*
+                k = (k + P).min(last_k);
+            }
+            // Through memory: otherwise the compiler makes vectors of what is added up of several rows later.
+            black_box([$($sums),*])
+        }};
+    }
+    tile!(r0 s0 0, r1 s1 1, r2 s2 2, r3 s3 3, r4 s4 4, r5 s5 5, r6 s6 6, r7 s7 7)
+}
+
+/// Adds products with `numbers`, repeated to the length of the vector.
+#[inline(always)]
+fn plus_repeated<T: Real, S: Isa, const P: usize, const L: usize>(
+    numbers: &[T; P],
+    weights: &[T; L],
+    mut sums: [T; L],
+) -> [T; L] {
+    for i in 0..L {
+        sums[i] = numbers[i % P].fma::<S>(weights[i], sums[i]);
+    }
+    sums
+}
+
+/// The sum of `P` numbers, halves added to each other until one is left.
+#[inline(always)]
+pub(super) fn sum<T: Real, const P: usize>(numbers: &[T; P]) -> T {
+    let mut numbers = *numbers;
+    let mut half = P / 2;
+    while half > 0 {
+        for i in 0..half {
+            numbers[i] += numbers[i + half];
+        }
+        half /= 2;
+    }
+    numbers[0]
+}
