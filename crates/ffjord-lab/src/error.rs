@@ -105,6 +105,18 @@ pub enum LabError {
         /// The workloads.
         accepted: String,
     },
+    /// A file is not one of benchmark runs.
+    #[error(
+        "{} does not hold the runs of a benchmark, a list to which this one could be added: {source}. Give --json the \
+         name of such a file, or of none",
+        .path.display()
+    )]
+    History {
+        /// The file.
+        path: PathBuf,
+        /// Where it differs.
+        source: serde_json::Error,
+    },
     /// Software to compare with cannot be run.
     #[error(
         "{rival} cannot be timed: {reason}\n--python must name a Python that has the packages jax, diffrax, optax, torch, \

@@ -1,6 +1,7 @@
 //! Timing whole workloads: training iterations, likelihoods and samples of flows as users run them.
 
 mod ceiling;
+mod history;
 mod measurement;
 mod memory;
 mod report;
@@ -9,6 +10,7 @@ mod subject;
 mod workload;
 
 pub use ceiling::Ceiling;
+pub use history::History;
 pub use measurement::{Measurement, Repetitions};
 pub use report::{format_seconds, print_header, print_row};
 pub use subject::{Division, FirstStep, Subject};

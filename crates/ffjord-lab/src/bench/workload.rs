@@ -229,7 +229,7 @@ impl Workload {
     pub fn division(&self) -> Division {
         let (block_rows, accumulate_rows, tape_mb) = match &self.network {
             Network::Dense { dimension: 2, .. } => (250, 1_000, DEFAULT_TAPE_MB),
-            Network::Dense { dimension: 6, .. } => (100, 200, DEFAULT_TAPE_MB),
+            Network::Dense { dimension: 6, .. } => (250, 500, 400),
             // Fewer rows would make the products of these wide layers slow.
             Network::Dense { .. } => (250, 500, 1_600),
             Network::Convolutional { .. } => (2, self.batch, DEFAULT_TAPE_MB),

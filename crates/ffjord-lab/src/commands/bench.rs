@@ -1,13 +1,13 @@
 //! `bench`: times whole workloads beside the product ceiling of the machine.
 
 use crate::bench::{
-    Ceiling, Division, Measurement, Method, Repetitions, Subject, Workload, all, median, print_header, print_row,
+    Ceiling, Division, History, Measurement, Method, Repetitions, Subject, Workload, all, median, print_header,
+    print_row,
 };
 use crate::error::{LabError, Result};
 use crate::provenance::Provenance;
 use crate::terminal::say;
 use clap::Args;
-use ffjord_train::write_atomic;
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub struct Arguments {
     /// Fewer repetitions, and only the small workloads
     #[arg(long)]
     quick: bool,
-    /// Writes everything that was measured, with commit and machine
+    /// Adds everything that was measured to the runs in this file, with commit and machine
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Only workloads and solvers whose line contains this, such as `W1` or `dopri5`
@@ -50,7 +50,7 @@ impl Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// When nothing fits the filter, a solve fails, or the file cannot be written.
+/// When nothing fits the filter, a solve fails, or the file holds something else or cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let repetitions = if arguments.quick {
         Repetitions {
@@ -70,6 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let selected = select(&arguments.filter, &Method::ALL, |workload| {
         workload.is_quick() || !arguments.quick
     })?;
+    let history = arguments.json.as_deref().map(History::open).transpose()?;
     let threads = rayon::current_num_threads();
     let load_before = load_average();
     let ceiling = Ceiling::measure()?;
@@ -88,17 +89,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         measurements.push(measurement);
     }
     let scaling = scaling(arguments, repetitions)?;
-    if let Some(path) = &arguments.json {
-        let report = json!({
+    if let Some(mut history) = history {
+        history.add(json!({
             "provenance": Provenance::now(),
+            "quick": arguments.quick,
+            "filter": arguments.filter,
             "threads": threads,
             "load_average": { "before": load_before, "after": load_average() },
             "ceiling": ceiling,
             "measurements": measurements,
             "thread_scaling": scaling,
-        });
-        write_atomic(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;
-        say!("{}", path.display());
+        }))?;
+        say!("{}", history.path().display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -126,6 +126,17 @@ fn damaged_run_folders() {
 }
 
 #[test]
+fn a_benchmark_is_not_added_to_another_file() {
+    let place = Place::new();
+    place.write("result.json", "{}");
+    place.refuse(
+        &["bench", "--json", "result.json"],
+        &["result.json", "runs of a benchmark", "--json"],
+    );
+    place.refuse(&["bench", "--filter", "W9"], &["W9", "accepted is any part of"]);
+}
+
+#[test]
 fn checkpoints_that_are_none() {
     let place = Place::new();
     let refuse = |contents: &[u8], words: &[&str]| {
