@@ -29,9 +29,32 @@ impl Grid {
 
     /// The kernel's columns through which coarse column `x` sees the image, and the fine column of the first of them.
     fn columns(self, x: usize) -> (Range<usize>, usize) {
-        let start = x * self.step;
-        let first = 1usize.saturating_sub(start);
-        (first..self.kernel.min(self.fine.1 + 1 - start), start + first - 1)
+        let inside = self.inside(x, self.fine.1);
+        let first = x * self.step + inside.start - 1;
+        (inside, first)
+    }
+
+    /// The kernel's rows or columns through which a coarse one sees a fine image with `length` of them.
+    fn inside(self, coarse: usize, length: usize) -> Range<usize> {
+        let start = coarse * self.step;
+        1usize.saturating_sub(start)..self.kernel.min(length + 1 - start)
+    }
+
+    /// Calls `visit(coarse pixels, rows, columns)` for all runs of pixels in a line that see the image through the same
+    /// rows and columns of the kernel.
+    pub(super) fn for_each_run(self, mut visit: impl FnMut(Range<usize>, Range<usize>, Range<usize>)) {
+        let (height, width) = self.coarse;
+        for y in 0..height {
+            let rows = self.inside(y, self.fine.0);
+            let mut start = 0;
+            while start < width {
+                let columns = self.inside(start, self.fine.1);
+                let differs = |&x: &usize| self.inside(x, self.fine.1) != columns;
+                let end = (start + 1..width).find(differs).unwrap_or(width);
+                visit(y * width + start..y * width + end, rows.clone(), columns);
+                start = end;
+            }
+        }
     }
 
     /// Calls `visit(coarse pixel, fine pixel, tap)` for all pairs of pixels that see each other.

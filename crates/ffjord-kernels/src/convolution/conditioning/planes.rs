@@ -3,6 +3,7 @@
 use crate::Real;
 use crate::convolution::architecture::ConvShape;
 use crate::mlp::conditioning::add_scaled;
+use std::ops::Range;
 
 /// The kernels of one or three input channels: t, and then the pixel's row and column.
 ///
@@ -34,14 +35,31 @@ impl Planes {
         }
     }
 
-    /// The numbers of the `kernels` buffers.
+    /// The numbers of the `kernels` buffers: a kernel for each plane, and a sum.
     pub(in crate::convolution) fn kernel_numbers(self) -> usize {
-        self.count * self.shape.taps() * self.shape.outputs
+        (self.count * self.shape.taps() + 1) * self.shape.outputs
     }
 
-    /// Calls `visit(output pixel, plane, tap, value)` for each number of a plane that an output pixel sees. The first
-    /// plane counts as ones: time is a factor of its kernel.
+    /// Whether neighbouring pixels see the first plane, of ones, alike: where the output is the coarse image.
+    fn has_runs(self) -> bool {
+        !self.shape.is_transposed()
+    }
+
+    /// Calls `visit(output pixels, taps)` for all runs of pixels that see the first plane through the same taps.
+    fn for_each_run(self, mut visit: impl FnMut(Range<usize>, &mut dyn Iterator<Item = usize>)) {
+        let grid = self.shape.grid();
+        grid.for_each_run(|pixels, rows, columns| {
+            let mut taps = rows.flat_map(|row| columns.clone().map(move |column| row * grid.kernel + column));
+            visit(pixels, &mut taps);
+        });
+    }
+
+    /// Calls `visit(output pixel, plane, tap, value)` for each number of a plane that an output pixel sees, of those
+    /// planes that have no runs. The first plane counts as ones: time is a factor of its kernel.
     fn for_each_value<T: Real>(self, mut visit: impl FnMut(usize, usize, usize, T)) {
+        if self.has_runs() && self.count == 1 {
+            return;
+        }
         let width = self.shape.input.1;
         self.shape.grid().for_each_contact(|coarse, fine, tap| {
             let (input, output) = if self.shape.is_transposed() {
@@ -50,7 +68,9 @@ impl Planes {
                 (fine, coarse)
             };
             let position = |index: usize| T::from_f64(index as f64);
-            visit(output, 0, tap, T::ONE);
+            if !self.has_runs() {
+                visit(output, 0, tap, T::ONE);
+            }
             if self.count > 1 {
                 visit(output, 1, tap, position(input / width));
                 visit(output, 2, tap, position(input % width));
@@ -63,7 +83,7 @@ impl Planes {
     }
 
     /// The part of the `[planes, k², outputs]` buffer of one plane and tap.
-    fn span(self, plane: usize, tap: usize) -> std::ops::Range<usize> {
+    fn span(self, plane: usize, tap: usize) -> Range<usize> {
         let start = (plane * self.shape.taps() + tap) * self.shape.outputs;
         start..start + self.shape.outputs
     }
@@ -81,6 +101,15 @@ impl Planes {
             }
         }
         let outputs = self.shape.outputs;
+        if self.has_runs() {
+            let (kernels, sum) = kernels[..self.kernel_numbers()].split_at_mut(self.kernel_numbers() - outputs);
+            self.for_each_run(|pixels, taps| {
+                sum.fill(T::ZERO);
+                taps.for_each(|tap| add(sum, &kernels[self.span(0, tap)]));
+                let seen = &mut map[pixels.start * outputs..pixels.end * outputs];
+                seen.chunks_exact_mut(outputs).for_each(|pixel| add(pixel, sum));
+            });
+        }
         self.for_each_value(|pixel, plane, tap, value| {
             add_scaled(
                 &mut map[pixel * outputs..][..outputs],
@@ -102,6 +131,15 @@ impl Planes {
         let kernels = &mut kernels[..self.kernel_numbers()];
         kernels.fill(T::ZERO);
         let outputs = self.shape.outputs;
+        if self.has_runs() {
+            let (kernels, sum) = kernels.split_at_mut(self.kernel_numbers() - outputs);
+            self.for_each_run(|pixels, taps| {
+                sum.fill(T::ZERO);
+                let seen = &map[pixels.start * outputs..pixels.end * outputs];
+                seen.chunks_exact(outputs).for_each(|pixel| add(sum, pixel));
+                taps.for_each(|tap| add(&mut kernels[self.span(0, tap)], sum));
+            });
+        }
         self.for_each_value(|pixel, plane, tap, value| {
             add_scaled(
                 &mut kernels[self.span(plane, tap)],
@@ -121,5 +159,12 @@ impl Planes {
             }
         }
         time
+    }
+}
+
+/// to[i] += from[i].
+fn add<T: Real>(to: &mut [T], from: &[T]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to += from;
     }
 }
