@@ -5,49 +5,32 @@ use ffjord_train::write_atomic;
 use serde_json::Value;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Measured runs, and the file that keeps them.
-#[derive(Debug)]
-pub struct History {
-    path: PathBuf,
-    runs: Vec<Value>,
+/// The runs in a file, none if there is no file yet.
+///
+/// # Errors
+/// When the file cannot be read, or holds something else.
+pub fn read_history(path: &Path) -> Result<Vec<Value>> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| LabError::History {
+            path: path.to_path_buf(),
+            source,
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(LabError::io("read", path)(error)),
+    }
 }
 
-impl History {
-    /// Those of a file, none if there is no file yet.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or holds something else.
-    pub fn open(path: &Path) -> Result<Self> {
-        let runs = match fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| LabError::History {
-                path: path.to_path_buf(),
-                source,
-            })?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(LabError::io("read", path)(error)),
-        };
-        Ok(Self {
-            path: path.to_path_buf(),
-            runs,
-        })
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Adds a run, and writes the file.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn add(&mut self, run: Value) -> Result<()> {
-        self.runs.push(run);
-        let text = format!("{}\n", serde_json::to_string_pretty(&self.runs)?);
-        Ok(write_atomic(&self.path, text.as_bytes())?)
-    }
+/// Adds a run to those that are in the file now: others may have come while this one was measured.
+///
+/// # Errors
+/// As [`read_history`], or when the file cannot be written.
+pub fn add_to_history(path: &Path, run: Value) -> Result<()> {
+    let mut runs = read_history(path)?;
+    runs.push(run);
+    let text = format!("{}\n", serde_json::to_string_pretty(&runs)?);
+    Ok(write_atomic(path, text.as_bytes())?)
 }
 
 #[cfg(test)]
@@ -60,9 +43,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bench.json");
         for run in ["first", "second"] {
-            History::open(&path).unwrap().add(json!({ "run": run })).unwrap();
+            add_to_history(&path, json!({ "run": run })).unwrap();
         }
-        let runs = History::open(&path).unwrap().runs;
+        let runs = read_history(&path).unwrap();
         assert_eq!(runs, [json!({ "run": "first" }), json!({ "run": "second" })]);
     }
 
@@ -70,11 +53,13 @@ mod tests {
     fn another_file_is_refused_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("result.json");
-        fs::write(&path, "{\"preset\": \"toy-moons\"}").unwrap();
-        let refusal = History::open(&path).unwrap_err().to_string();
+        let text = "{\"preset\": \"toy-moons\"}";
+        fs::write(&path, text).unwrap();
+        let refusal = add_to_history(&path, json!({})).unwrap_err().to_string();
         assert!(
             refusal.contains("result.json") && refusal.contains("--json"),
             "{refusal}"
         );
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 }

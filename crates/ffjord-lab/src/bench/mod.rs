@@ -10,7 +10,7 @@ mod subject;
 mod workload;
 
 pub use ceiling::Ceiling;
-pub use history::History;
+pub use history::{add_to_history, read_history};
 pub use measurement::{Measurement, Repetitions};
 pub use report::{format_seconds, print_header, print_row};
 pub use subject::{Division, FirstStep, Subject};

@@ -1,8 +1,8 @@
 //! `bench`: times whole workloads beside the product ceiling of the machine.
 
 use crate::bench::{
-    Ceiling, Division, History, Measurement, Method, Repetitions, Subject, Workload, all, median, print_header,
-    print_row,
+    Ceiling, Division, Measurement, Method, Repetitions, Subject, Workload, add_to_history, all, median, print_header,
+    print_row, read_history,
 };
 use crate::error::{LabError, Result};
 use crate::provenance::Provenance;
@@ -70,7 +70,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let selected = select(&arguments.filter, &Method::ALL, |workload| {
         workload.is_quick() || !arguments.quick
     })?;
-    let history = arguments.json.as_deref().map(History::open).transpose()?;
+    // A file that holds something else is told before anything is measured.
+    arguments.json.as_deref().map(read_history).transpose()?;
     let threads = rayon::current_num_threads();
     let load_before = load_average();
     let ceiling = Ceiling::measure()?;
@@ -89,8 +90,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         measurements.push(measurement);
     }
     let scaling = scaling(arguments, repetitions)?;
-    if let Some(mut history) = history {
-        history.add(json!({
+    if let Some(path) = &arguments.json {
+        let run = json!({
             "provenance": Provenance::now(),
             "quick": arguments.quick,
             "filter": arguments.filter,
@@ -99,8 +100,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "ceiling": ceiling,
             "measurements": measurements,
             "thread_scaling": scaling,
-        }))?;
-        say!("{}", history.path().display());
+        });
+        add_to_history(path, run)?;
+        say!("{}", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -105,9 +105,10 @@ impl Planes {
             let (kernels, sum) = kernels[..self.kernel_numbers()].split_at_mut(self.kernel_numbers() - outputs);
             self.for_each_run(|pixels, taps| {
                 sum.fill(T::ZERO);
-                taps.for_each(|tap| add(sum, &kernels[self.span(0, tap)]));
+                taps.for_each(|tap| add_scaled(sum, T::ONE, &kernels[self.span(0, tap)]));
                 let seen = &mut map[pixels.start * outputs..pixels.end * outputs];
-                seen.chunks_exact_mut(outputs).for_each(|pixel| add(pixel, sum));
+                seen.chunks_exact_mut(outputs)
+                    .for_each(|pixel| add_scaled(pixel, T::ONE, sum));
             });
         }
         self.for_each_value(|pixel, plane, tap, value| {
@@ -136,8 +137,9 @@ impl Planes {
             self.for_each_run(|pixels, taps| {
                 sum.fill(T::ZERO);
                 let seen = &map[pixels.start * outputs..pixels.end * outputs];
-                seen.chunks_exact(outputs).for_each(|pixel| add(sum, pixel));
-                taps.for_each(|tap| add(&mut kernels[self.span(0, tap)], sum));
+                seen.chunks_exact(outputs)
+                    .for_each(|pixel| add_scaled(sum, T::ONE, pixel));
+                taps.for_each(|tap| add_scaled(&mut kernels[self.span(0, tap)], T::ONE, sum));
             });
         }
         self.for_each_value(|pixel, plane, tap, value| {
@@ -159,12 +161,5 @@ impl Planes {
             }
         }
         time
-    }
-}
-
-/// to[i] += from[i].
-fn add<T: Real>(to: &mut [T], from: &[T]) {
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to += from;
     }
 }
