@@ -95,6 +95,9 @@ pub enum KernelError {
          it needs one hidden layer and as many outputs as inputs; use unit tangents"
     )]
     ClosedFormTrace(Vec<usize>),
+    /// The trace of this kernel has no closed form.
+    #[error("this kernel has no trace in closed form: use unit tangents")]
+    NoExactTrace,
     /// A tape nothing has been recorded on.
     #[error("the tape is empty: record a forward pass on it before the reverse pass")]
     EmptyTape,

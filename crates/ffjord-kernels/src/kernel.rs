@@ -1,0 +1,366 @@
+//! What a solver asks of a compiled vector field, whatever the network behind it.
+
+use crate::mlp::{Stack, StackMut};
+use crate::{KernelError, Real};
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+/// A vector field f(z, t; c, θ) with its present parameters θ, evaluated on plain slices together with tangents.
+///
+/// States are flat: `[R, D]`, where an image counts as one row of D = C · H · W numbers. Every row has numbers of its
+/// own that stay the same through a solve, `given` `[R, G]`: a condition c, or parameters of that row alone. They are no
+/// part of the state, so that no step control counts them, and they have a gradient.
+///
+/// A kernel is only read, so one serves all threads, each with a workspace of its own. The result of a row must not
+/// depend on the other rows of a call.
+///
+/// The kernels of this crate are [`MlpKernel`](crate::mlp::MlpKernel) and
+/// [`ConvKernel`](crate::convolution::ConvKernel); a field of your own becomes one by implementing this trait:
+///
+/// ```
+/// use ffjord_kernels::mlp::{Stack, StackMut};
+/// use ffjord_kernels::{GradientMut, Kernel, KernelError};
+///
+/// /// f(z) = θ z, the same θ for every column.
+/// #[derive(Debug)]
+/// struct Linear { rate: f32, columns: usize }
+///
+/// impl Kernel<f32> for Linear {
+///     type Workspace = ();
+///     /// The state and the tangents of the evaluation.
+///     type Tape = (Vec<f32>, Vec<f32>);
+///
+///     fn state_len(&self) -> usize { self.columns }
+///     fn parameter_count(&self) -> usize { 1 }
+///     fn workspace(&self, _stacked_rows: usize) {}
+///     fn tape(&self, _stacked_rows: usize) -> Self::Tape { Default::default() }
+///     fn tape_bytes(&self, tape: &Self::Tape) -> usize { 4 * (tape.0.len() + tape.1.len()) }
+///
+///     fn forward(
+///         &self, _t: f64, input: Stack<'_, f32>, _given: &[f32], output: StackMut<'_, f32>, _: &mut (),
+///     ) -> Result<(), KernelError> {
+///         output.value.iter_mut().zip(input.value).for_each(|(f, z)| *f = self.rate * z);
+///         output.tangents.iter_mut().zip(input.tangents).for_each(|(u, e)| *u = self.rate * e);
+///         Ok(())
+///     }
+///
+///     fn record(
+///         &self, t: f64, input: Stack<'_, f32>, given: &[f32], output: StackMut<'_, f32>, tape: &mut Self::Tape,
+///         workspace: &mut (),
+///     ) -> Result<(), KernelError> {
+///         *tape = (input.value.to_vec(), input.tangents.to_vec());
+///         self.forward(t, input, given, output, workspace)
+///     }
+///
+///     fn reverse(
+///         &self, tape: &Self::Tape, cotangent: Stack<'_, f32>, gradient: GradientMut<'_, f32>, _: &mut (),
+///     ) -> Result<f64, KernelError> {
+///         gradient.state.iter_mut().zip(cotangent.value).for_each(|(g, v)| *g = self.rate * v);
+///         let of_values = tape.0.iter().zip(cotangent.value);
+///         let of_tangents = tape.1.iter().zip(cotangent.tangents);
+///         gradient.parameters[0] += of_values.chain(of_tangents).map(|(x, v)| x * v).sum::<f32>();
+///         Ok(0.0)
+///     }
+/// }
+///
+/// let kernel = Linear { rate: 2.0, columns: 2 };
+/// let (mut f, mut u) = ([0.0; 2], [0.0; 2]);
+/// let input = Stack { value: &[1.0, 3.0], tangents: &[1.0, -1.0] };
+/// kernel.forward(0.0, input, &[], StackMut { value: &mut f, tangents: &mut u }, &mut ())?;
+/// assert_eq!((f, u), ([2.0, 6.0], [2.0, -2.0]));
+/// # Ok::<(), KernelError>(())
+/// ```
+pub trait Kernel<T: Real>: fmt::Debug + Send + Sync + 'static {
+    /// Memory for evaluations, one at a time.
+    type Workspace: Send + 'static;
+
+    /// What a recorded evaluation keeps for its reverse pass.
+    type Tape: Send + 'static;
+
+    /// D, the numbers of one state.
+    fn state_len(&self) -> usize;
+
+    /// G, the numbers that each row is given beside its state; none unless the kernel says so.
+    fn given_len(&self) -> usize {
+        0
+    }
+
+    /// P, the number of parameters.
+    fn parameter_count(&self) -> usize;
+
+    /// A workspace for evaluations of up to `stacked_rows` = rows × (1 + tangents).
+    fn workspace(&self, stacked_rows: usize) -> Self::Workspace;
+
+    /// A tape for one recorded evaluation of up to `stacked_rows` = rows × (1 + tangents).
+    fn tape(&self, stacked_rows: usize) -> Self::Tape;
+
+    /// Bytes of memory that a tape holds.
+    fn tape_bytes(&self, tape: &Self::Tape) -> usize;
+
+    /// f(z, t) and, for every tangent e, (∂f/∂z) e: `input` is (z `[R, D]`, e `[K, R, D]`), `given` `[R, G]`, and `output`
+    /// (f, u) has the shapes of `input`; K may be zero.
+    ///
+    /// # Errors
+    /// [`KernelError`] if lengths do not fit together, or the workspace is too small or another network's.
+    fn forward(
+        &self,
+        t: f64,
+        input: Stack<'_, T>,
+        given: &[T],
+        output: StackMut<'_, T>,
+        workspace: &mut Self::Workspace,
+    ) -> Result<(), KernelError>;
+
+    /// As [`forward`](Self::forward), bit for bit, keeping on the `tape` what [`reverse`](Self::reverse) needs.
+    ///
+    /// # Errors
+    /// As `forward`, and if the tape is too small or another network's.
+    fn record(
+        &self,
+        t: f64,
+        input: Stack<'_, T>,
+        given: &[T],
+        output: StackMut<'_, T>,
+        tape: &mut Self::Tape,
+        workspace: &mut Self::Workspace,
+    ) -> Result<(), KernelError>;
+
+    /// Takes the cotangents (∂L/∂f `[R, D]`, ∂L/∂u `[K, R, D]`) of a recorded evaluation back and returns ∂L/∂t; the
+    /// tangents e are constants.
+    ///
+    /// # Errors
+    /// [`KernelError`] if nothing was recorded, lengths do not fit the recorded rows and tangents, or tape or workspace
+    /// belong to another network.
+    fn reverse(
+        &self,
+        tape: &Self::Tape,
+        cotangent: Stack<'_, T>,
+        gradient: GradientMut<'_, T>,
+        workspace: &mut Self::Workspace,
+    ) -> Result<f64, KernelError>;
+
+    /// Whether [`exact_trace`](Self::exact_trace) applies.
+    fn has_exact_trace(&self) -> bool {
+        false
+    }
+
+    /// f(z, t) `[R, D]` and tr ∂f/∂z `[R]` without any tangents, for networks whose trace has a closed form.
+    ///
+    /// # Errors
+    /// [`KernelError::NoExactTrace`] where [`has_exact_trace`](Self::has_exact_trace) is false; otherwise as
+    /// [`forward`](Self::forward).
+    fn exact_trace(
+        &self,
+        t: f64,
+        z: &[T],
+        given: &[T],
+        output: TraceMut<'_, T>,
+        workspace: &mut Self::Workspace,
+    ) -> Result<(), KernelError> {
+        let _ = (t, z, given, output, workspace);
+        Err(KernelError::NoExactTrace)
+    }
+}
+
+/// Where a reverse pass puts gradients.
+#[derive(Debug)]
+pub struct GradientMut<'a, T> {
+    /// ∂L/∂z `[R, D]`, overwritten.
+    pub state: &'a mut [T],
+    /// ∂L/∂θ `[P]`, added to.
+    pub parameters: &'a mut [T],
+    /// ∂L/∂given `[R, G]`, added to.
+    pub given: &'a mut [T],
+}
+
+/// Where a trace in closed form goes.
+#[derive(Debug)]
+pub struct TraceMut<'a, T> {
+    /// f `[R, D]`.
+    pub value: &'a mut [T],
+    /// tr ∂f/∂z `[R]`.
+    pub trace: &'a mut [T],
+}
+
+/// A workspace or a tape whose type only its kernel knows.
+pub struct Opaque(Box<dyn Any + Send>);
+
+impl fmt::Debug for Opaque {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Opaque")
+    }
+}
+
+impl Opaque {
+    fn get<M: 'static>(&self, what: &'static str) -> Result<&M, KernelError> {
+        self.0.downcast_ref().ok_or(KernelError::Foreign(what))
+    }
+
+    fn get_mut<M: 'static>(&mut self, what: &'static str) -> Result<&mut M, KernelError> {
+        self.0.downcast_mut().ok_or(KernelError::Foreign(what))
+    }
+}
+
+/// A kernel of any kind, shared by reference counting: what a solver holds.
+pub type SharedKernel<T> = Arc<dyn DynKernel<T>>;
+
+/// [`Kernel`] without its associated types, so that one type stands for kernels of every kind; every kernel is one.
+///
+/// Workspaces and tapes fit the kind of kernel that made them; others are refused.
+///
+/// ```
+/// use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
+/// use ffjord_kernels::{SharedKernel, simd::SimdLevel};
+/// use std::sync::Arc;
+///
+/// let net = MlpArchitecture::new(&[2, 16, 2], Conditioning::Concat, Activation::Tanh)?;
+/// let parameters = vec![0.1f32; net.parameter_count()];
+/// let kernel: SharedKernel<f32> = Arc::new(MlpKernel::new(SimdLevel::detect(), net, &parameters)?);
+/// let (mut f, mut workspace) = ([0.0; 2], kernel.workspace(1));
+/// let input = Stack { value: &[0.5, -0.5], tangents: &[] };
+/// kernel.forward(0.3, input, &[], StackMut { value: &mut f, tangents: &mut [] }, &mut workspace)?;
+/// assert_eq!((kernel.state_len(), f[0]), (2, f[1]));
+/// # Ok::<(), ffjord_kernels::KernelError>(())
+/// ```
+pub trait DynKernel<T: Real>: fmt::Debug + Send + Sync {
+    /// [`Kernel::state_len`].
+    fn state_len(&self) -> usize;
+    /// [`Kernel::given_len`].
+    fn given_len(&self) -> usize;
+    /// [`Kernel::parameter_count`].
+    fn parameter_count(&self) -> usize;
+    /// [`Kernel::workspace`].
+    fn workspace(&self, stacked_rows: usize) -> Opaque;
+    /// [`Kernel::tape`].
+    fn tape(&self, stacked_rows: usize) -> Opaque;
+    /// [`Kernel::tape_bytes`].
+    fn tape_bytes(&self, tape: &Opaque) -> usize;
+    /// [`Kernel::forward`].
+    ///
+    /// # Errors
+    /// As there.
+    fn forward(
+        &self,
+        t: f64,
+        input: Stack<'_, T>,
+        given: &[T],
+        output: StackMut<'_, T>,
+        workspace: &mut Opaque,
+    ) -> Result<(), KernelError>;
+    /// [`Kernel::record`].
+    ///
+    /// # Errors
+    /// As there.
+    fn record(
+        &self,
+        t: f64,
+        input: Stack<'_, T>,
+        given: &[T],
+        output: StackMut<'_, T>,
+        tape: &mut Opaque,
+        workspace: &mut Opaque,
+    ) -> Result<(), KernelError>;
+    /// [`Kernel::reverse`].
+    ///
+    /// # Errors
+    /// As there.
+    fn reverse(
+        &self,
+        tape: &Opaque,
+        cotangent: Stack<'_, T>,
+        gradient: GradientMut<'_, T>,
+        workspace: &mut Opaque,
+    ) -> Result<f64, KernelError>;
+    /// [`Kernel::has_exact_trace`].
+    fn has_exact_trace(&self) -> bool;
+    /// [`Kernel::exact_trace`].
+    ///
+    /// # Errors
+    /// As there.
+    fn exact_trace(
+        &self,
+        t: f64,
+        z: &[T],
+        given: &[T],
+        output: TraceMut<'_, T>,
+        workspace: &mut Opaque,
+    ) -> Result<(), KernelError>;
+}
+
+impl<T: Real, K: Kernel<T>> DynKernel<T> for K {
+    fn state_len(&self) -> usize {
+        Kernel::state_len(self)
+    }
+
+    fn given_len(&self) -> usize {
+        Kernel::given_len(self)
+    }
+
+    fn parameter_count(&self) -> usize {
+        Kernel::parameter_count(self)
+    }
+
+    fn workspace(&self, stacked_rows: usize) -> Opaque {
+        Opaque(Box::new(Kernel::workspace(self, stacked_rows)))
+    }
+
+    fn tape(&self, stacked_rows: usize) -> Opaque {
+        Opaque(Box::new(Kernel::tape(self, stacked_rows)))
+    }
+
+    fn tape_bytes(&self, tape: &Opaque) -> usize {
+        // A tape of another kernel is refused where it is used.
+        tape.get("tape").map_or(0, |tape| Kernel::tape_bytes(self, tape))
+    }
+
+    fn forward(
+        &self,
+        t: f64,
+        input: Stack<'_, T>,
+        given: &[T],
+        output: StackMut<'_, T>,
+        workspace: &mut Opaque,
+    ) -> Result<(), KernelError> {
+        Kernel::forward(self, t, input, given, output, workspace.get_mut("workspace")?)
+    }
+
+    fn record(
+        &self,
+        t: f64,
+        input: Stack<'_, T>,
+        given: &[T],
+        output: StackMut<'_, T>,
+        tape: &mut Opaque,
+        workspace: &mut Opaque,
+    ) -> Result<(), KernelError> {
+        let (tape, workspace) = (tape.get_mut("tape")?, workspace.get_mut("workspace")?);
+        Kernel::record(self, t, input, given, output, tape, workspace)
+    }
+
+    fn reverse(
+        &self,
+        tape: &Opaque,
+        cotangent: Stack<'_, T>,
+        gradient: GradientMut<'_, T>,
+        workspace: &mut Opaque,
+    ) -> Result<f64, KernelError> {
+        let workspace = workspace.get_mut("workspace")?;
+        Kernel::reverse(self, tape.get("tape")?, cotangent, gradient, workspace)
+    }
+
+    fn has_exact_trace(&self) -> bool {
+        Kernel::has_exact_trace(self)
+    }
+
+    fn exact_trace(
+        &self,
+        t: f64,
+        z: &[T],
+        given: &[T],
+        output: TraceMut<'_, T>,
+        workspace: &mut Opaque,
+    ) -> Result<(), KernelError> {
+        Kernel::exact_trace(self, t, z, given, output, workspace.get_mut("workspace")?)
+    }
+}
