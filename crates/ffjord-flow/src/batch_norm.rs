@@ -184,4 +184,8 @@ impl Bijection for MovingBatchNorm {
     fn row_shape(&self) -> &[usize] {
         &self.row_shape
     }
+
+    fn uses_batch_statistics(&self) -> bool {
+        true
+    }
 }

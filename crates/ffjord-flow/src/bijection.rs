@@ -47,6 +47,12 @@ pub trait Bijection: std::fmt::Debug + Send + Sync {
     /// The shape of one row: `[D]` or `[C, H, W]`.
     fn row_shape(&self) -> &[usize];
 
+    /// Whether a row's image in a training pass depends on the other rows of its batch, as with batch normalisation: then a
+    /// batch must not be taken in parts.
+    fn uses_batch_statistics(&self) -> bool {
+        false
+    }
+
     /// The end times of the continuous parts, in order, for reports.
     fn end_times(&self) -> Vec<f64> {
         Vec::new()
@@ -77,6 +83,10 @@ impl<B: Bijection + ?Sized> Bijection for Arc<B> {
 
     fn row_shape(&self) -> &[usize] {
         self.as_ref().row_shape()
+    }
+
+    fn uses_batch_statistics(&self) -> bool {
+        self.as_ref().uses_batch_statistics()
     }
 
     fn end_times(&self) -> Vec<f64> {

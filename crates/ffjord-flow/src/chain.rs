@@ -104,6 +104,10 @@ impl Bijection for Chain {
         &self.row_shape
     }
 
+    fn uses_batch_statistics(&self) -> bool {
+        self.parts.iter().any(|part| part.uses_batch_statistics())
+    }
+
     fn end_times(&self) -> Vec<f64> {
         self.parts.iter().flat_map(|part| part.end_times()).collect()
     }

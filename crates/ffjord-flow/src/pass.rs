@@ -95,6 +95,11 @@ impl<'a> Pass<'a> {
         self
     }
 
+    /// Puts a condition `[B, C]`, or none, in place of the present one: for objectives, which are handed their pass.
+    pub fn set_given(&mut self, condition: Option<Tensor>) {
+        self.condition = condition;
+    }
+
     /// The condition `[B, C]`, if there is one.
     #[must_use]
     pub fn condition(&self) -> Option<&Tensor> {
