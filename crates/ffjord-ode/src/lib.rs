@@ -17,7 +17,10 @@ mod stepper;
 mod system;
 mod tableau;
 
-pub use control::{Adaptive, Attempt, ConstantStep, Controller, Pid, PidController, StepControl, StepGrid, Verdict};
+pub use control::{
+    Adaptive, Attempt, ConstantStep, Controller, ControllerSource, OwnControl, Pid, PidController, StepControl,
+    StepGrid, Verdict,
+};
 pub use error::{SetupError, SolveError, StateError};
 pub use event::{Crossing, Event, EventPoint};
 pub use integrate::{Limits, integrate, integrate_with_events};
@@ -31,4 +34,4 @@ pub use stepper::{
     AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams,
 };
 pub use system::{Evaluator, RhsOutcome, System};
-pub use tableau::{Embedded, ExtraStage, ImplicitTableau, Interpolation, Tableau};
+pub use tableau::{Embedded, ExtraStage, ImplicitTableau, Interpolation, Tableau, TableauFault};

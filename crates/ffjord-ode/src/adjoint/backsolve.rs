@@ -71,7 +71,7 @@ enum BackwardSolver {
     /// The forward solver with this tolerance.
     Tolerance(Tolerance),
     /// A solver of its own.
-    Own(Solver),
+    Own(Box<Solver>),
 }
 
 impl Backsolve {
@@ -80,7 +80,8 @@ impl Backsolve {
         Self::default()
     }
 
-    /// Sets the tolerance of the backward solve; its other settings are the forward solver's, if that one is adaptive.
+    /// Sets the tolerance of the backward solve; its other settings are the forward solver's, if that one has
+    /// [`Adaptive`](crate::Adaptive) steps.
     #[must_use]
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.solver = BackwardSolver::Tolerance(tolerance);
@@ -90,7 +91,7 @@ impl Backsolve {
     /// Sets a solver for the backward solve.
     #[must_use]
     pub fn solver(mut self, solver: Solver) -> Self {
-        self.solver = BackwardSolver::Own(solver);
+        self.solver = BackwardSolver::Own(Box::new(solver));
         self
     }
 
@@ -116,13 +117,13 @@ impl Backsolve {
     /// The solver for the way back from a solve by `forward` between `t0` and `t1`.
     fn backward_solver(&self, forward: &Solver, t0: f64, t1: f64) -> Solver {
         let solver = match (&self.solver, forward.control()) {
-            (BackwardSolver::Own(solver), _) => solver.clone(),
+            (BackwardSolver::Own(solver), _) => Solver::clone(solver),
             (BackwardSolver::AsForward, _) => forward.clone().reversed(t0, t1),
             (BackwardSolver::Tolerance(tolerance), StepControl::Adaptive(settings)) => forward
                 .clone()
                 .adaptive_with(settings.clone().tolerance(*tolerance))
                 .reversed(t0, t1),
-            (BackwardSolver::Tolerance(tolerance), StepControl::Constant(_)) => {
+            (BackwardSolver::Tolerance(tolerance), StepControl::Constant(_) | StepControl::Own(_)) => {
                 forward.clone().adaptive(*tolerance).reversed(t0, t1)
             }
         };
@@ -134,7 +135,7 @@ impl Backsolve {
 /// What a forward solve kept for the backward one: its end, and its path where that is not solved for again.
 #[derive(Debug, Clone)]
 pub struct BacksolveRecord<S> {
-    solver: Solver,
+    solver: Box<Solver>,
     norm: AdjointNorm,
     t0: f64,
     t1: f64,
@@ -232,7 +233,7 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Backsolve {
         };
         let mut solution = solver.clone().save_at(save_at).solve(system, y0, t0, t1)?;
         let record = BacksolveRecord {
-            solver: self.backward_solver(solver, t0, solution.t),
+            solver: Box::new(self.backward_solver(solver, t0, solution.t)),
             norm: self.norm,
             t0,
             t1: solution.t,

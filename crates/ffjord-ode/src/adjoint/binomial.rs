@@ -107,7 +107,7 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Binomial {
             stride: 1,
         };
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
-        let mut observe = |t, y: &S| record.observe(t, y);
+        let mut observe = |stepper: &ExplicitRungeKutta<S>| record.observe(stepper.next_time(), stepper.candidate());
         let solution = solver.drive(&mut stepper, system, y0, (t0, t1), Watchers::observer(&mut observe))?;
         // The state at the end is not needed: a step is recomputed from its start.
         let end = record.times.len() - 1;

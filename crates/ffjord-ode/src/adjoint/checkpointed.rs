@@ -12,7 +12,7 @@ use crate::{
     solution::Saved,
     solver::Solver,
     state::{State, copy_of},
-    stepper::ExplicitRungeKutta,
+    stepper::{ExplicitRungeKutta, Stepper},
     tableau::Tableau,
 };
 
@@ -88,10 +88,12 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Checkpointed {
             t: t0,
             state: copy_of(y0)?,
         }];
-        let mut observe = |t, state: &S| {
-            keeping.accept();
-            let state = state.clone();
-            steps.push(Saved { t, state });
+        let mut observe = |stepper: &ExplicitRungeKutta<S>| {
+            keeping.accept(stepper.evaluations());
+            steps.push(Saved {
+                t: stepper.next_time(),
+                state: stepper.candidate().clone(),
+            });
         };
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
         let solution = solver.drive(&mut stepper, &keeping, y0, (t0, t1), Watchers::observer(&mut observe))?;

@@ -111,42 +111,9 @@ pub(super) enum AdjointError<E: std::error::Error + 'static> {
 impl<E: std::error::Error + 'static> AdjointError<E> {
     /// The error of the solve that `error` would have been on its own.
     pub(super) fn unwrap_solve(error: SolveError<Self>) -> SolveError<E> {
-        match error {
-            SolveError::System {
-                t,
-                source: Self::System(source),
-            } => SolveError::System { t, source },
-            SolveError::System {
-                source: Self::State(source),
-                ..
-            }
-            | SolveError::State(source) => SolveError::State(source),
-            SolveError::Setup(source) => SolveError::Setup(source),
-            SolveError::StepTooSmall {
-                t,
-                dt,
-                min_step,
-                error_ratio,
-            } => SolveError::StepTooSmall {
-                t,
-                dt,
-                min_step,
-                error_ratio,
-            },
-            SolveError::NonFinite {
-                t,
-                dt,
-                error_ratio,
-                rows,
-            } => SolveError::NonFinite {
-                t,
-                dt,
-                error_ratio,
-                rows,
-            },
-            SolveError::EventNotANumber { event, t } => SolveError::EventNotANumber { event, t },
-            SolveError::MaxSteps { limit, t, t1 } => SolveError::MaxSteps { limit, t, t1 },
-            SolveError::MaxEvaluations { limit, t } => SolveError::MaxEvaluations { limit, t },
-        }
+        error.map_system(|t, source| match source {
+            Self::System(source) => SolveError::System { t, source },
+            Self::State(source) => SolveError::State(source),
+        })
     }
 }

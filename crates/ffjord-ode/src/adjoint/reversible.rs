@@ -99,7 +99,7 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Reversible {
         require_reversible(solver.method())?;
         let mut stepper = ReversibleHeun::new(y0)?;
         let mut times = vec![t0];
-        let mut observe = |t, _: &S| times.push(t);
+        let mut observe = |stepper: &ReversibleHeun<S>| times.push(stepper.next_time());
         let solution = solver.drive(&mut stepper, system, y0, (t0, t1), Watchers::observer(&mut observe))?;
         // A solve without a step has not touched the stepper.
         let companion = if times.len() > 1 { stepper.companion() } else { y0 };

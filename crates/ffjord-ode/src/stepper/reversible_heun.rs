@@ -85,6 +85,11 @@ impl<S: State> ReversibleHeun<S> {
         })
     }
 
+    /// Time at which the last attempt ends.
+    pub(crate) fn next_time(&self) -> f64 {
+        self.t_next
+    }
+
     /// ŷ at the current point: with the state it determines the whole path.
     pub fn companion(&self) -> &S {
         &self.here.companion

@@ -11,6 +11,7 @@ mod kept_tapes;
 mod memory;
 mod multistep;
 mod networks;
+mod own;
 mod problems;
 mod reversible;
 mod settings;
