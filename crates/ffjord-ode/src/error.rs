@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::tableau::TableauFault;
+use crate::{state::NonFinite, tableau::TableauFault};
 
 /// Settings that cannot describe a solve; found before any work is done.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -201,9 +201,8 @@ pub enum SolveError<E: std::error::Error + 'static> {
     },
     /// A NaN or an infinity that no smaller step avoids.
     #[error(
-        "NaN or infinity at t = {t}, step {dt:e} (error ratio {error_ratio}), rows {}: check the right-hand side and \
-         the initial state there; if the solution grows without bound, stop earlier or take smaller steps",
-        list_rows(rows)
+        "NaN or infinity at t = {t}, step {dt:e} (error ratio {error_ratio}), {found}: check the right-hand side and the \
+         initial state there; if the solution grows without bound, stop earlier or take smaller steps"
     )]
     NonFinite {
         /// Time that was reached.
@@ -212,8 +211,27 @@ pub enum SolveError<E: std::error::Error + 'static> {
         dt: f64,
         /// Error of the last attempt relative to the tolerance (NaN or infinite where there is none).
         error_ratio: f64,
-        /// Rows (first axis) of the state that hold a NaN or an infinity.
-        rows: Vec<usize>,
+        /// Where in the state.
+        found: NonFinite,
+    },
+    /// A cotangent to pull back that is not finite.
+    #[error("the cotangent dL/dy at t = {t} is NaN or infinite, {found}: check the loss that it is the gradient of")]
+    NonFiniteCotangent {
+        /// Time of the state that it belongs to.
+        t: f64,
+        /// Where in the cotangent.
+        found: NonFinite,
+    },
+    /// A gradient that came out NaN or infinite, of a cotangent that is finite.
+    #[error(
+        "the gradient dL/dy at t = {t} is NaN or infinite, {found}: check the system's reverse products; if it grows \
+         without bound on the way back, shorten the solve or scale the loss"
+    )]
+    NonFiniteGradient {
+        /// Time of the state that it belongs to.
+        t: f64,
+        /// Where in the gradient.
+        found: NonFinite,
     },
     /// An event's function that is not a number.
     #[error("the function of event {event} is NaN at t = {t}: it must be a number wherever the solve leads")]
@@ -276,33 +294,18 @@ impl<E: std::error::Error> SolveError<E> {
                 t,
                 dt,
                 error_ratio,
-                rows,
+                found,
             } => SolveError::NonFinite {
                 t,
                 dt,
                 error_ratio,
-                rows,
+                found,
             },
+            Self::NonFiniteCotangent { t, found } => SolveError::NonFiniteCotangent { t, found },
+            Self::NonFiniteGradient { t, found } => SolveError::NonFiniteGradient { t, found },
             Self::EventNotANumber { event, t } => SolveError::EventNotANumber { event, t },
             Self::MaxSteps { limit, t, t1 } => SolveError::MaxSteps { limit, t, t1 },
             Self::MaxEvaluations { limit, t } => SolveError::MaxEvaluations { limit, t },
         }
     }
-}
-
-/// The first few rows and how many more there are.
-fn list_rows(rows: &[usize]) -> String {
-    const SHOWN: usize = 8;
-    let mut text = rows
-        .iter()
-        .take(SHOWN)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if rows.is_empty() {
-        text.push_str("(none: only the error estimate)");
-    } else if rows.len() > SHOWN {
-        text.push_str(&format!(" and {} more", rows.len() - SHOWN));
-    }
-    text
 }

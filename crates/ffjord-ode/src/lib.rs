@@ -29,7 +29,7 @@ pub use methods::Method;
 pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
 pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};
 pub use solver::{Solver, StepsNotChosen};
-pub use state::{Scalar, State};
+pub use state::{NonFinite, Scalar, State};
 pub use stepper::{
     AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams,
 };

@@ -5,6 +5,7 @@ use super::{
     kept::{Evaluation, Keeping},
     require_end_only, require_tableau,
     steps_backward::StepsBackward,
+    without_steps,
 };
 use crate::{
     error::SolveError,
@@ -60,6 +61,8 @@ impl Checkpointed {
 #[derive(Debug, Clone)]
 pub struct CheckpointRecord<S, T> {
     tableau: &'static Tableau,
+    /// Where the right-hand side jumps.
+    jumps: Vec<f64>,
     /// The initial state and the state after every step.
     steps: Vec<Saved<S>>,
     kept: Vec<Vec<Evaluation<S, T>>>,
@@ -98,7 +101,13 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Checkpointed {
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
         let solution = solver.drive(&mut stepper, &keeping, y0, (t0, t1), Watchers::observer(&mut observe))?;
         let kept = keeping.into_steps();
-        Ok((solution, CheckpointRecord { tableau, steps, kept }))
+        let record = CheckpointRecord {
+            tableau,
+            jumps: solver.limits().jump_at.clone(),
+            steps,
+            kept,
+        };
+        Ok((solution, record))
     }
 
     fn backward(
@@ -120,12 +129,16 @@ impl<S: State, T> CheckpointRecord<S, T> {
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
         let Self {
             tableau,
+            jumps,
             mut steps,
             mut kept,
         } = self;
+        if let [Saved { t, state }] = &steps[..] {
+            return without_steps(system, (*t, state), cotangent);
+        }
         let start = steps.first().map_or(0.0, |first| first.t);
         let end = steps.last().map_or(start, |last| last.t);
-        let mut back = StepsBackward::new(system, tableau, (start, end), cotangent)?;
+        let mut back = StepsBackward::new(system, tableau, (start, end), &jumps, cotangent)?;
         let mut t_next = end;
         // The state at the end itself is not needed: a step is recomputed from its start.
         steps.pop();

@@ -6,7 +6,7 @@ use super::DifferentiableSystem;
 use crate::{
     error::{SolveError, StateError},
     norm::{ScaledError, Tolerance},
-    state::{State, Terms},
+    state::{NonFinite, State, Terms},
 };
 
 /// The adjoint a = dL/dy, and the gradient dL/dθ gathered so far.
@@ -54,13 +54,9 @@ impl<S: State, G: State> State for Costate<S, G> {
         }
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        let rows = self.adjoint.non_finite_rows()?;
-        if rows.is_empty() {
-            self.gradient.non_finite_rows()
-        } else {
-            Ok(rows)
-        }
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        let gradient = || Ok(self.gradient.non_finite()?.called("part of the gradient"));
+        self.adjoint.non_finite()?.or_else(gradient)
     }
 }
 

@@ -60,11 +60,12 @@ where
                     t1,
                 });
             }
+            let before = self.stepper.time();
             if let Some(event) = self.step(measure)? {
                 return Ok(Outcome::Event(event));
             }
             let t = self.stepper.time();
-            if t != t1 && self.jumps.contains(&t) {
+            if t != before && t != t1 && self.jumps.contains(&t) {
                 let y = self.stepper.state().clone();
                 self.pass_jump(t, &y, measure)?;
             }
@@ -134,7 +135,7 @@ where
         self.stepper.attempt(&mut self.f, t_next)?;
         let ratio = match measure {
             Some(measure) => self.error_ratio(measure)?,
-            None if self.stepper.candidate().non_finite_rows()?.is_empty() => 0.0,
+            None if self.stepper.candidate().non_finite()?.is_empty() => 0.0,
             None => return Err(self.non_finite(t_next, f64::NAN)?),
         };
         let verdict = self.controller.judge(&Attempt {
@@ -216,22 +217,22 @@ where
             t,
             dt: t_next - t,
             error_ratio,
-            rows: self.stepper.non_finite_rows()?,
+            found: self.stepper.non_finite()?,
         })
     }
 }
 
 /// Refuses an initial state or slope that is not finite: no step size would help.
 pub(super) fn require_finite<S: State, E: std::error::Error>(y: &S, t: f64) -> Result<(), SolveError<E>> {
-    let rows = y.non_finite_rows()?;
-    if rows.is_empty() {
+    let found = y.non_finite()?;
+    if found.is_empty() {
         Ok(())
     } else {
         Err(SolveError::NonFinite {
             t,
             dt: 0.0,
             error_ratio: f64::NAN,
-            rows,
+            found,
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
     norm::{ScaledError, Tolerance},
-    state::{State, Terms},
+    state::{NonFinite, State, Terms},
     system::{Evaluator, System},
     tableau::{ExtraStage, Interpolation, Tableau},
 };
@@ -258,13 +258,8 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
         Ok(Some(coarse.map_or(fine, |coarse| fine.damped_by(coarse))))
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        let rows = self.candidate.non_finite_rows()?;
-        if rows.is_empty() {
-            self.scratch.non_finite_rows()
-        } else {
-            Ok(rows)
-        }
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.candidate.non_finite()?.or_else(|| self.scratch.non_finite())
     }
 
     fn interpolant<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>

@@ -7,6 +7,7 @@ mod convergence;
 mod events;
 mod failures;
 mod interpolation;
+mod jumps;
 mod kept_tapes;
 mod memory;
 mod multistep;
