@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::{state::NonFinite, tableau::TableauFault};
+
 /// Settings that cannot describe a solve; found before any work is done.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
@@ -49,6 +51,14 @@ pub enum SetupError {
         given: f64,
         /// The values that are accepted.
         accepted: &'static str,
+    },
+    /// Numbers of a Runge–Kutta method that do not fit together.
+    #[error("tableau {name}: {fault}")]
+    InvalidTableau {
+        /// The method's name.
+        name: &'static str,
+        /// What is wrong.
+        fault: TableauFault,
     },
     /// Adaptive steps asked of a method without an error estimate.
     #[error(
@@ -163,11 +173,36 @@ pub enum SolveError<E: std::error::Error + 'static> {
         /// Error of the last attempt relative to the tolerance.
         error_ratio: f64,
     },
+    /// Numbers at this time that are too far apart for the steps of the solve.
+    #[error(
+        "numbers near t = {t} are {spacing:e} apart, which is too coarse for steps towards {t1}: measure time from a \
+         point near the start of the solve"
+    )]
+    TimeTooCoarse {
+        /// Time that was reached.
+        t: f64,
+        /// Distance to the next number.
+        spacing: f64,
+        /// End of the solve.
+        t1: f64,
+    },
+    /// A step that leads nowhere, proposed by the step control.
+    #[error(
+        "the step control proposes to step from t = {t} to {t_next} on the way to {t1}: it must propose a time further \
+         on this way"
+    )]
+    InvalidStep {
+        /// Time that was reached.
+        t: f64,
+        /// The time proposed.
+        t_next: f64,
+        /// End of the solve.
+        t1: f64,
+    },
     /// A NaN or an infinity that no smaller step avoids.
     #[error(
-        "NaN or infinity at t = {t}, step {dt:e} (error ratio {error_ratio}), rows {}: check the right-hand side and \
-         the initial state there; if the solution grows without bound, stop earlier or take smaller steps",
-        list_rows(rows)
+        "NaN or infinity at t = {t}, step {dt:e} (error ratio {error_ratio}), {found}: check the right-hand side and the \
+         initial state there; if the solution grows without bound, stop earlier or take smaller steps"
     )]
     NonFinite {
         /// Time that was reached.
@@ -176,8 +211,27 @@ pub enum SolveError<E: std::error::Error + 'static> {
         dt: f64,
         /// Error of the last attempt relative to the tolerance (NaN or infinite where there is none).
         error_ratio: f64,
-        /// Rows (first axis) of the state that hold a NaN or an infinity.
-        rows: Vec<usize>,
+        /// Where in the state.
+        found: NonFinite,
+    },
+    /// A cotangent to pull back that is not finite.
+    #[error("the cotangent dL/dy at t = {t} is NaN or infinite, {found}: check the loss that it is the gradient of")]
+    NonFiniteCotangent {
+        /// Time of the state that it belongs to.
+        t: f64,
+        /// Where in the cotangent.
+        found: NonFinite,
+    },
+    /// A gradient that came out NaN or infinite, of a cotangent that is finite.
+    #[error(
+        "the gradient dL/dy at t = {t} is NaN or infinite, {found}: check the system's reverse products; if it grows \
+         without bound on the way back, shorten the solve or scale the loss"
+    )]
+    NonFiniteGradient {
+        /// Time of the state that it belongs to.
+        t: f64,
+        /// Where in the gradient.
+        found: NonFinite,
     },
     /// An event's function that is not a number.
     #[error("the function of event {event} is NaN at t = {t}: it must be a number wherever the solve leads")]
@@ -213,19 +267,45 @@ pub enum SolveError<E: std::error::Error + 'static> {
     },
 }
 
-/// The first few rows and how many more there are.
-fn list_rows(rows: &[usize]) -> String {
-    const SHOWN: usize = 8;
-    let mut text = rows
-        .iter()
-        .take(SHOWN)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if rows.is_empty() {
-        text.push_str("(none: only the error estimate)");
-    } else if rows.len() > SHOWN {
-        text.push_str(&format!(" and {} more", rows.len() - SHOWN));
+impl<E: std::error::Error> SolveError<E> {
+    /// The same failure with another error of the system.
+    pub(crate) fn map_system<F: std::error::Error>(
+        self,
+        system: impl FnOnce(f64, E) -> SolveError<F>,
+    ) -> SolveError<F> {
+        match self {
+            Self::System { t, source } => system(t, source),
+            Self::State(source) => SolveError::State(source),
+            Self::Setup(source) => SolveError::Setup(source),
+            Self::StepTooSmall {
+                t,
+                dt,
+                min_step,
+                error_ratio,
+            } => SolveError::StepTooSmall {
+                t,
+                dt,
+                min_step,
+                error_ratio,
+            },
+            Self::TimeTooCoarse { t, spacing, t1 } => SolveError::TimeTooCoarse { t, spacing, t1 },
+            Self::InvalidStep { t, t_next, t1 } => SolveError::InvalidStep { t, t_next, t1 },
+            Self::NonFinite {
+                t,
+                dt,
+                error_ratio,
+                found,
+            } => SolveError::NonFinite {
+                t,
+                dt,
+                error_ratio,
+                found,
+            },
+            Self::NonFiniteCotangent { t, found } => SolveError::NonFiniteCotangent { t, found },
+            Self::NonFiniteGradient { t, found } => SolveError::NonFiniteGradient { t, found },
+            Self::EventNotANumber { event, t } => SolveError::EventNotANumber { event, t },
+            Self::MaxSteps { limit, t, t1 } => SolveError::MaxSteps { limit, t, t1 },
+            Self::MaxEvaluations { limit, t } => SolveError::MaxEvaluations { limit, t },
+        }
     }
-    text
 }

@@ -25,8 +25,9 @@ type Function<'a, S> = dyn Fn(f64, &S) -> f64 + 'a;
 /// A scalar function g(t, y) whose zeros are looked for along a solve.
 ///
 /// Signs are compared at the ends of accepted steps and the zero is located on the step's dense output by bracketing, to
-/// rounding in time and to the order of the interpolant in the state. Two crossings inside one step go unseen: bound the
-/// step where that matters. A function that is zero at the start counts from where it has left zero.
+/// rounding in time and to the order of the interpolant in the state. Two crossings inside one step go unseen unless
+/// [`substeps`](Self::substeps) are looked at. A function that is zero at the start of a step counts from where it has
+/// left zero inside it.
 ///
 /// ```
 /// use ffjord_ode::{Crossing, Event, Method, Outcome, Solver, Tolerance};
@@ -48,6 +49,7 @@ pub struct Event<'a, S> {
     function: Box<Function<'a, S>>,
     crossing: Crossing,
     terminal: bool,
+    substeps: usize,
 }
 
 impl<'a, S> Event<'a, S> {
@@ -57,6 +59,7 @@ impl<'a, S> Event<'a, S> {
             function: Box::new(function),
             crossing: Crossing::Either,
             terminal: false,
+            substeps: 1,
         }
     }
 
@@ -71,6 +74,26 @@ impl<'a, S> Event<'a, S> {
     #[must_use]
     pub fn terminal(mut self) -> Self {
         self.terminal = true;
+        self
+    }
+
+    /// Compares signs at the ends of this many equal parts of every step, so that crossings which follow one another
+    /// inside a step are seen; 1 unless set. The values inside a step are those of the dense output.
+    ///
+    /// ```
+    /// use ffjord_ode::{Event, Method, Solver};
+    /// let still = |_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 0.0;
+    /// let wave = |t: f64, _: &[f64; 1]| (6.0 * t).sin() + 0.5;
+    /// let seen = |event| {
+    ///     let solver = Solver::new(Method::Dopri5).fixed_steps(1);
+    ///     solver.solve_with_events(&still, &[0.0], 0.0, 1.0, &[event]).map(|solution| solution.events.len())
+    /// };
+    /// assert_eq!((seen(Event::new(wave))?, seen(Event::new(wave).substeps(10))?), (0, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn substeps(mut self, count: usize) -> Self {
+        self.substeps = count.max(1);
         self
     }
 
@@ -89,6 +112,7 @@ impl<S> std::fmt::Debug for Event<'_, S> {
         f.debug_struct("Event")
             .field("crossing", &self.crossing)
             .field("terminal", &self.terminal)
+            .field("substeps", &self.substeps)
             .finish_non_exhaustive()
     }
 }
@@ -141,20 +165,35 @@ impl<'a, S: State> Watch<'a, S> {
         Sys: System<S> + ?Sized,
         M: Stepper<S>,
     {
+        /// Part of a step after which a function that was zero at its start has left zero.
+        const AWAY_FROM_ZERO: f64 = 1.0 / 64.0;
         let mut found = Vec::new();
         let mut step = None;
+        let t = stepper.time();
         for (event, definition) in self.events.iter().enumerate() {
-            let (before, after) = (self.values[event], self.value(event, t_next, stepper.candidate())?);
+            let after = self.value(event, t_next, stepper.candidate())?;
+            let mut from = (t, self.values[event]);
             self.values[event] = after;
-            if definition.counts(before, after) {
-                let step = match &mut step {
-                    Some(step) => step,
-                    none => none.insert(stepper.interpolant(f)?),
+            let parts = definition.substeps;
+            let away = (from.1 == 0.0).then_some(AWAY_FROM_ZERO / parts as f64);
+            let inside = away
+                .into_iter()
+                .chain((1..parts).map(|part| part as f64 / parts as f64))
+                .map(|part| (t + part * (t_next - t), None));
+            for (time, value) in inside.chain([(t_next, Some(after))]) {
+                let to = match value {
+                    Some(value) => (time, value),
+                    None => (
+                        time,
+                        self.value(event, time, &inside_of(&mut step, stepper, f)?.at(time)?)?,
+                    ),
                 };
-                found.push(self.locate(event, step, (before, after))?);
+                if definition.counts(from.1, to.1) {
+                    found.push(self.locate(event, inside_of(&mut step, stepper, f)?, from, to)?);
+                }
+                from = to;
             }
         }
-        let t = stepper.time();
         found.sort_by(|a, b| ((a.t - t) / (t_next - t)).total_cmp(&((b.t - t) / (t_next - t))));
         let end = found.iter().position(|point| self.events[point.event].terminal);
         found.truncate(end.map_or(found.len(), |end| end + 1));
@@ -162,17 +201,18 @@ impl<'a, S: State> Watch<'a, S> {
         Ok(end.is_some())
     }
 
-    /// The zero inside a step at whose ends the function has the values `before` and `after`, of different signs.
+    /// The zero between two times of a step, given with the function's values, which are of different signs.
     ///
     /// Regula falsi (the Illinois variant) in turns with bisection, which bounds the number of turns.
     fn locate<E: std::error::Error>(
         &self,
         event: usize,
         step: &Interpolant<S>,
-        (before, after): (f64, f64),
+        mut from: (f64, f64),
+        mut to: (f64, f64),
     ) -> Result<EventPoint<S>, SolveError<E>> {
         const MAX_TURNS: usize = 200;
-        let (mut from, mut to) = ((step.t0(), before), (step.t1(), after));
+        let before = from.1;
         for turn in 0..MAX_TURNS {
             let resolution = 2.0 * f64::EPSILON * from.0.abs().max(to.0.abs());
             if to.1 == 0.0 || (to.0 - from.0).abs() <= resolution {
@@ -198,5 +238,22 @@ impl<'a, S: State> Watch<'a, S> {
         } else {
             Ok(value)
         }
+    }
+}
+
+/// The dense output of the step just attempted, formed when it is first needed.
+fn inside_of<'i, S, Sys, M>(
+    step: &'i mut Option<Interpolant<S>>,
+    stepper: &mut M,
+    f: &mut Evaluator<'_, Sys>,
+) -> Result<&'i Interpolant<S>, SolveError<Sys::Error>>
+where
+    S: State,
+    Sys: System<S> + ?Sized,
+    M: Stepper<S>,
+{
+    match step {
+        Some(step) => Ok(step),
+        none => Ok(none.insert(stepper.interpolant(f)?)),
     }
 }

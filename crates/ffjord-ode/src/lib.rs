@@ -17,7 +17,10 @@ mod stepper;
 mod system;
 mod tableau;
 
-pub use control::{Adaptive, Attempt, ConstantStep, Controller, Pid, PidController, StepControl, StepGrid, Verdict};
+pub use control::{
+    Adaptive, Attempt, ConstantStep, Controller, ControllerSource, OwnControl, Pid, PidController, StepControl,
+    StepGrid, Verdict,
+};
 pub use error::{SetupError, SolveError, StateError};
 pub use event::{Crossing, Event, EventPoint};
 pub use integrate::{Limits, integrate, integrate_with_events};
@@ -26,9 +29,9 @@ pub use methods::Method;
 pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
 pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};
 pub use solver::{Solver, StepsNotChosen};
-pub use state::{Scalar, State};
+pub use state::{NonFinite, Scalar, State};
 pub use stepper::{
     AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams,
 };
 pub use system::{Evaluator, RhsOutcome, System};
-pub use tableau::{Embedded, ExtraStage, ImplicitTableau, Interpolation, Tableau};
+pub use tableau::{Embedded, ExtraStage, ImplicitTableau, Interpolation, Tableau, TableauFault};

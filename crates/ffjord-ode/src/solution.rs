@@ -53,7 +53,7 @@ impl std::ops::AddAssign for Stats {
     }
 }
 
-/// The budget that ended a solve early.
+/// What ended a solve early.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum StopReason {
@@ -72,15 +72,28 @@ pub enum StopReason {
         /// The smallest step allowed there.
         min_step: f64,
     },
+    /// Numbers of time too far apart for the steps.
+    TimeTooCoarse {
+        /// Distance to the next number.
+        spacing: f64,
+    },
+    /// A NaN or an infinity that no smaller step avoids.
+    NonFinite {
+        /// Step of the last attempt.
+        dt: f64,
+    },
 }
 
 impl StopReason {
-    /// The budget behind an error, if it is one that a partial solution may end with.
+    /// What is behind an error, if it is one that a partial solution may end with.
     pub(crate) fn of<E: std::error::Error>(error: &SolveError<E>) -> Option<Self> {
         match *error {
             SolveError::MaxSteps { limit, .. } => Some(Self::MaxSteps { limit }),
             SolveError::MaxEvaluations { limit, .. } => Some(Self::MaxEvaluations { limit }),
             SolveError::StepTooSmall { min_step, .. } => Some(Self::StepTooSmall { min_step }),
+            SolveError::TimeTooCoarse { spacing, .. } => Some(Self::TimeTooCoarse { spacing }),
+            // A step of size 0 says that the solve did not even set out.
+            SolveError::NonFinite { dt, .. } if dt != 0.0 => Some(Self::NonFinite { dt }),
             _ => None,
         }
     }
@@ -93,11 +106,11 @@ pub enum Outcome {
     Complete,
     /// A terminal event ended it before: the event's index.
     Event(usize),
-    /// A budget ended it before; only with [`OnBudget::Partial`].
+    /// A budget ended it before, or a step that could not be taken; only with [`OnBudget::Partial`].
     Partial(StopReason),
 }
 
-/// What a solve does when a budget is used up.
+/// What a solve does when a budget is used up, or when no step that is small enough leads on.
 ///
 /// ```
 /// use ffjord_ode::{Method, OnBudget, Outcome, Solver, StopReason};

@@ -1,13 +1,12 @@
 //! The ready-made choice of method, step control and budgets.
 
 use crate::{
-    control::{Adaptive, Clipped, ConstantStep, Controller, PidController, StepControl, StepGrid},
+    control::{Adaptive, ConstantStep, ControllerSource, OwnControl, PidController, StepControl, StepGrid},
     error::{SetupError, SolveError},
     event::Event,
     integrate::{Limits, Watchers, integrate_watched},
     methods::{Method, Scheme},
     norm::Tolerance,
-    save::check_times,
     solution::{OnBudget, SaveAt, Solution},
     state::State,
     stepper::{Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams},
@@ -33,7 +32,6 @@ pub struct Solver<C = StepControl> {
     method: Method,
     control: C,
     limits: Limits,
-    stop_at: Vec<f64>,
 }
 
 /// A solver whose steps have not been chosen yet.
@@ -48,7 +46,6 @@ impl Solver<StepsNotChosen> {
             method,
             control: StepsNotChosen,
             limits: Limits::default(),
-            stop_at: Vec::new(),
         }
     }
 }
@@ -78,12 +75,51 @@ impl<C> Solver<C> {
         self.controlled(StepControl::Constant(StepGrid::Size(size)))
     }
 
+    /// Steps chosen by controllers of the caller's own, a fresh one for every solve: copies of a [`Controller`], or
+    /// whatever a [`ControllerSource`] makes.
+    ///
+    /// ```
+    /// use ffjord_ode::{Attempt, Controller, ErrorMeasure, ErrorNorm, Method, Solver, Tolerance, Verdict};
+    ///
+    /// /// Halves its step where the error is too large, and makes it a fifth longer where it is small.
+    /// #[derive(Debug, Clone)]
+    /// struct Simple { tolerance: Tolerance, step: f64 }
+    ///
+    /// impl Controller for Simple {
+    ///     fn measure(&self) -> Option<ErrorMeasure> {
+    ///         Some(ErrorMeasure { tolerance: self.tolerance, norm: ErrorNorm::Max })
+    ///     }
+    ///     fn first_step(&self) -> Option<f64> { None }
+    ///     fn begin(&mut self, t0: f64, t1: f64, first: f64) { self.step = first.copysign(t1 - t0); }
+    ///     fn next_time(&self, t: f64) -> f64 { t + self.step }
+    ///     fn judge(&mut self, attempt: &Attempt) -> Verdict {
+    ///         if attempt.error_ratio > 1.0 {
+    ///             self.step = (attempt.t_next - attempt.t) / 2.0;
+    ///             return Verdict::Reject;
+    ///         }
+    ///         self.step *= if attempt.error_ratio < 0.3 { 1.2 } else { 1.0 };
+    ///         Verdict::Accept
+    ///     }
+    /// }
+    ///
+    /// let control = Simple { tolerance: Tolerance::new(1e-8, 1e-8)?, step: 0.0 };
+    /// let solver = Solver::new(Method::Tsit5).controlled_by(control);
+    /// let solution = solver.solve(&|_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0], &[1.0], 0.0, 1.0)?;
+    /// assert!(solution.t == 1.0 && (solution.state[0] - (-1.0_f64).exp()).abs() < 1e-7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`Controller`]: crate::Controller
+    #[must_use]
+    pub fn controlled_by(self, source: impl ControllerSource + 'static) -> Solver {
+        self.controlled(StepControl::Own(OwnControl::new(source)))
+    }
+
     fn controlled(self, control: StepControl) -> Solver {
         Solver {
             method: self.method,
             control,
             limits: self.limits,
-            stop_at: self.stop_at,
         }
     }
 
@@ -115,10 +151,32 @@ impl<C> Solver<C> {
         self
     }
 
-    /// Times that steps must end on, in the order of the solve: where the right-hand side is not smooth, for instance.
+    /// Times that steps must end on, in the order of the solve: where the right-hand side has a kink, for instance.
+    ///
+    /// Where it jumps, [`jump_at`](Self::jump_at) is right.
     #[must_use]
     pub fn stop_at(mut self, times: Vec<f64>) -> Self {
-        self.stop_at = times;
+        self.limits.stop_at = times;
+        self
+    }
+
+    /// Times at which the right-hand side jumps, in the order of the solve.
+    ///
+    /// Steps end on them, stages see one side of the jump alone (a step to or from a jump at τ evaluates at the number
+    /// next to τ in its place), and the solve sets out again on the other side: it costs what two solves cost.
+    ///
+    /// ```
+    /// use ffjord_ode::{Method, Solver, Tolerance};
+    /// let push = |t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = if t < 1.0 { 1.0 } else { -5.0 };
+    /// let solver = Solver::new(Method::Dopri5).adaptive(Tolerance::new(1e-10, 1e-10)?);
+    /// let blind = solver.solve(&push, &[0.0], 0.0, 2.0)?.stats.nfe;
+    /// let solution = solver.jump_at(vec![1.0]).solve(&push, &[0.0], 0.0, 2.0)?;
+    /// assert!((solution.state[0] + 4.0).abs() < 1e-12 && 9 * solution.stats.nfe < blind);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn jump_at(mut self, times: Vec<f64>) -> Self {
+        self.limits.jump_at = times;
         self
     }
 
@@ -139,10 +197,12 @@ impl Solver {
         &self.control
     }
 
-    /// The same solver for the way back from `t1` to `t0`: the stop times between them in reverse order.
+    /// The same solver for the way back from `t1` to `t0`: the stop times and jumps between them in reverse order.
     pub(crate) fn reversed(mut self, t0: f64, t1: f64) -> Self {
-        self.stop_at.retain(|&stop| (stop - t0) * (t1 - stop) >= 0.0);
-        self.stop_at.reverse();
+        for times in [&mut self.limits.stop_at, &mut self.limits.jump_at] {
+            times.retain(|&time| (time - t0) * (t1 - time) >= 0.0);
+            times.reverse();
+        }
         self
     }
 
@@ -180,26 +240,38 @@ impl Solver {
         Sys: System<S> + ?Sized,
     {
         let span = (t0, t1);
-        let watchers = Watchers {
-            events,
-            observe: &mut |_, _| (),
-        };
         match self.method.scheme() {
-            Scheme::ExplicitRungeKutta(tableau) => {
-                self.drive(&mut ExplicitRungeKutta::new(tableau, y0)?, system, y0, span, watchers)
-            }
-            Scheme::FixedAdams(method) => self.drive(&mut FixedAdams::new(method, y0)?, system, y0, span, watchers),
+            Scheme::ExplicitRungeKutta(tableau) => self.drive(
+                &mut ExplicitRungeKutta::new(tableau, y0)?,
+                system,
+                y0,
+                span,
+                Watchers::events(events),
+            ),
+            Scheme::FixedAdams(method) => self.drive(
+                &mut FixedAdams::new(method, y0)?,
+                system,
+                y0,
+                span,
+                Watchers::events(events),
+            ),
             Scheme::VariableAdams { name, max_order } => self.drive(
                 &mut VariableAdams::new(name, max_order, y0)?,
                 system,
                 y0,
                 span,
-                watchers,
+                Watchers::events(events),
             ),
-            Scheme::ReversibleHeun => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, span, watchers),
+            Scheme::ReversibleHeun => self.drive(
+                &mut ReversibleHeun::new(y0)?,
+                system,
+                y0,
+                span,
+                Watchers::events(events),
+            ),
             Scheme::Esdirk(tableau) => {
                 let mut stepper = Esdirk::new(tableau, self.control.tolerance(), y0)?;
-                self.drive(&mut stepper, system, y0, span, watchers)
+                self.drive(&mut stepper, system, y0, span, Watchers::events(events))
             }
         }
     }
@@ -211,44 +283,46 @@ impl Solver {
         system: &Sys,
         y0: &S,
         (t0, t1): (f64, f64),
-        watchers: Watchers<'_, '_, S>,
+        watchers: Watchers<'_, '_, S, M>,
     ) -> Result<Solution<S>, SolveError<Sys::Error>>
     where
         S: State,
         Sys: System<S> + ?Sized,
         M: Stepper<S>,
     {
+        let (span, limits) = ((t0, t1), &self.limits);
         match &self.control {
             StepControl::Adaptive(settings) => {
-                let mut controller = self.clipped(PidController::new(settings.clone())?, t0, t1)?;
-                integrate_watched(system, y0, (t0, t1), stepper, &mut controller, &self.limits, watchers)
+                let mut controller = PidController::new(settings.clone())?;
+                integrate_watched(system, y0, span, stepper, &mut controller, limits, watchers)
             }
-            StepControl::Constant(_) if !self.method.has_fixed_order() => Err(SetupError::NeedsErrorEstimate {
-                method: self.method.name(),
-            }
-            .into()),
+            StepControl::Constant(_) if !self.method.has_fixed_order() => Err(self.needs_estimate().into()),
             StepControl::Constant(grid) => {
-                let controller = ConstantStep::new(*grid, t0, t1)?;
+                let mut controller = ConstantStep::new(*grid, t0, t1)?;
                 // Known to be too many before the first: say so before any work is done.
-                if controller.steps() > self.limits.max_steps && self.limits.on_budget == OnBudget::Fail {
+                if controller.steps() > limits.max_steps && limits.on_budget == OnBudget::Fail {
                     return Err(SolveError::MaxSteps {
-                        limit: self.limits.max_steps,
+                        limit: limits.max_steps,
                         t: t0,
                         t1,
                     });
                 }
-                let mut controller = self.clipped(controller, t0, t1)?;
-                integrate_watched(system, y0, (t0, t1), stepper, &mut controller, &self.limits, watchers)
+                integrate_watched(system, y0, span, stepper, &mut controller, limits, watchers)
+            }
+            StepControl::Own(control) => {
+                let mut controller = control.controller();
+                if controller.measure().is_none() && !self.method.has_fixed_order() {
+                    return Err(self.needs_estimate().into());
+                }
+                integrate_watched(system, y0, span, stepper, controller.as_mut(), limits, watchers)
             }
         }
     }
 
-    /// The controller, its steps ending on the stop times and on the end.
-    fn clipped<C: Controller>(&self, controller: C, t0: f64, t1: f64) -> Result<Clipped<C>, SetupError> {
-        check_times("stop", &self.stop_at, t0, t1)?;
-        let mut stops = self.stop_at.clone();
-        stops.push(t1);
-        stops.dedup();
-        Ok(Clipped::new(controller, stops))
+    /// The refusal of steps that do not follow the error by a method whose order does.
+    fn needs_estimate(&self) -> SetupError {
+        SetupError::NeedsErrorEstimate {
+            method: self.method.name(),
+        }
     }
 }

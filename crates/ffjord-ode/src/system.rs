@@ -1,8 +1,8 @@
 //! The equation `dy/dt = f(t, y)`, and the counter that stands between it and a method.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, fmt};
 
-use crate::{error::SolveError, state::State};
+use crate::{error::SolveError, integrate::Window, state::State};
 
 /// An ordinary differential equation `dy/dt = f(t, y)` for states of type `S`.
 ///
@@ -94,6 +94,17 @@ pub struct Evaluator<'a, Sys: ?Sized> {
     system: &'a Sys,
     evaluations: usize,
     limit: usize,
+    /// Where the right-hand side is evaluated: one side of its jumps.
+    window: Window,
+}
+
+impl<Sys: ?Sized> fmt::Debug for Evaluator<'_, Sys> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evaluator")
+            .field("evaluations", &self.evaluations)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
@@ -103,7 +114,13 @@ impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
             system,
             evaluations: 0,
             limit,
+            window: Window::EVERYWHERE,
         }
+    }
+
+    /// Evaluates inside `window` alone from here on: other times stand for the nearest inside it.
+    pub(crate) fn stay_inside(&mut self, window: Window) {
+        self.window = window;
     }
 
     /// Evaluations so far.
@@ -119,6 +136,7 @@ impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
     where
         Sys: System<S>,
     {
+        let t = self.window.nearest(t);
         self.count(t)?;
         self.system
             .rhs(t, y, dy)
@@ -140,6 +158,7 @@ impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
     where
         Sys: System<S>,
     {
+        let t = self.window.nearest(t);
         self.count(t)?;
         let failed = |source| SolveError::System { t, source };
         if self.system.jacobian_product(t, y, v, product).map_err(failed)? {

@@ -10,7 +10,7 @@ use crate::{
     error::StateError,
     interpolant::DenseOutput,
     norm::{ScaledError, Tolerance},
-    state::State,
+    state::{NonFinite, State},
     system::System,
 };
 
@@ -47,15 +47,8 @@ impl<S: State, G: State> State for Augmented<S, G> {
         Ok(y.merge(self.costate.scaled_error(&y0.costate, &y1.costate, tolerance)?))
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        let mut rows = self.y.non_finite_rows()?;
-        rows.extend(self.costate.adjoint.non_finite_rows()?);
-        rows.sort_unstable();
-        rows.dedup();
-        if rows.is_empty() {
-            rows = self.costate.gradient.non_finite_rows()?;
-        }
-        Ok(rows)
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.y.non_finite()?.or_else(|| self.costate.non_finite())
     }
 }
 

@@ -4,17 +4,18 @@ use super::{
     Adjoint, AdjointSolution, DifferentiableSystem, Forward,
     augmented::{AlongPath, Augmented},
     costate::{AdjointEquation, AdjointError, Costate},
-    require_end_only, require_finite,
+    require_end_only, require_finite, slope_along,
 };
 use crate::{
     control::StepControl,
     error::SolveError,
+    integrate::Window,
     interpolant::DenseOutput,
     norm::Tolerance,
     solution::{OnBudget, SaveAt, Stats},
     solver::Solver,
     state::State,
-    system::{Evaluator, System},
+    system::Evaluator,
 };
 
 /// Which parts of the augmented state count in the error of a backward step.
@@ -71,7 +72,7 @@ enum BackwardSolver {
     /// The forward solver with this tolerance.
     Tolerance(Tolerance),
     /// A solver of its own.
-    Own(Solver),
+    Own(Box<Solver>),
 }
 
 impl Backsolve {
@@ -80,7 +81,8 @@ impl Backsolve {
         Self::default()
     }
 
-    /// Sets the tolerance of the backward solve; its other settings are the forward solver's, if that one is adaptive.
+    /// Sets the tolerance of the backward solve; its other settings are the forward solver's, if that one has
+    /// [`Adaptive`](crate::Adaptive) steps.
     #[must_use]
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.solver = BackwardSolver::Tolerance(tolerance);
@@ -90,7 +92,7 @@ impl Backsolve {
     /// Sets a solver for the backward solve.
     #[must_use]
     pub fn solver(mut self, solver: Solver) -> Self {
-        self.solver = BackwardSolver::Own(solver);
+        self.solver = BackwardSolver::Own(Box::new(solver));
         self
     }
 
@@ -116,13 +118,17 @@ impl Backsolve {
     /// The solver for the way back from a solve by `forward` between `t0` and `t1`.
     fn backward_solver(&self, forward: &Solver, t0: f64, t1: f64) -> Solver {
         let solver = match (&self.solver, forward.control()) {
-            (BackwardSolver::Own(solver), _) => solver.clone(),
+            // Where the right-hand side jumps is no matter of choice.
+            (BackwardSolver::Own(solver), _) => {
+                let jumps = forward.clone().reversed(t0, t1).limits().jump_at.clone();
+                Solver::clone(solver).jump_at(jumps)
+            }
             (BackwardSolver::AsForward, _) => forward.clone().reversed(t0, t1),
             (BackwardSolver::Tolerance(tolerance), StepControl::Adaptive(settings)) => forward
                 .clone()
                 .adaptive_with(settings.clone().tolerance(*tolerance))
                 .reversed(t0, t1),
-            (BackwardSolver::Tolerance(tolerance), StepControl::Constant(_)) => {
+            (BackwardSolver::Tolerance(tolerance), StepControl::Constant(_) | StepControl::Own(_)) => {
                 forward.clone().adaptive(*tolerance).reversed(t0, t1)
             }
         };
@@ -134,7 +140,7 @@ impl Backsolve {
 /// What a forward solve kept for the backward one: its end, and its path where that is not solved for again.
 #[derive(Debug, Clone)]
 pub struct BacksolveRecord<S> {
-    solver: Solver,
+    solver: Box<Solver>,
     norm: AdjointNorm,
     t0: f64,
     t1: f64,
@@ -163,6 +169,8 @@ impl<S: State> BacksolveRecord<S> {
             .map_err(|source| SolveError::System { t: t1, source })?;
         // The two slopes at the ends: dL/dt1 = a(t1)·f(t1), dL/dt0 = −a(t0)·f(t0).
         let mut f = Evaluator::new(system, usize::MAX);
+        let jumps = &solver.limits().jump_at;
+        f.stay_inside(Window::after(jumps, t1, t1 < t0));
         let d_t1 = slope_along(&mut f, t1, &y1, cotangent)?;
         let costate = Costate {
             adjoint: cotangent.clone(),
@@ -187,6 +195,7 @@ impl<S: State> BacksolveRecord<S> {
             }
         };
         let Costate { adjoint, gradient, .. } = costate;
+        f.stay_inside(Window::after(jumps, t0, t1 >= t0));
         let d_t0 = -slope_along(&mut f, t0, &y, &adjoint)?;
         stats += Stats {
             nfe: f.evaluations(),
@@ -200,18 +209,6 @@ impl<S: State> BacksolveRecord<S> {
             stats,
         })
     }
-}
-
-/// a·f(t, y).
-fn slope_along<S: State, Sys: System<S>>(
-    f: &mut Evaluator<'_, Sys>,
-    t: f64,
-    y: &S,
-    adjoint: &S,
-) -> Result<f64, SolveError<Sys::Error>> {
-    let mut slope = y.zeros_like()?;
-    f.rhs(t, y, &mut slope)?;
-    Ok(adjoint.dot(&slope)?)
 }
 
 impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Backsolve {
@@ -232,7 +229,7 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Backsolve {
         };
         let mut solution = solver.clone().save_at(save_at).solve(system, y0, t0, t1)?;
         let record = BacksolveRecord {
-            solver: self.backward_solver(solver, t0, solution.t),
+            solver: Box::new(self.backward_solver(solver, t0, solution.t)),
             norm: self.norm,
             t0,
             t1: solution.t,

@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 
 use super::{
     Adjoint, AdjointSolution, DifferentiableSystem, Forward, require_end_only, require_tableau, schedule::split,
-    steps_backward::StepsBackward,
+    steps_backward::StepsBackward, without_steps,
 };
 use crate::{
     error::SolveError,
-    integrate::Watchers,
+    integrate::{Watchers, Window},
     solver::Solver,
     state::{State, copy_of},
     stepper::{ExplicitRungeKutta, Stepper},
@@ -62,6 +62,8 @@ impl Default for Binomial {
 pub struct BinomialRecord<S> {
     tableau: &'static Tableau,
     limit: usize,
+    /// Where the right-hand side jumps.
+    jumps: Vec<f64>,
     /// The start, and the end of every step.
     times: Vec<f64>,
     /// States with the indices of their times; the first is the initial state.
@@ -102,16 +104,17 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Binomial {
         let mut record = BinomialRecord {
             tableau,
             limit: self.snapshots.get(),
+            jumps: solver.limits().jump_at.clone(),
             times: vec![t0],
             snapshots: vec![(0, copy_of(y0)?)],
             stride: 1,
         };
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
-        let mut observe = |t, y: &S| record.observe(t, y);
+        let mut observe = |stepper: &ExplicitRungeKutta<S>| record.observe(stepper.next_time(), stepper.candidate());
         let solution = solver.drive(&mut stepper, system, y0, (t0, t1), Watchers::observer(&mut observe))?;
         // The state at the end is not needed: a step is recomputed from its start.
         let end = record.times.len() - 1;
-        record.snapshots.retain(|&(index, _)| index < end);
+        record.snapshots.retain(|&(index, _)| index < end.max(1));
         Ok((solution, record))
     }
 
@@ -135,13 +138,17 @@ impl<S: State> BinomialRecord<S> {
         let Self {
             tableau,
             limit,
+            jumps,
             times,
             mut snapshots,
             ..
         } = self;
+        if let ([t], [(_, state)]) = (&times[..], &snapshots[..]) {
+            return without_steps(system, (*t, state), cotangent);
+        }
         // Steps from here on have been pulled back.
         let mut end = times.len() - 1;
-        let mut back = StepsBackward::new(system, tableau, (times[0], times[end]), cotangent)?;
+        let mut back = StepsBackward::new(system, tableau, (times[0], times[end]), &jumps, cotangent)?;
         let mut stepper = ExplicitRungeKutta::new(tableau, cotangent)?;
         let mut f = Evaluator::new(system, usize::MAX);
         while let Some((index, y)) = snapshots.last() {
@@ -151,12 +158,12 @@ impl<S: State> BinomialRecord<S> {
                 snapshots.pop();
                 end = index;
             } else if free == 0 {
-                advance(&mut stepper, &mut f, y, &times[index..end])?;
+                advance(&mut stepper, &mut f, y, &times[index..end], &jumps)?;
                 end -= 1;
                 back.pull_back(system, (times[end], times[end + 1]), stepper.state())?;
             } else {
                 let next = index + split(end - index, free + 1);
-                advance(&mut stepper, &mut f, y, &times[index..=next])?;
+                advance(&mut stepper, &mut f, y, &times[index..=next], &jumps)?;
                 snapshots.push((next, copy_of(stepper.state())?));
             }
         }
@@ -164,18 +171,22 @@ impl<S: State> BinomialRecord<S> {
     }
 }
 
-/// Takes the steps between `times` again, from `y` at the first of them.
+/// Takes the steps between `times` again, from `y` at the first of them; the right-hand side jumps at `jumps`.
 fn advance<S: State, Sys: System<S>>(
     stepper: &mut ExplicitRungeKutta<S>,
     f: &mut Evaluator<'_, Sys>,
     y: &S,
     times: &[f64],
+    jumps: &[f64],
 ) -> Result<(), SolveError<Sys::Error>> {
-    let Some((&start, ends)) = times.split_first() else {
-        return Ok(());
-    };
-    stepper.start(f, start, y)?;
-    for &end in ends {
+    for step in times.windows(2) {
+        let (start, end) = (step[0], step[1]);
+        let first = start == times[0];
+        if first || jumps.contains(&start) {
+            f.stay_inside(Window::after(jumps, start, end > start));
+            let y = if first { y.clone() } else { stepper.state().clone() };
+            stepper.start(f, start, &y)?;
+        }
         stepper.attempt(f, end)?;
         stepper.accept();
     }

@@ -5,6 +5,7 @@ use super::{
     kept::{Evaluation, Keeping},
     require_end_only, require_tableau,
     steps_backward::StepsBackward,
+    without_steps,
 };
 use crate::{
     error::SolveError,
@@ -12,7 +13,7 @@ use crate::{
     solution::Saved,
     solver::Solver,
     state::{State, copy_of},
-    stepper::ExplicitRungeKutta,
+    stepper::{ExplicitRungeKutta, Stepper},
     tableau::Tableau,
 };
 
@@ -60,6 +61,8 @@ impl Checkpointed {
 #[derive(Debug, Clone)]
 pub struct CheckpointRecord<S, T> {
     tableau: &'static Tableau,
+    /// Where the right-hand side jumps.
+    jumps: Vec<f64>,
     /// The initial state and the state after every step.
     steps: Vec<Saved<S>>,
     kept: Vec<Vec<Evaluation<S, T>>>,
@@ -88,15 +91,23 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Checkpointed {
             t: t0,
             state: copy_of(y0)?,
         }];
-        let mut observe = |t, state: &S| {
-            keeping.accept();
-            let state = state.clone();
-            steps.push(Saved { t, state });
+        let mut observe = |stepper: &ExplicitRungeKutta<S>| {
+            keeping.accept(stepper.evaluations());
+            steps.push(Saved {
+                t: stepper.next_time(),
+                state: stepper.candidate().clone(),
+            });
         };
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
         let solution = solver.drive(&mut stepper, &keeping, y0, (t0, t1), Watchers::observer(&mut observe))?;
         let kept = keeping.into_steps();
-        Ok((solution, CheckpointRecord { tableau, steps, kept }))
+        let record = CheckpointRecord {
+            tableau,
+            jumps: solver.limits().jump_at.clone(),
+            steps,
+            kept,
+        };
+        Ok((solution, record))
     }
 
     fn backward(
@@ -118,12 +129,16 @@ impl<S: State, T> CheckpointRecord<S, T> {
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
         let Self {
             tableau,
+            jumps,
             mut steps,
             mut kept,
         } = self;
+        if let [Saved { t, state }] = &steps[..] {
+            return without_steps(system, (*t, state), cotangent);
+        }
         let start = steps.first().map_or(0.0, |first| first.t);
         let end = steps.last().map_or(start, |last| last.t);
-        let mut back = StepsBackward::new(system, tableau, (start, end), cotangent)?;
+        let mut back = StepsBackward::new(system, tableau, (start, end), &jumps, cotangent)?;
         let mut t_next = end;
         // The state at the end itself is not needed: a step is recomputed from its start.
         steps.pop();

@@ -6,7 +6,7 @@ use super::DifferentiableSystem;
 use crate::{
     error::{SolveError, StateError},
     norm::{ScaledError, Tolerance},
-    state::{State, Terms},
+    state::{NonFinite, State, Terms},
 };
 
 /// The adjoint a = dL/dy, and the gradient dL/dθ gathered so far.
@@ -54,13 +54,9 @@ impl<S: State, G: State> State for Costate<S, G> {
         }
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        let rows = self.adjoint.non_finite_rows()?;
-        if rows.is_empty() {
-            self.gradient.non_finite_rows()
-        } else {
-            Ok(rows)
-        }
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        let gradient = || Ok(self.gradient.non_finite()?.called("part of the gradient"));
+        self.adjoint.non_finite()?.or_else(gradient)
     }
 }
 
@@ -111,42 +107,9 @@ pub(super) enum AdjointError<E: std::error::Error + 'static> {
 impl<E: std::error::Error + 'static> AdjointError<E> {
     /// The error of the solve that `error` would have been on its own.
     pub(super) fn unwrap_solve(error: SolveError<Self>) -> SolveError<E> {
-        match error {
-            SolveError::System {
-                t,
-                source: Self::System(source),
-            } => SolveError::System { t, source },
-            SolveError::System {
-                source: Self::State(source),
-                ..
-            }
-            | SolveError::State(source) => SolveError::State(source),
-            SolveError::Setup(source) => SolveError::Setup(source),
-            SolveError::StepTooSmall {
-                t,
-                dt,
-                min_step,
-                error_ratio,
-            } => SolveError::StepTooSmall {
-                t,
-                dt,
-                min_step,
-                error_ratio,
-            },
-            SolveError::NonFinite {
-                t,
-                dt,
-                error_ratio,
-                rows,
-            } => SolveError::NonFinite {
-                t,
-                dt,
-                error_ratio,
-                rows,
-            },
-            SolveError::EventNotANumber { event, t } => SolveError::EventNotANumber { event, t },
-            SolveError::MaxSteps { limit, t, t1 } => SolveError::MaxSteps { limit, t, t1 },
-            SolveError::MaxEvaluations { limit, t } => SolveError::MaxEvaluations { limit, t },
-        }
+        error.map_system(|t, source| match source {
+            Self::System(source) => SolveError::System { t, source },
+            Self::State(source) => SolveError::State(source),
+        })
     }
 }

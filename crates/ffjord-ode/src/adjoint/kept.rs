@@ -27,10 +27,10 @@ pub(super) struct Keeping<'a, S: State, Sys: DifferentiableSystem<S>> {
 struct Log<S, T> {
     /// Bytes that may still be taken; none once an evaluation did not fit.
     left: Option<usize>,
-    /// The evaluation at the current point, if the step before ended with it.
-    start: Option<Evaluation<S, T>>,
-    /// Evaluations since the last accepted step.
-    pending: Vec<Evaluation<S, T>>,
+    /// Evaluations of the solve so far.
+    count: usize,
+    /// Evaluations that may belong to the step under way, with their numbers, counted from 1.
+    pending: Vec<(usize, Evaluation<S, T>)>,
     /// The stages of every accepted step that all fitted.
     steps: Vec<Vec<Evaluation<S, T>>>,
 }
@@ -40,7 +40,7 @@ impl<'a, S: State, Sys: DifferentiableSystem<S>> Keeping<'a, S, Sys> {
     pub(super) fn new(system: &'a Sys, tableau: &'static Tableau, bytes: usize) -> Self {
         let log = Log {
             left: (bytes > 0).then_some(bytes),
-            start: None,
+            count: 0,
             pending: Vec::new(),
             steps: Vec::new(),
         };
@@ -51,32 +51,33 @@ impl<'a, S: State, Sys: DifferentiableSystem<S>> Keeping<'a, S, Sys> {
         }
     }
 
-    /// Sorts the evaluations since the last accepted step: those of the step that has just been accepted are kept, those
-    /// of rejected attempts are not.
-    pub(super) fn accept(&self) {
+    /// Sorts the evaluations since the last accepted step: those that the stages of the step now accepted come from are
+    /// kept, those of rejected attempts and of the size of the first step are not.
+    pub(super) fn accept(&self, stages: &[usize]) {
         let log = &mut *self.log.borrow_mut();
         if log.left.is_none() {
             return;
         }
-        // An attempt evaluates every stage but the first, which it shares with the attempts before.
-        let of_attempt = self.tableau.stages() - 1;
-        let Some(before) = log.pending.len().checked_sub(of_attempt) else {
-            log.left = None;
+        let needed = &stages[..self.tableau.stages_of_solution()];
+        // The last stage of a first-same-as-last method is the next step's first.
+        let next = self.tableau.fsal.then(|| stages[stages.len() - 1]);
+        let mut step = Vec::with_capacity(needed.len());
+        let mut freed = 0;
+        for (number, evaluation) in std::mem::take(&mut log.pending) {
+            if needed.contains(&number) {
+                step.push(evaluation);
+            } else if next == Some(number) {
+                log.pending.push((number, evaluation));
+            } else {
+                freed += self.system.tape_bytes(&evaluation.tape);
+            }
+        }
+        if step.len() < needed.len() {
+            (log.left, log.pending) = (None, Vec::new());
             return;
-        };
-        let attempt = log.pending.split_off(before);
-        let first = log.start.take().or_else(|| log.pending.drain(..).next());
-        let mut rejected: usize = log.pending.iter().map(|e| self.system.tape_bytes(&e.tape)).sum();
-        log.pending.clear();
-        let mut stages: Vec<_> = first.into_iter().chain(attempt).collect();
-        if self.tableau.fsal {
-            log.start = stages.pop();
         }
-        for unused in stages.drain(self.tableau.stages_of_solution().min(stages.len())..) {
-            rejected += self.system.tape_bytes(&unused.tape);
-        }
-        log.left = log.left.map(|left| left + rejected);
-        log.steps.push(stages);
+        log.left = log.left.map(|left| left + freed);
+        log.steps.push(step);
     }
 
     /// The stages of the first steps.
@@ -90,15 +91,16 @@ impl<S: State, Sys: DifferentiableSystem<S>> System<S> for Keeping<'_, S, Sys> {
 
     fn rhs(&self, t: f64, y: &S, dy: &mut S) -> Result<(), Sys::Error> {
         let log = &mut *self.log.borrow_mut();
+        log.count += 1;
         let Some(left) = log.left else {
             return self.system.rhs(t, y, dy);
         };
         let tape = self.system.linearize(t, y, dy)?;
         log.left = left.checked_sub(self.system.tape_bytes(&tape));
         match (log.left, copy_of(dy)) {
-            (Some(_), Ok(slope)) => log.pending.push(Evaluation { slope, tape }),
+            (Some(_), Ok(slope)) => log.pending.push((log.count, Evaluation { slope, tape })),
             // From here on everything is computed again: this step's evaluations are of no use.
-            _ => (log.left, log.start, log.pending) = (None, None, Vec::new()),
+            _ => (log.left, log.pending) = (None, Vec::new()),
         }
         Ok(())
     }

@@ -18,8 +18,8 @@ use crate::{
     methods::Method,
     solution::{SaveAt, Solution, Stats},
     solver::Solver,
-    state::State,
-    system::System,
+    state::{State, copy_of},
+    system::{Evaluator, System},
     tableau::Tableau,
 };
 
@@ -149,8 +149,8 @@ pub trait Adjoint<S: State, Sys: DifferentiableSystem<S>> {
     /// Pulls `cotangent` = dL/dy(t1) back through the solve that left `record`.
     ///
     /// # Errors
-    /// [`SolveError::NonFinite`] if the cotangent or the result is not finite, and as [`Solver::solve`] where the
-    /// reverse pass solves.
+    /// [`SolveError::NonFiniteCotangent`] or [`SolveError::NonFiniteGradient`] if the cotangent or the result is not finite,
+    /// and as [`Solver::solve`] where the reverse pass solves.
     fn backward(
         &self,
         system: &Sys,
@@ -178,15 +178,45 @@ fn require_tableau(adjoint: &'static str, method: Method) -> Result<&'static Tab
 
 /// Refuses a cotangent that is not finite.
 fn require_finite<S: State, E: std::error::Error>(cotangent: &S, t: f64) -> Result<(), SolveError<E>> {
-    let rows = cotangent.non_finite_rows()?;
-    if rows.is_empty() {
+    let found = cotangent.non_finite()?;
+    if found.is_empty() {
         Ok(())
     } else {
-        Err(SolveError::NonFinite {
-            t,
-            dt: 0.0,
-            error_ratio: f64::NAN,
-            rows,
-        })
+        Err(SolveError::NonFiniteCotangent { t, found })
     }
+}
+
+/// a·f(t, y).
+fn slope_along<S: State, Sys: System<S>>(
+    f: &mut Evaluator<'_, Sys>,
+    t: f64,
+    y: &S,
+    adjoint: &S,
+) -> Result<f64, SolveError<Sys::Error>> {
+    let mut slope = y.zeros_like()?;
+    f.rhs(t, y, &mut slope)?;
+    Ok(adjoint.dot(&slope)?)
+}
+
+/// The gradient of a solve without a step, whose end is its start `(t, y)`: dL/dt1 = a·f = −dL/dt0.
+fn without_steps<S: State, Sys: DifferentiableSystem<S>>(
+    system: &Sys,
+    (t, y): (f64, &S),
+    cotangent: &S,
+) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
+    require_finite(cotangent, t)?;
+    let mut f = Evaluator::new(system, usize::MAX);
+    let along = slope_along(&mut f, t, y, cotangent)?;
+    Ok(AdjointSolution {
+        y0: copy_of(cotangent)?,
+        gradient: system
+            .zero_gradient()
+            .map_err(|source| SolveError::System { t, source })?,
+        t0: -along,
+        t1: along,
+        stats: Stats {
+            nfe: f.evaluations(),
+            ..Stats::default()
+        },
+    })
 }

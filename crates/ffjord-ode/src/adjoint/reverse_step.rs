@@ -3,6 +3,7 @@
 use super::{DifferentiableSystem, kept::Evaluation};
 use crate::{
     error::{SolveError, StateError},
+    integrate::Window,
     state::{State, Terms},
     stepper::{stage_time, terms},
     tableau::Tableau,
@@ -26,6 +27,9 @@ pub(super) struct TimeSensitivity {
 /// ```
 pub(super) struct ReverseStep<S> {
     tableau: &'static Tableau,
+    /// Where the right-hand side jumps, and whether the steps were taken forwards in time.
+    jumps: Vec<f64>,
+    forwards: bool,
     /// Stages that y₁ depends on.
     stages: usize,
     k: Vec<S>,
@@ -38,7 +42,12 @@ pub(super) struct ReverseStep<S> {
 
 impl<S: State> ReverseStep<S> {
     /// Begins at the end of the last step with dL/dy there.
-    pub(super) fn new(tableau: &'static Tableau, cotangent: &S) -> Result<Self, StateError> {
+    pub(super) fn new(
+        tableau: &'static Tableau,
+        jumps: &[f64],
+        forwards: bool,
+        cotangent: &S,
+    ) -> Result<Self, StateError> {
         let stages = tableau.stages_of_solution();
         let zeros = || {
             (0..stages)
@@ -47,6 +56,8 @@ impl<S: State> ReverseStep<S> {
         };
         Ok(Self {
             tableau,
+            jumps: jumps.to_vec(),
+            forwards,
             stages,
             k: zeros()?,
             g: zeros()?,
@@ -134,11 +145,12 @@ impl<S: State> ReverseStep<S> {
         y: &S,
     ) -> Result<Vec<Sys::Tape>, SolveError<Sys::Error>> {
         let tableau = self.tableau;
+        let window = Window::after(&self.jumps, t, self.forwards);
         let mut tapes = Vec::with_capacity(self.stages);
         for (i, (&c, &weights)) in tableau.c.iter().zip(tableau.a).take(self.stages).enumerate() {
             let (known, rest) = self.k.split_at_mut(i);
             self.scratch.set_sum(&terms(&[(1.0, y)], weights, known, t_next - t))?;
-            let time = stage_time(c, t, t_next);
+            let time = window.nearest(stage_time(c, t, t_next));
             let tape = system
                 .linearize(time, &self.scratch, &mut rest[0])
                 .map_err(|source| SolveError::System { t: time, source })?;

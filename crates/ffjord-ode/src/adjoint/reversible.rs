@@ -5,15 +5,16 @@ use super::{
     reverse_step::TimeSensitivity,
     reversible_step::{StepCostate, Unrolled},
     steps_backward::EndSensitivity,
+    without_steps,
 };
 use crate::{
     error::{SetupError, SolveError},
-    integrate::Watchers,
+    integrate::{Watchers, Window},
     methods::Method,
     solution::Stats,
     solver::Solver,
     state::{State, copy_of},
-    stepper::ReversibleHeun,
+    stepper::{ReversibleHeun, Stepper},
 };
 
 /// Discretise, then optimise, with nothing kept but the end: the steps of [`Method::ReversibleHeun`] are undone one by
@@ -74,9 +75,19 @@ pub(super) fn require_reversible(method: Method) -> Result<(), SetupError> {
     }
 }
 
-/// The end of a forward solve and the times of its steps.
+/// The ends of the smooth parts of a forward solve, one unless the right-hand side jumps, and the times of its steps.
 #[derive(Debug, Clone)]
 pub struct ReversibleRecord<S> {
+    /// Where the right-hand side jumps.
+    jumps: Vec<f64>,
+    parts: Vec<Part<S>>,
+    /// The last, at whose end the solve ended.
+    last: Part<S>,
+}
+
+/// Steps that can be undone from their end.
+#[derive(Debug, Clone)]
+struct Part<S> {
     /// The start, and the end of every step.
     times: Vec<f64>,
     y: S,
@@ -98,17 +109,34 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Reversible {
         require_end_only(solver)?;
         require_reversible(solver.method())?;
         let mut stepper = ReversibleHeun::new(y0)?;
-        let mut times = vec![t0];
-        let mut observe = |t, _: &S| times.push(t);
+        let jumps = &solver.limits().jump_at;
+        let (mut times, mut parts) = (vec![t0], Vec::new());
+        let mut observe = |stepper: &ReversibleHeun<S>| {
+            let t = stepper.next_time();
+            times.push(t);
+            // The solve sets out again on the other side of a jump, with ŷ = y.
+            if t != t1 && jumps.contains(&t) {
+                parts.push(Part {
+                    times: std::mem::replace(&mut times, vec![t]),
+                    y: stepper.candidate().clone(),
+                    companion: stepper.next_companion().clone(),
+                });
+            }
+        };
         let solution = solver.drive(&mut stepper, system, y0, (t0, t1), Watchers::observer(&mut observe))?;
         // A solve without a step has not touched the stepper.
-        let companion = if times.len() > 1 { stepper.companion() } else { y0 };
-        let record = ReversibleRecord {
+        let companion = if solution.stats.accepted > 0 {
+            stepper.companion()
+        } else {
+            y0
+        };
+        let last = Part {
             times,
             y: copy_of(&solution.state)?,
             companion: copy_of(companion)?,
         };
-        Ok((solution, record))
+        let jumps = jumps.clone();
+        Ok((solution, ReversibleRecord { jumps, parts, last }))
     }
 
     fn backward(
@@ -128,26 +156,62 @@ impl<S: State> ReversibleRecord<S> {
         system: &Sys,
         cotangent: &S,
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>> {
-        let (start, end) = (self.times[0], self.times[self.times.len() - 1]);
+        let Self { jumps, mut parts, last } = self;
+        let end = last.times[last.times.len() - 1];
+        if parts.is_empty() && last.times.len() == 1 {
+            return without_steps(system, (end, &last.y), cotangent);
+        }
         require_finite(cotangent, end)?;
+        let start = parts.first().unwrap_or(&last).times[0];
+        let mut back = PartsBackward {
+            system,
+            jumps: &jumps,
+            gradient: system
+                .zero_gradient()
+                .map_err(|source| SolveError::System { t: end, source })?,
+            ends: EndSensitivity::new(start, end, &jumps),
+            stats: Stats::default(),
+        };
+        let mut cotangent = copy_of(cotangent)?;
+        parts.push(last);
+        while let Some(part) = parts.pop() {
+            cotangent = back.pull_back(part, &cotangent)?;
+        }
+        back.ends.solution(cotangent, back.gradient, back.stats)
+    }
+}
+
+/// The gradient of the parts that have been pulled back.
+struct PartsBackward<'a, S: State, Sys: DifferentiableSystem<S>> {
+    system: &'a Sys,
+    jumps: &'a [f64],
+    gradient: Sys::Gradient,
+    ends: EndSensitivity,
+    stats: Stats,
+}
+
+impl<S: State, Sys: DifferentiableSystem<S>> PartsBackward<'_, S, Sys> {
+    /// dL/dy at the start of a part, from dL/dy at its end.
+    fn pull_back(&mut self, part: Part<S>, cotangent: &S) -> Result<S, SolveError<Sys::Error>> {
+        let (system, gradient, ends) = (self.system, &mut self.gradient, &mut self.ends);
+        let (start, end) = (part.times[0], part.times[part.times.len() - 1]);
+        let window = Window::after(self.jumps, start, end > start);
         let at = |t: f64| move |source| SolveError::System { t, source };
-        let mut gradient = system.zero_gradient().map_err(at(end))?;
-        let mut ends = EndSensitivity::new(start, end);
         let mut evaluations = 0;
         let mut linearize = |t: f64, point: &S, slope: &mut S| {
             evaluations += 1;
+            let t = window.nearest(t);
             system.linearize(t, point, slope).map_err(at(t))
         };
-        let mut path = Unrolled::new(self.y, self.companion)?;
+        let mut path = Unrolled::new(part.y, part.companion)?;
         let mut costate = StepCostate::new(cotangent)?;
         // What nothing depends on is not evaluated.
         if end != start {
             let mut tape = linearize(end, &path.companion, &mut path.slope)?;
-            for times in self.times.windows(2).rev() {
+            for times in part.times.windows(2).rev() {
                 let (t, t_next) = (times[0], times[1]);
                 let h = t_next - t;
-                let tau =
-                    costate.pull_back(h, |v, g| system.pullback(tape, v, g, &mut gradient).map_err(at(t_next)))?;
+                let tau = costate.pull_back(h, |v, g| system.pullback(tape, v, g, gradient).map_err(at(t_next)))?;
                 path.undo_companion(h)?;
                 tape = linearize(t, &path.companion, &mut path.earlier_slope)?;
                 path.undo_state(h)?;
@@ -156,16 +220,14 @@ impl<S: State> ReversibleRecord<S> {
                 costate.undo_step(h)?;
                 path.finish_step();
             }
-            let tau = costate.pull_back(0.0, |v, g| {
-                system.pullback(tape, v, g, &mut gradient).map_err(at(start))
-            })?;
+            let tau = costate.pull_back(0.0, |v, g| system.pullback(tape, v, g, gradient).map_err(at(start)))?;
             ends.add((start, start), &TimeSensitivity { t: tau, h: 0.0 });
         }
-        let stats = Stats {
+        self.stats += Stats {
             nfe: evaluations,
-            accepted: self.times.len() - 1,
+            accepted: part.times.len() - 1,
             rejected: 0,
         };
-        ends.solution(costate.into_initial()?, gradient, stats)
+        Ok(costate.into_initial()?)
     }
 }

@@ -1,15 +1,15 @@
 //! Step control: which step to attempt next, and whether an attempt is good enough.
 
-mod clip;
 mod constant;
 mod initial;
+mod own;
 mod pid;
 
 use crate::norm::{ErrorMeasure, Tolerance};
 
-pub(crate) use clip::Clipped;
 pub use constant::{ConstantStep, StepGrid};
 pub(crate) use initial::select_initial_step;
+pub use own::{ControllerSource, OwnControl};
 pub use pid::{Adaptive, Pid, PidController};
 
 /// An attempted step, as a controller sees it.
@@ -35,6 +35,9 @@ pub enum Verdict {
 }
 
 /// Accepts or rejects attempts and proposes the next; knows the time and error ratios, but no method and no state.
+///
+/// It need not know where steps must end: [`integrate`](crate::integrate) cuts them short, or stretches them by a
+/// hundredth, to end on the stop times and on the end of the solve exactly.
 pub trait Controller {
     /// What errors are measured with; `None` if the controller needs no error estimate.
     fn measure(&self) -> Option<ErrorMeasure>;
@@ -43,9 +46,11 @@ pub trait Controller {
     fn first_step(&self) -> Option<f64>;
 
     /// Sets out from `t0` to `t1` with `first`, a positive size of the first step.
+    ///
+    /// A controller with a [`measure`](Self::measure) sets out again after every jump of the right-hand side.
     fn begin(&mut self, t0: f64, t1: f64, first: f64);
 
-    /// Time at which the next attempt from `t` should end.
+    /// Time at which the next attempt from `t` should end: further on the way to the end of the solve, or beyond it.
     fn next_time(&self, t: f64) -> f64;
 
     /// Judges an attempt and adjusts the next.
@@ -59,11 +64,14 @@ pub trait Controller {
 
 /// How a [`Solver`](crate::Solver) controls its steps.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum StepControl {
     /// Steps fixed in advance.
     Constant(StepGrid),
     /// Steps that follow the error.
     Adaptive(Adaptive),
+    /// Steps chosen by controllers of the caller's own.
+    Own(OwnControl),
 }
 
 impl StepControl {
@@ -72,6 +80,7 @@ impl StepControl {
         match self {
             Self::Constant(_) => None,
             Self::Adaptive(settings) => Some(settings.measure().tolerance),
+            Self::Own(control) => control.controller().measure().map(|measure| measure.tolerance),
         }
     }
 }

@@ -87,6 +87,10 @@ pub enum Method {
     ReversibleHeun,
     /// Kennedy–Carpenter ESDIRK 4(3), for stiff equations.
     KenCarp4,
+    /// An explicit Runge–Kutta method of the caller's own; [`Tableau`] has an example.
+    ///
+    /// [`FromStr`] does not know it, and it is not among [`ALL`](Self::ALL).
+    ExplicitRungeKutta(&'static Tableau),
 }
 
 /// What a method is made of.
@@ -110,7 +114,7 @@ pub(crate) const fn adams_starter(order: u32) -> &'static Tableau {
 }
 
 impl Method {
-    /// Every method.
+    /// Every method that comes with the crate.
     pub const ALL: [Self; 16] = [
         Self::Euler,
         Self::Midpoint,
@@ -153,6 +157,7 @@ impl Method {
             }
             Self::ReversibleHeun => return Scheme::ReversibleHeun,
             Self::KenCarp4 => return Scheme::Esdirk(&kencarp4::TABLEAU),
+            Self::ExplicitRungeKutta(tableau) => tableau,
         })
     }
 
@@ -227,6 +232,12 @@ impl Method {
             .map(Self::name)
             .collect::<Vec<_>>()
             .join(", ")
+    }
+}
+
+impl From<&'static Tableau> for Method {
+    fn from(tableau: &'static Tableau) -> Self {
+        Self::ExplicitRungeKutta(tableau)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The vector space a solution lives in.
 
+mod non_finite;
 mod slice;
 #[cfg(feature = "candle")]
 mod tensor;
@@ -11,6 +12,7 @@ use crate::{
     norm::{ScaledError, Tolerance},
 };
 
+pub use non_finite::NonFinite;
 pub use slice::Scalar;
 
 /// The terms of a linear combination; on the stack for every method up to 15 stages.
@@ -65,11 +67,20 @@ pub trait State: Clone {
     /// If the shapes differ.
     fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError>;
 
-    /// Rows (indices of the first axis; elements of a vector) that hold a NaN or an infinity.
+    /// Where the state holds a NaN or an infinity, and what the indices count.
     ///
     /// # Errors
     /// If the storage cannot be read.
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError>;
+    fn non_finite(&self) -> Result<NonFinite, StateError>;
+
+    /// The indices that [`non_finite`](Self::non_finite) lists.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    #[doc(hidden)]
+    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
+        Ok(self.non_finite()?.first().to_vec())
+    }
 }
 
 /// A copy of `state` that shares nothing with it, not even an autograd graph.

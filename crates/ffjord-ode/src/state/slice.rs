@@ -5,7 +5,7 @@ use std::{
     ops::{Add, Div, Mul, Sub},
 };
 
-use super::State;
+use super::{NonFinite, State};
 use crate::{
     error::StateError,
     norm::{ScaledError, Tolerance},
@@ -209,16 +209,16 @@ fn padded<T: Scalar>(rest: &[T]) -> [T; LANES] {
     array::from_fn(|i| rest.get(i).copied().unwrap_or_default())
 }
 
-/// Rows of `width` elements that hold a NaN or an infinity.
-pub(super) fn non_finite_rows<T: Scalar>(values: &[T], width: usize) -> Vec<usize> {
+/// Where `values` hold a NaN or an infinity, in rows of `width` elements that are called `unit`.
+pub(super) fn non_finite<T: Scalar>(values: &[T], width: usize, unit: &'static str) -> NonFinite {
     /// Elements looked at together: nearly always all are numbers.
     const BLOCK: usize = 64;
     let all_finite = |values: &[T]| values.iter().fold(true, |all, x| all & x.finite());
     if values.chunks(BLOCK).all(all_finite) {
-        return Vec::new();
+        return NonFinite::new(unit, []);
     }
     let rows = values.chunks(width.max(1)).enumerate();
-    rows.filter(|(_, row)| !all_finite(row)).map(|(i, _)| i).collect()
+    NonFinite::new(unit, rows.filter(|(_, row)| !all_finite(row)).map(|(i, _)| i))
 }
 
 impl<T: Scalar> State for Vec<T> {
@@ -242,8 +242,8 @@ impl<T: Scalar> State for Vec<T> {
         scaled_error(self, y0, y1, tolerance)
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        Ok(non_finite_rows(self, 1))
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        Ok(non_finite(self, 1, "element"))
     }
 }
 
@@ -268,7 +268,7 @@ impl<T: Scalar, const N: usize> State for [T; N] {
         scaled_error(self, y0, y1, tolerance)
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        Ok(non_finite_rows(self, 1))
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        Ok(non_finite(self, 1, "element"))
     }
 }

@@ -6,7 +6,7 @@
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor, WithDType};
 use smallvec::SmallVec;
 
-use super::{Scalar, State, slice};
+use super::{NonFinite, Scalar, State, slice};
 use crate::{
     error::StateError,
     norm::{ScaledError, Tolerance},
@@ -151,11 +151,11 @@ fn device_scaled_error(
     })
 }
 
-fn rows_of<T: Scalar + WithDType>(tensor: &Tensor) -> Result<Vec<usize>, StateError> {
+fn rows_of<T: Scalar + WithDType>(tensor: &Tensor) -> Result<NonFinite, StateError> {
     // A scalar is one row of one element.
     let rows = tensor.dims().first().copied().unwrap_or(1);
     let width = tensor.elem_count() / rows.max(1);
-    with_slices::<T, _>(&[tensor], |slices| Ok(slice::non_finite_rows(slices[0], width)))
+    with_slices::<T, _>(&[tensor], |slices| Ok(slice::non_finite(slices[0], width, "row")))
 }
 
 impl State for Tensor {
@@ -207,7 +207,7 @@ impl State for Tensor {
         }
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
         let on_cpu = self.detach().to_device(&Device::Cpu)?;
         by_dtype!(on_cpu, rows_of(&on_cpu))
     }

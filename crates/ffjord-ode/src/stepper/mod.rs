@@ -9,7 +9,7 @@ use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
     norm::{ScaledError, Tolerance},
-    state::State,
+    state::{NonFinite, State},
     system::{Evaluator, System},
 };
 
@@ -71,11 +71,22 @@ pub trait Stepper<S: State> {
     /// If the state's storage fails.
     fn measure_error(&mut self, tolerance: &Tolerance) -> Result<Option<ScaledError>, StateError>;
 
-    /// Rows of the last attempt, of its end or of its error estimate, that hold a NaN or an infinity.
+    /// Where the last attempt, its end or its error estimate, holds a NaN or an infinity.
     ///
     /// # Errors
     /// If the state's storage fails.
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError>;
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.candidate().non_finite()
+    }
+
+    /// The indices that [`non_finite`](Self::non_finite) lists.
+    ///
+    /// # Errors
+    /// If the state's storage fails.
+    #[doc(hidden)]
+    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
+        Ok(self.non_finite()?.first().to_vec())
+    }
 
     /// The solution inside the last attempt; may evaluate the slope at its end.
     ///

@@ -5,7 +5,7 @@ use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
     norm::{ScaledError, Tolerance},
-    state::State,
+    state::{NonFinite, State},
     system::{Evaluator, System},
 };
 
@@ -85,6 +85,16 @@ impl<S: State> ReversibleHeun<S> {
         })
     }
 
+    /// Time at which the last attempt ends.
+    pub(crate) fn next_time(&self) -> f64 {
+        self.t_next
+    }
+
+    /// ŷ at the end of the last attempt.
+    pub(crate) fn next_companion(&self) -> &S {
+        &self.candidate.companion
+    }
+
     /// ŷ at the current point: with the state it determines the whole path.
     pub fn companion(&self) -> &S {
         &self.here.companion
@@ -147,13 +157,8 @@ impl<S: State> Stepper<S> for ReversibleHeun<S> {
             .map(Some)
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        let rows = self.candidate.y.non_finite_rows()?;
-        if rows.is_empty() {
-            self.error.non_finite_rows()
-        } else {
-            Ok(rows)
-        }
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.candidate.y.non_finite()?.or_else(|| self.error.non_finite())
     }
 
     fn interpolant<Sys>(&mut self, _f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>

@@ -5,7 +5,7 @@ use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
     norm::{ScaledError, Tolerance},
-    state::{State, Terms},
+    state::{NonFinite, State, Terms},
     system::{Evaluator, System},
     tableau::{ExtraStage, Interpolation, Tableau},
 };
@@ -23,6 +23,8 @@ pub struct ExplicitRungeKutta<S> {
     /// The stages; the slope at `t_next`, which is the last stage itself if the method is first same as last; and the
     /// extra stages of the interpolant, once it has been asked for.
     k: Vec<S>,
+    /// Which evaluation of the solve, counted from 1, each of `k` comes from.
+    evaluations: Vec<usize>,
     /// Whether `k[0]` is the slope at the current point.
     start_known: bool,
     /// Whether the last of `k` is the slope at the candidate.
@@ -44,6 +46,7 @@ impl<S: State> ExplicitRungeKutta<S> {
             candidate: y.zeros_like()?,
             scratch: y.zeros_like()?,
             k: (0..slopes).map(|_| y.zeros_like()).collect::<Result<_, _>>()?,
+            evaluations: vec![0; slopes],
             start_known: false,
             end_known: false,
         })
@@ -56,6 +59,16 @@ impl<S: State> ExplicitRungeKutta<S> {
         (self.t, self.t_next) = (t, t);
         (self.start_known, self.end_known) = (true, false);
         Ok(())
+    }
+
+    /// Time at which the last attempt ends.
+    pub(crate) fn next_time(&self) -> f64 {
+        self.t_next
+    }
+
+    /// Which evaluations of the solve, counted from 1, the stages of the last attempt come from.
+    pub(crate) fn evaluations(&self) -> &[usize] {
+        &self.evaluations[..self.tableau.stages()]
     }
 
     fn step(&self) -> f64 {
@@ -74,6 +87,7 @@ impl<S: State> ExplicitRungeKutta<S> {
         if !self.end_known {
             let end = self.end();
             f.rhs(self.t_next, &self.candidate, &mut self.k[end])?;
+            self.evaluations[end] = f.evaluations();
             self.end_known = true;
         }
         Ok(())
@@ -174,6 +188,7 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
         self.y.set_sum(&[(1.0, y)])?;
         (self.t, self.t_next) = (t, t);
         f.rhs(t, &self.y, &mut self.k[0])?;
+        self.evaluations[0] = f.evaluations();
         (self.start_known, self.end_known) = (true, false);
         Ok(())
     }
@@ -200,6 +215,7 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
         let h = self.step();
         if !self.start_known {
             f.rhs(self.t, &self.y, &mut self.k[0])?;
+            self.evaluations[0] = f.evaluations();
             self.start_known = true;
         }
         let last = tableau.stages() - 1;
@@ -213,6 +229,7 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
             };
             input.set_sum(&terms(&[(1.0, &self.y)], weights, known, h))?;
             f.rhs(stage_time(c, self.t, t_next), input, &mut rest[0])?;
+            self.evaluations[i] = f.evaluations();
         }
         if tableau.fsal {
             self.end_known = true;
@@ -241,13 +258,8 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
         Ok(Some(coarse.map_or(fine, |coarse| fine.damped_by(coarse))))
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        let rows = self.candidate.non_finite_rows()?;
-        if rows.is_empty() {
-            self.scratch.non_finite_rows()
-        } else {
-            Ok(rows)
-        }
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.candidate.non_finite()?.or_else(|| self.scratch.non_finite())
     }
 
     fn interpolant<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
@@ -284,6 +296,7 @@ impl<S: State> Stepper<S> for ExplicitRungeKutta<S> {
         self.t = self.t_next;
         let end = self.end();
         self.k.swap(0, end);
+        self.evaluations.swap(0, end);
         self.start_known = self.end_known;
         self.end_known = false;
     }

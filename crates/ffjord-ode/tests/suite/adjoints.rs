@@ -1,8 +1,8 @@
 //! Gradients of a solve, against finite differences, closed forms and each other.
 
 use ffjord_ode::{
-    Adaptive, Method, OnBudget, SaveAt, SetupError, SolveError, Solver, Tolerance,
-    adjoint::{Adjoint, AdjointMethod, AdjointNorm, AdjointSolution, Backsolve, Checkpointed},
+    Adaptive, Method, OnBudget, SaveAt, SetupError, SolveError, Solver, System, Tolerance,
+    adjoint::{Adjoint, AdjointMethod, AdjointNorm, AdjointSolution, Backsolve, Checkpointed, Reversible},
 };
 
 use super::{
@@ -189,14 +189,20 @@ fn evaluations_forward_and_backward_are_counted_apart() {
 }
 
 #[test]
-fn an_empty_span_passes_the_cotangent_through() {
-    for adjoint in adjoints() {
-        let (system, solver) = (Network::new(), adaptive(Method::Dopri5, 1e-6));
+fn an_empty_span_passes_the_cotangent_through_and_its_ends_move_along_the_slope() {
+    let mut slope = Y0.to_vec();
+    Network::new().rhs(1.0, &Y0.to_vec(), &mut slope).unwrap();
+    let along: f64 = slope.iter().zip(WEIGHTS).map(|(f, w)| f * w).sum();
+    let reversible = (AdjointMethod::Reversible(Reversible), Method::ReversibleHeun);
+    let others = adjoints().map(|adjoint| (adjoint, Method::Dopri5));
+    for (adjoint, method) in others.into_iter().chain([reversible]) {
+        let (system, solver) = (Network::new(), adaptive(method, 1e-6));
         let (solution, record) = adjoint.forward(&solver, &system, &Y0.to_vec(), 1.0, 1.0).unwrap();
         assert_eq!(solution.state, Y0);
         let back = adjoint.backward(&system, record, &WEIGHTS.to_vec()).unwrap();
         assert_eq!(back.y0, WEIGHTS);
         assert!(back.gradient.iter().all(|&g| g == 0.0));
+        assert_eq!((back.t0, back.t1), (-along, along), "{adjoint}");
     }
 }
 
@@ -233,8 +239,9 @@ fn bad_cotangents_and_savers_are_refused() {
         let error = adjoint
             .backward(&system, record, &vec![0.0, f64::NAN, 0.0])
             .unwrap_err();
+        assert!(error.to_string().contains("cotangent"), "{error}");
         assert!(
-            matches!(&error, SolveError::NonFinite { rows, .. } if *rows == [1]),
+            matches!(&error, SolveError::NonFiniteCotangent { t, found } if *t == 1.0 && found.first() == [1]),
             "{error}"
         );
 

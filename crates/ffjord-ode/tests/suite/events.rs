@@ -127,3 +127,75 @@ fn a_nan_is_an_error() {
         "{error}"
     );
 }
+
+#[test]
+fn a_terminal_event_at_the_very_end_is_reported() {
+    let line = |_: f64, _: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 1.0;
+    for method in Method::ALL {
+        let solver = if method.has_fixed_order() {
+            Solver::new(method).fixed_steps(4)
+        } else {
+            tight(method)
+        };
+        for (crossing, counts) in [
+            (Crossing::Rising, true),
+            (Crossing::Either, true),
+            (Crossing::Falling, false),
+        ] {
+            let events = [Event::new(|t, _: &[f64; 1]| t - 1.0).crossing(crossing).terminal()];
+            let solution = solver.solve_with_events(&line, &[0.0], 0.0, 1.0, &events).unwrap();
+            assert_eq!(solution.t, 1.0, "{method}");
+            let expected = if counts { Outcome::Event(0) } else { Outcome::Complete };
+            assert_eq!(solution.outcome, expected, "{method} {crossing:?}");
+        }
+    }
+}
+
+#[test]
+fn a_function_that_is_zero_at_both_ends_of_a_step_counts_at_the_second() {
+    // The stone lands after two units of time, which one step of a method of order 2 or more leads to exactly.
+    let fall = |_t: f64, y: &[f64; 2], dy: &mut [f64; 2]| *dy = [y[1], -2.0];
+    for method in [Method::Heun, Method::Rk4, Method::Dopri5, Method::Dopri8] {
+        let events = [Event::new(|_, y: &[f64; 2]| y[0])
+            .crossing(Crossing::Falling)
+            .terminal()];
+        for (end, steps) in [(2.0, 1), (2.0, 2), (2.5, 1)] {
+            let solver = Solver::new(method).fixed_steps(steps);
+            let solution = solver.solve_with_events(&fall, &[0.0, 2.0], 0.0, end, &events).unwrap();
+            if end == 2.0 && solution.state[0] > 0.0 {
+                // Rounding has left the stone in the air.
+                continue;
+            }
+            assert_eq!(solution.outcome, Outcome::Event(0), "{method}, {end}, {steps}");
+            assert!((solution.t - 2.0).abs() < 1e-12, "{method}: {}", solution.t);
+        }
+    }
+}
+
+#[test]
+fn crossings_inside_one_step_are_seen_where_substeps_are_asked_for() {
+    for back in [1.0, -1.0] {
+        let wave = move |t: f64, _: &[f64; 2]| (9.0 * back * t).cos();
+        let solver = Solver::new(Method::Dopri5).fixed_steps(2);
+        let seen = |event| {
+            solver
+                .solve_with_events(&circle, &START, 0.0, 2.0 * back, &[event])
+                .unwrap()
+                .events
+        };
+        let all = seen(Event::new(wave).substeps(8));
+        let times: Vec<f64> = all.iter().map(|point| back * point.t).collect();
+        let exact: Vec<f64> = (0..6)
+            .map(|k| (f64::from(k) + 0.5) * PI / 9.0)
+            .take_while(|&t| t < 2.0)
+            .collect();
+        assert!(
+            times.len() == 6 && largest_difference(&times, &exact) < 1e-12,
+            "{times:?}"
+        );
+        assert_eq!(seen(Event::new(wave).substeps(8).crossing(Crossing::Falling)).len(), 3);
+        assert!(seen(Event::new(wave)).len() < 3);
+        let first = seen(Event::new(wave).substeps(8).terminal());
+        assert!(first.len() == 1 && (back * first[0].t - exact[0]).abs() < 1e-12);
+    }
+}

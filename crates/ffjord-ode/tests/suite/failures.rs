@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use ffjord_ode::{Adaptive, Method, OnBudget, Outcome, SaveAt, SolveError, Solver, StateError, StopReason, Tolerance};
+use ffjord_ode::{
+    Adaptive, Method, NonFinite, OnBudget, Outcome, SaveAt, SolveError, Solver, StateError, StopReason, Tolerance,
+};
 
 use super::problems::fixed_order;
 
@@ -94,7 +96,7 @@ fn a_bad_start_fails_at_once() {
             let rhs = |_: f64, _: &Vec<f64>, dy: &mut Vec<f64>| dy.fill(0.0);
             let error = solver.solve(&rhs, &vec![0.0, bad, 0.0, bad], 0.5, 1.0).unwrap_err();
             assert!(
-                matches!(&error, SolveError::NonFinite { t: 0.5, rows, .. } if *rows == [1, 3]),
+                matches!(&error, SolveError::NonFinite { t: 0.5, found, .. } if found.first() == [1, 3]),
                 "{error}"
             );
 
@@ -105,7 +107,7 @@ fn a_bad_start_fails_at_once() {
             };
             let error = solver.solve(&rhs, &vec![0.0; 3], 0.5, 1.0).unwrap_err();
             assert!(
-                matches!(&error, SolveError::NonFinite { t: 0.5, rows, .. } if *rows == [2]),
+                matches!(&error, SolveError::NonFinite { t: 0.5, found, .. } if found.first() == [2]),
                 "{error}"
             );
             assert_eq!(calls.get(), 1);
@@ -117,12 +119,12 @@ fn a_bad_start_fails_at_once() {
 fn a_nan_on_the_way_is_approached_and_reported() {
     for solver in solvers() {
         let error = solver.solve(&ROOT, &[1.0], 0.0, 2.0).unwrap_err();
-        let SolveError::NonFinite { t, rows, .. } = &error else {
+        let SolveError::NonFinite { t, found, .. } = &error else {
             panic!("{}: {error}", solver.method())
         };
         // A fixed step of 0.04 may straddle the end of the domain.
         assert!(*t <= 1.04 + 1e-12 && *t > 0.9, "{}: {error}", solver.method());
-        assert_eq!(*rows, [0], "{}: {error}", solver.method());
+        assert_eq!(found.first(), [0], "{}: {error}", solver.method());
     }
 }
 
@@ -259,4 +261,72 @@ fn a_right_hand_side_that_changes_the_shape_is_refused() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn what_was_reached_before_a_nan_is_returned_if_asked_for() {
+    for solver in solvers() {
+        let partial = solver.clone().on_budget(OnBudget::Partial).save_at(SaveAt::Steps);
+        let solution = partial.solve(&ROOT, &[1.0], 0.0, 2.0).unwrap();
+        let Outcome::Partial(StopReason::NonFinite { dt }) = solution.outcome else {
+            panic!("{}: {:?}", solver.method(), solution.outcome)
+        };
+        assert!(
+            dt > 0.0 && solution.t > 0.9 && solution.t <= 1.04 + 1e-12,
+            "{}: {}",
+            solver.method(),
+            solution.t
+        );
+        assert_eq!(solution.saved.last().map(|point| point.state), Some(solution.state));
+        // A start that is not a number leaves nothing to return.
+        let refused = partial.solve(&ROOT, &[f64::NAN], 0.0, 2.0);
+        assert!(matches!(refused, Err(SolveError::NonFinite { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_time_too_large_for_the_steps_is_called_that() {
+    let wave: Rhs = |t, _, dy| dy[0] = (20.0 * (t - 1e15)).cos();
+    for solver in [
+        adaptive(Method::Dopri5),
+        adaptive(Method::Adams),
+        Solver::new(Method::Rk4).fixed_steps(1000),
+    ] {
+        let error = solver.solve(&wave, &[0.0], 1e15, 1e15 + 10.0).unwrap_err();
+        assert!(
+            matches!(error, SolveError::TimeTooCoarse { spacing: 0.125, .. }),
+            "{}: {error}",
+            solver.method()
+        );
+        assert!(error.to_string().contains("measure time from"), "{error}");
+        let partial = solver
+            .on_budget(OnBudget::Partial)
+            .solve(&wave, &[0.0], 1e15, 1e15 + 10.0)
+            .unwrap();
+        assert_eq!(
+            partial.outcome,
+            Outcome::Partial(StopReason::TimeTooCoarse { spacing: 0.125 })
+        );
+    }
+}
+
+#[test]
+fn indices_say_what_they_count_and_are_bounded() {
+    let rhs = |_: f64, _: &Vec<f64>, dy: &mut Vec<f64>| dy.fill(f64::NAN);
+    let error = adaptive(Method::Dopri5)
+        .solve(&rhs, &vec![0.0; 1_000_000], 0.0, 1.0)
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("elements 0, 1, 2, 3, 4, 5, 6, 7 and 999992 more"),
+        "{text}"
+    );
+    let SolveError::NonFinite { found, .. } = error else {
+        panic!("{text}")
+    };
+    assert_eq!(
+        (found.unit(), found.first().len(), found.total()),
+        ("element", NonFinite::LISTED, 1_000_000)
+    );
+    assert_eq!(NonFinite::new("row", [3]).to_string(), "row 3");
 }

@@ -3,7 +3,7 @@
 use std::{cell::Cell, convert::Infallible, num::NonZeroUsize, rc::Rc};
 
 use ffjord_ode::{
-    Method, ScaledError, Solver, State, StateError, System, Tolerance,
+    Method, NonFinite, ScaledError, Solver, State, StateError, System, Tolerance,
     adjoint::{Adjoint, AdjointMethod, Binomial, DifferentiableSystem},
 };
 
@@ -58,8 +58,8 @@ impl State for Counted {
     fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError> {
         self.values.scaled_error(&y0.values, &y1.values, tolerance)
     }
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        self.values.non_finite_rows()
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.values.non_finite()
     }
 }
 

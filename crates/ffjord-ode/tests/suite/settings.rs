@@ -101,7 +101,7 @@ fn a_hopeless_number_of_steps_is_refused_before_the_first() {
     let error = Solver::new(Method::Euler)
         .fixed_steps(9)
         .solve(&DECAY, &[1.0], 1.0, 1.0 + 4.0 * f64::EPSILON);
-    assert!(matches!(error, Err(SolveError::StepTooSmall { .. })), "{error:?}");
+    assert!(matches!(error, Err(SolveError::TimeTooCoarse { .. })), "{error:?}");
 }
 
 #[test]

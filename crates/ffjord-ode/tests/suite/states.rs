@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use ffjord_ode::{ErrorNorm, Method, ScaledError, Solver, State, StateError, Tolerance};
+use ffjord_ode::{ErrorNorm, Method, NonFinite, ScaledError, Solver, State, StateError, Tolerance};
 
 use super::problems::fixed_order;
 
@@ -94,7 +94,7 @@ fn bad_components_show_in_every_norm() {
                     assert!(!norm.ratio(&measured).is_finite(), "{norm:?} of {bad} at {position}");
                 }
             }
-            assert_eq!(hurt.non_finite_rows().unwrap(), [position]);
+            assert_eq!(hurt.non_finite().unwrap().first(), [position]);
         }
     }
 }
@@ -163,8 +163,8 @@ impl State for Counted {
     fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError> {
         self.values.scaled_error(&y0.values, &y1.values, tolerance)
     }
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        self.values.non_finite_rows()
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.values.non_finite()
     }
 }
 

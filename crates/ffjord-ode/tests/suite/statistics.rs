@@ -108,14 +108,14 @@ fn evaluations_are_counted_as_they_happen() {
             };
             let stats = solver.solve(&rhs, &[1.0], 0.0, 3.0).unwrap().stats;
             assert_eq!(stats.nfe, calls.get(), "{method}");
-            let per_step = tableau.stages() - usize::from(tableau.fsal);
+            let per_step = tableau.stages() - usize::from(tableau.fsal());
             let attempts = stats.accepted + stats.rejected;
             match steps {
                 Some(steps) => {
                     assert_eq!((stats.accepted, stats.rejected), (steps, 0));
-                    assert_eq!(stats.nfe, per_step * steps + usize::from(tableau.fsal), "{method}");
+                    assert_eq!(stats.nfe, per_step * steps + usize::from(tableau.fsal()), "{method}");
                 }
-                None if tableau.fsal => assert_eq!(stats.nfe, 2 + per_step * attempts, "{method}"),
+                None if tableau.fsal() => assert_eq!(stats.nfe, 2 + per_step * attempts, "{method}"),
                 // A rejected attempt keeps the slope at its start.
                 None => assert_eq!(stats.nfe, 1 + per_step * attempts - stats.rejected, "{method}"),
             }

@@ -1,7 +1,7 @@
 //! candle tensors as states: the same numbers as vectors, and no autograd graph.
 
 use candle_core::{DType, Device, Tensor, Var};
-use ffjord_ode::{Method, SaveAt, SolveError, Solver, State, StateError, Tolerance};
+use ffjord_ode::{Method, NonFinite, SaveAt, SolveError, Solver, State, StateError, Tolerance};
 
 use super::problems;
 
@@ -107,15 +107,15 @@ fn rows_are_those_of_the_first_axis() {
     let mut values = vec![0.0_f32; 24];
     (values[7], values[22]) = (f32::NAN, f32::INFINITY);
     let tensor = Tensor::from_vec(values, (4, 3, 2), &Device::Cpu).unwrap();
-    assert_eq!(tensor.non_finite_rows().unwrap(), [1, 3]);
+    assert_eq!(tensor.non_finite().unwrap(), NonFinite::new("row", [1, 3]));
     assert_eq!(
-        Tensor::new(f64::NAN, &Device::Cpu).unwrap().non_finite_rows().unwrap(),
-        [0]
+        Tensor::new(f64::NAN, &Device::Cpu).unwrap().non_finite().unwrap(),
+        NonFinite::new("row", [0])
     );
     assert!(
         Tensor::zeros((0, 3), DType::F32, &Device::Cpu)
             .unwrap()
-            .non_finite_rows()
+            .non_finite()
             .unwrap()
             .is_empty()
     );

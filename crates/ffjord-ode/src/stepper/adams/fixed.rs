@@ -6,7 +6,7 @@ use crate::{
     interpolant::Interpolant,
     methods::adams_starter,
     norm::{ScaledError, Tolerance},
-    state::State,
+    state::{NonFinite, State},
     stepper::{ExplicitRungeKutta, Stepper},
     system::{Evaluator, System},
 };
@@ -151,8 +151,8 @@ impl<S: State> Stepper<S> for FixedAdams<S> {
         Ok(None)
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        self.step.candidate.non_finite_rows()
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.step.candidate.non_finite()
     }
 
     fn interpolant<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>

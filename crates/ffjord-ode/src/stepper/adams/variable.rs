@@ -5,7 +5,7 @@ use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
     norm::{ErrorNorm, ScaledError, Tolerance},
-    state::State,
+    state::{NonFinite, State},
     stepper::Stepper,
     system::{Evaluator, System},
 };
@@ -150,13 +150,8 @@ impl<S: State> Stepper<S> for VariableAdams<S> {
         Ok(Some(error))
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        let rows = self.step.candidate.non_finite_rows()?;
-        if rows.is_empty() {
-            self.error.non_finite_rows()
-        } else {
-            Ok(rows)
-        }
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.step.candidate.non_finite()?.or_else(|| self.error.non_finite())
     }
 
     fn interpolant<Sys>(&mut self, _f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
