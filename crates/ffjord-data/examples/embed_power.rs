@@ -2,7 +2,8 @@
 
 use std::{error::Error, path::PathBuf};
 
-use ffjord_data::{fs::write_atomic, power};
+use ffjord_data::power;
+use ffjord_files::write_atomic;
 
 const FILE_NAME: &str = "power.bin";
 
@@ -14,10 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let measurements = power::read_raw(&original)?;
     let packed = power::encode(&measurements)?;
     let manifest = power::describe(&measurements, FILE_NAME, &packed)?.to_json()?;
-    write_atomic(&folder.join(FILE_NAME), |file| file.write_all(&packed))?;
-    write_atomic(&folder.join("manifest.json"), |file| {
-        file.write_all(manifest.as_bytes())
-    })?;
+    write_atomic(folder.join(FILE_NAME), &packed)?;
+    write_atomic(folder.join("manifest.json"), manifest)?;
     println!(
         "{} rows, {} bytes in {}",
         measurements.len(),

@@ -52,16 +52,19 @@ pub enum DataError {
         /// The name given.
         given: String,
     },
-    /// The operating system refused to open, read or write a file.
+    /// The operating system refused to open or read a file, or to make a folder.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried: `open`, `read` or `write`.
+        /// What was tried: `open`, `read`, or `write` for a folder.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] ffjord_files::FileError),
     /// The file name ends in nothing that a loader stands for.
     #[error(
         "{}: unknown table format; accepted endings are .npy, .npz, and for text .csv, .tsv, .txt and .dat, \

@@ -1,61 +1,14 @@
-//! Files: complete or absent when written, plain or gzip-compressed when read.
+//! Files that are read whole, or a line at a time, plain or gzip-compressed.
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
 use flate2::read::MultiGzDecoder;
-use tempfile::Builder;
 
 use crate::DataError;
-
-/// Writes a file so that readers see the old content or the whole new one, never a part.
-///
-/// `write` fills a temporary file in the same folder, which is then synchronised to the disk and renamed to `path`.
-///
-/// # Errors
-/// [`DataError::Io`] if the folder does not exist or cannot be written; `path` is then unchanged.
-///
-/// ```
-/// let folder = tempfile::tempdir()?;
-/// let path = folder.path().join("note.txt");
-/// ffjord_data::fs::write_atomic(&path, |file| file.write_all(b"done"))?;
-/// assert_eq!(std::fs::read(&path)?, b"done");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), DataError> {
-    let attempt = || -> io::Result<()> {
-        // The parent of a bare file name is the empty path, which does not name the current folder.
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let temporary = temporary_builder().tempfile_in(folder)?;
-        let mut buffered = BufWriter::new(temporary.as_file());
-        write(&mut buffered)?;
-        buffered.flush()?;
-        drop(buffered);
-        temporary.as_file().sync_all()?;
-        temporary.persist(path)?;
-        Ok(())
-    };
-    attempt().map_err(|source| DataError::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Temporary files are private by default; what is renamed to its final name must have a new file's usual access.
-fn temporary_builder() -> Builder<'static, 'static> {
-    #[cfg_attr(not(unix), allow(unused_mut))]
-    let mut builder = Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
-}
 
 /// Opens a text file for buffered reading, decompressing it on the fly if it starts with gzip's magic bytes.
 ///
@@ -131,27 +84,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::Write;
 
-    #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("data");
-        write_atomic(&path, |file| file.write_all(b"old")).unwrap();
-        let failed = write_atomic(&path, |file| {
-            file.write_all(b"half")?;
-            Err(io::Error::other("disk full"))
-        });
-        assert!(matches!(failed, Err(DataError::Io { action: "write", .. })));
-        assert_eq!(read(&path).unwrap(), b"old");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
+    use super::*;
 
     #[test]
     fn gzip_is_recognised_by_content() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("any-name");
-        write_atomic(&path, |file| {
+        ffjord_files::write_atomic_with(&path, |file| {
             let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
             encoder.write_all(b"a line\n")?;
             encoder.finish().map(drop)

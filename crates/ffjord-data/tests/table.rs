@@ -336,7 +336,7 @@ fn files_that_are_not_there_or_not_tables() {
         Err(DataError::UnknownFormat { .. })
     ));
     let nowhere = table::save_npy("no/such/folder/table.npy", &Matrix::from_rows(&[[1.0]]));
-    assert!(matches!(nowhere, Err(DataError::Io { action: "write", .. })));
+    assert!(matches!(nowhere, Err(DataError::File(_))));
 }
 
 proptest! {

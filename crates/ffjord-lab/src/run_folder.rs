@@ -6,7 +6,7 @@ use crate::model::Model;
 use candle_core::Tensor;
 use ffjord_data::Standardizer;
 use ffjord_nn::load_parameters;
-use ffjord_train::{CheckpointStore, Model as _, Purpose, Streams, load_tensors, save_tensors, write_atomic};
+use ffjord_train::{CheckpointStore, Model as _, Purpose, Streams, load_tensors, save_tensors};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -174,7 +174,7 @@ impl RunFolder {
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
-        Ok(write_atomic(&self.path.join(name), text.as_bytes())?)
+        Ok(ffjord_files::write_atomic(self.path.join(name), text)?)
     }
 
     /// Saves the weights that evaluation uses.

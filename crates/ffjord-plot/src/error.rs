@@ -1,7 +1,5 @@
 //! What can go wrong while drawing or saving.
 
-use std::path::PathBuf;
-
 /// The reasons a picture cannot be drawn or written.
 ///
 /// Single non-finite points are not errors: they are left out and counted (see
@@ -96,11 +94,6 @@ pub enum PlotError {
     #[error("cannot encode the animation as GIF: {0}")]
     Gif(#[from] gif::EncodingError),
     /// The file cannot be written.
-    #[error("cannot write {}: {source}; check that the folder exists and can be written", path.display())]
-    Write {
-        /// The file that was to be written.
-        path: PathBuf,
-        /// What the operating system answered.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] ffjord_files::FileError),
 }

@@ -6,7 +6,6 @@ use std::path::Path;
 use image::{ImageFormat, RgbImage};
 
 use crate::PlotError;
-use crate::save::write_atomically;
 
 /// A finished picture: RGB pixels and the number of input values that had no place in it.
 ///
@@ -65,9 +64,9 @@ impl Figure {
     /// Writes the picture to `path` as PNG, whatever the name ends in; a reader sees the old file or the whole new one.
     ///
     /// # Errors
-    /// [`PlotError::Write`] if the folder does not exist or cannot be written.
+    /// [`PlotError::File`] if the folder does not exist or cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
-        write_atomically(path.as_ref(), &self.to_png()?)
+        Ok(ffjord_files::write_atomic(path, self.to_png()?)?)
     }
 
     pub(crate) fn into_image(self) -> RgbImage {

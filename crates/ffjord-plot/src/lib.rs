@@ -41,7 +41,6 @@ mod grid;
 mod histogram;
 mod pair_plot;
 mod panel;
-mod save;
 mod window;
 
 pub use animation::{Animation, AnimationFrame, AnimationOptions, animation};

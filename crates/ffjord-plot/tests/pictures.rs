@@ -1,5 +1,6 @@
 //! What the pictures show, read back from their pixels.
 
+use ffjord_files::FileError;
 use ffjord_plot::{
     Content, CurvePanel, Figure, Grid, PairPlotOptions, Panel, PanelOptions, PlotError, Scale, Series, Trajectories,
     Window, density_map, pair_plot, samples, scatter, side_by_side, training_curves, trajectories,
@@ -189,6 +190,6 @@ fn saving_replaces_the_file_and_leaves_nothing_else() {
 
     let missing = folder.path().join("no such folder").join("a.png");
     let error = figure.save(&missing).unwrap_err();
-    assert!(matches!(&error, PlotError::Write { path, .. } if *path == missing));
+    assert!(matches!(&error, PlotError::File(FileError::Write { path, .. }) if *path == missing));
     assert!(error.to_string().contains("no such folder"), "{error}");
 }

@@ -83,10 +83,7 @@ fn logarithm(coefficients: &[f64], v: &[f64], out: &mut [f64]) {
 }
 
 fn report(name: &str, estimate: &TraceEstimate, exact: f64) {
-    let standard_error = estimate
-        .variance
-        .as_ref()
-        .map_or(f64::NAN, |variance| variance[0].sqrt());
+    let standard_error = estimate.standard_error().map_or(f64::NAN, |errors| errors[0]);
     println!(
         "{name:<28}{:>6} × {DEGREE} products{:>12.3} ± {standard_error:.3}   (off by {:+.3})",
         estimate.products,

@@ -51,6 +51,11 @@ impl Columns {
         self.entries.extend(column);
     }
 
+    /// The dimension D of a column.
+    pub(crate) fn dimension(&self) -> usize {
+        self.dimension
+    }
+
     /// All columns but one.
     pub(crate) fn without(&self, index: usize) -> Self {
         let mut entries = self.entries.clone();
@@ -58,6 +63,16 @@ impl Columns {
         Self {
             dimension: self.dimension,
             entries,
+        }
+    }
+
+    /// All columns without one of their entries.
+    pub(crate) fn without_entry(&self, index: usize) -> Self {
+        let entries = self.entries.iter().enumerate();
+        let kept = entries.filter(|(place, _)| place % self.dimension != index);
+        Self {
+            dimension: self.dimension - 1,
+            entries: kept.map(|(_, entry)| *entry).collect(),
         }
     }
 
@@ -82,6 +97,17 @@ impl Columns {
             rest.iter_mut().zip(column).for_each(|(rest, q)| *rest -= along * q);
         }
         rest
+    }
+
+    /// `A w`, for as many weights as there are columns, or fewer.
+    pub(crate) fn times(&self, weights: &[f64]) -> Vec<f64> {
+        let mut sum = vec![0.0; self.dimension];
+        for (column, weight) in self.iter().zip(weights) {
+            sum.iter_mut()
+                .zip(column)
+                .for_each(|(sum, entry)| *sum += weight * entry);
+        }
+        sum
     }
 
     /// `Aᵀ v`.

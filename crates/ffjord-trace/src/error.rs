@@ -2,6 +2,7 @@
 
 /// Errors of this crate; `E` is the operator's own error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {
     /// A name in a configuration is not known.
     #[error("unknown probe distribution `{given}`: accepted are {accepted}")]
@@ -91,7 +92,10 @@ pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {
         given: String,
     },
     /// Limits of an adaptive number of probes that leave no room.
-    #[error("from {least} to {most} probes: at least 2 are needed, and the second number must not be the smaller one")]
+    #[error(
+        "from {least} to {most} probes: the first number must be at least {}, and the second not smaller than the first",
+        crate::adaptive::LEAST_PROBES
+    )]
     ProbeLimits {
         /// The least number of probes.
         least: usize,

@@ -17,14 +17,14 @@ use rand::Rng;
 ///
 /// ```
 /// use ffjord_trace::{FunctionOperator, HutchPlusPlus, ProbeDistribution, TraceEstimator};
-/// use rand::SeedableRng;
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
 ///
 /// // 100 u uᵀ with a unit vector u on ℝ¹⁰⁰: one direction carries all of it.
 /// let operator = FunctionOperator::new(1, 100, |v: &[f64], out: &mut [f64]| {
 ///     v.chunks(100).zip(out.chunks_mut(100)).for_each(|(v, out)| out.fill(v.iter().sum::<f64>()));
 /// });
 /// let estimator = HutchPlusPlus { distribution: ProbeDistribution::Rademacher, products: 6 };
-/// let estimate = estimator.draw_and_estimate(&operator, &mut rand_chacha::ChaCha8Rng::seed_from_u64(0))?;
+/// let estimate = estimator.draw_and_estimate(&operator, &mut StdRng::seed_from_u64(0))?;
 /// assert!((estimate.trace[0] - 100.0).abs() < 1e-10);
 /// # Ok::<(), ffjord_trace::TraceError>(())
 /// ```

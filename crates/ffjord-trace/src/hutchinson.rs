@@ -16,11 +16,11 @@ use rand::Rng;
 ///
 /// ```
 /// use ffjord_trace::{DenseOperator, Hutchinson, ProbeDistribution, TraceEstimator};
-/// use rand::SeedableRng;
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
 ///
 /// let operator = DenseOperator::new(2, vec![1.0, 0.5, -0.5, 2.0])?;
 /// let estimator = Hutchinson { distribution: ProbeDistribution::Rademacher, probes: 4 };
-/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut rng = StdRng::seed_from_u64(0);
 /// let estimate = estimator.draw_and_estimate(&operator, &mut rng)?;
 /// // Signs see the diagonal exactly; what is off it cancels here, since the operator's symmetric part is diagonal.
 /// assert_eq!(estimate.trace, [3.0]);

@@ -8,11 +8,15 @@ mod estimator;
 mod exact;
 mod hutch_plus_plus;
 mod hutchinson;
+mod leave_out;
 mod operator;
 mod probe;
 mod scalar;
 mod xnystrace;
 mod xtrace;
+
+/// The version of `rand` whose generators the functions of this crate take.
+pub use rand;
 
 pub use adaptive::AdaptiveHutchinson;
 pub use error::TraceError;

@@ -16,6 +16,7 @@ use std::str::FromStr;
 /// # Ok::<(), ffjord_trace::TraceError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ProbeDistribution {
     /// Independent signs ±1: the least variance of all distributions with independent entries (Hutchinson 1990).
     Rademacher,
@@ -107,9 +108,9 @@ impl FromStr for ProbeDistribution {
 ///
 /// ```
 /// use ffjord_trace::{ProbeDistribution, Probes};
-/// use rand::SeedableRng;
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
 ///
-/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut rng = StdRng::seed_from_u64(0);
 /// let probes = Probes::<f32>::draw(ProbeDistribution::Rademacher, 4, 10, 3, &mut rng)?;
 /// assert_eq!(probes.vectors().len(), 4 * 10 * 3);
 /// assert!(probes.vectors().iter().all(|entry| entry.abs() == 1.0));

@@ -2,7 +2,8 @@
 
 use crate::columns::{Columns, cholesky, dot, inverse_of_lower, products};
 use crate::error::TraceError;
-use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect, mean_with_variance};
+use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect};
+use crate::leave_out::{self, Sketch};
 use crate::operator::LinearOperator;
 use crate::probe::{ProbeDistribution, Probes};
 use crate::scalar::Scalar;
@@ -14,12 +15,11 @@ use rand::Rng;
 /// 2.3).
 ///
 /// The Jacobian of a flow is not positive semi-definite in general; covariance and kernel matrices are. The variance is
-/// the sample variance over i of that mean, as for [`XTrace`](crate::XTrace); where the spectrum hardly decays it can be
-/// a third of the true one, since the terms have nearly everything in common.
+/// the jackknife's, as for [`XTrace`](crate::XTrace).
 ///
 /// ```
 /// use ffjord_trace::{FunctionOperator, TraceEstimator, XNysTrace};
-/// use rand::SeedableRng;
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
 ///
 /// // diag(1, 1/4, 1/9, …) on ℝ²⁰⁰.
 /// let operator = FunctionOperator::new(1, 200, |v: &[f64], out: &mut [f64]| {
@@ -28,7 +28,7 @@ use rand::Rng;
 ///     }
 /// });
 /// let exact: f64 = (1..=200).map(|i| 1.0 / f64::from(i * i)).sum();
-/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut rng = StdRng::seed_from_u64(0);
 /// let estimate = XNysTrace { products: 30 }.draw_and_estimate(&operator, &mut rng)?;
 /// assert!((estimate.trace[0] - exact).abs() < 0.01);
 /// # Ok::<(), ffjord_trace::TraceError>(())
@@ -77,52 +77,114 @@ impl<T: Scalar> TraceEstimator<T> for XNysTrace {
         let images = products(operator, &tests)?;
         let mut rows = Vec::with_capacity(batch);
         for (row, (tests, images)) in tests.iter().zip(&images).enumerate() {
-            let terms = terms(tests, images, T::EPSILON).ok_or(TraceError::NotPositive { row })?;
-            rows.push(mean_with_variance(terms.into_iter()));
+            // Nothing to sketch, and nothing in proportion to which a shift could be.
+            if images.contract(images) == 0.0 {
+                rows.push((0.0, (count > 1).then_some(0.0)));
+                continue;
+            }
+            let sketch = NystromSketch::new(tests, images, T::EPSILON).ok_or(TraceError::NotPositive { row })?;
+            rows.push(leave_out::estimate(&sketch));
         }
         Ok(collect(rows.into_iter(), count))
     }
 }
 
-/// The estimate that leaves out one test vector at a time; none if the operator is not positive semi-definite.
-fn terms(tests: &Columns, images: &Columns, epsilon: f64) -> Option<Vec<f64>> {
-    let (count, dimension) = (tests.count(), tests.get(0).len() as f64);
-    let norm = images.contract(images).sqrt();
-    if norm == 0.0 {
-        return Some(vec![0.0; count]);
-    }
-    // A + νI has a factor where A is singular; the trace of νI is taken off again.
-    let shift = 8.0 * epsilon * norm * (count as f64 / dimension).sqrt();
-    let mut shifted = Columns::new(tests.get(0).len());
-    for (image, test) in images.iter().zip(tests.iter()) {
-        shifted.push(image.iter().zip(test).map(|(image, test)| image + shift * test));
-    }
-    let core = tests.transposed_times_all(&shifted);
-    if is_asymmetric(&core, epsilon.sqrt()) {
-        return None;
-    }
-    // With H = ΩᵀAΩ = L Lᵀ and F = AΩ L⁻ᵀ: A⟨Ω⟩ = F Fᵀ, and leaving out ωᵢ takes off AΩ H⁻¹eᵢ, scaled by (H⁻¹)ᵢᵢ.
-    let inverse = inverse_of_lower(&cholesky(&core)?);
-    let mut factor = Columns::new(tests.get(0).len());
-    for row in &inverse {
-        factor.push((0..tests.get(0).len()).map(|entry| {
-            let terms = row.iter().zip(shifted.iter());
-            terms.map(|(weight, image)| weight * image[entry]).sum()
-        }));
-    }
-    let gram = inverse_of_lower(&cholesky(&tests.transposed_times_all(tests))?);
-    let diagonal = |inverse: &[Vec<f64>], i: usize| inverse[i..].iter().map(|row| row[i] * row[i]).sum::<f64>();
-    let trace = factor.contract(&factor) - shift * dimension;
-    let term = |i: usize| {
-        let mut without = vec![0.0; tests.get(0).len()];
-        for (row, column) in inverse.iter().zip(factor.iter()).skip(i) {
-            without.iter_mut().zip(column).for_each(|(sum, f)| *sum += row[i] * f);
+/// The small matrices of one row, of test vectors Ω `[D, k]` and the images Y = (A + νI) Ω.
+struct NystromSketch {
+    dimension: usize,
+    /// The shift ν.
+    shift: f64,
+    /// `H = Ωᵀ(A + νI)Ω`.
+    core: Columns,
+    /// `QᵀY` with a basis Q of Y's span, in which the images have the same products with each other.
+    images: Columns,
+    /// `ΩᵀΩ`.
+    gram: Columns,
+    /// `L⁻¹` of `H = L Lᵀ`, row by row.
+    inverse: Vec<Vec<f64>>,
+    /// The same of `ΩᵀΩ`.
+    gram_inverse: Vec<Vec<f64>>,
+}
+
+impl NystromSketch {
+    /// None unless what the products show is symmetric positive semi-definite.
+    fn new(tests: &Columns, images: &Columns, epsilon: f64) -> Option<Self> {
+        let (count, dimension) = (tests.count(), tests.dimension());
+        // A + νI has a factor where A is singular; the trace of νI is taken off again.
+        let norm = images.contract(images).sqrt();
+        let shift = 8.0 * epsilon * norm * (count as f64 / dimension as f64).sqrt();
+        let mut shifted = Columns::new(dimension);
+        for (image, test) in images.iter().zip(tests.iter()) {
+            shifted.push(image.iter().zip(test).map(|(image, test)| image + shift * test));
         }
-        // ωᵢᵀ (A − A⟨Ω₍ᵢ₎⟩) ωᵢ = 1/(H⁻¹)ᵢᵢ, and the part of ωᵢ outside the others' span has the square 1/((ΩᵀΩ)⁻¹)ᵢᵢ.
-        let scale = (dimension - count as f64 + 1.0) * diagonal(&gram, i);
-        trace + (scale - dot(&without, &without)) / diagonal(&inverse, i)
-    };
-    Some((0..count).map(term).collect())
+        let core = tests.transposed_times_all(&shifted);
+        if is_asymmetric(&core, epsilon.sqrt()) {
+            return None;
+        }
+        let images = shifted.orthonormal().transposed_times_all(&shifted);
+        Self::of_matrices(dimension, shift, core, images, tests.transposed_times_all(tests))
+    }
+
+    fn of_matrices(dimension: usize, shift: f64, core: Columns, images: Columns, gram: Columns) -> Option<Self> {
+        let inverse = inverse_of_lower(&cholesky(&core)?);
+        let gram_inverse = inverse_of_lower(&cholesky(&gram)?);
+        Some(Self {
+            dimension,
+            shift,
+            core,
+            images,
+            gram,
+            inverse,
+            gram_inverse,
+        })
+    }
+}
+
+impl Sketch for NystromSketch {
+    fn count(&self) -> usize {
+        self.core.count()
+    }
+
+    fn terms(&self) -> Vec<f64> {
+        let length = self.images.dimension();
+        // With F = Y L⁻ᵀ: A⟨Ω⟩ = F Fᵀ, and leaving out ωᵢ takes off Y H⁻¹eᵢ, scaled by (H⁻¹)ᵢᵢ.
+        let mut factor = Columns::new(length);
+        for row in &self.inverse {
+            factor.push(self.images.times(row));
+        }
+        let trace = factor.contract(&factor) - self.shift * self.dimension as f64;
+        let room = (self.dimension - self.count() + 1) as f64;
+        let term = |i: usize| {
+            let mut without = vec![0.0; length];
+            for (row, column) in self.inverse.iter().zip(factor.iter()).skip(i) {
+                without.iter_mut().zip(column).for_each(|(sum, f)| *sum += row[i] * f);
+            }
+            // ωᵢᵀ (A − A⟨Ω₍ᵢ₎⟩) ωᵢ = 1/(H⁻¹)ᵢᵢ, and the part of ωᵢ outside the others' span has the square
+            // 1/((ΩᵀΩ)⁻¹)ᵢᵢ.
+            let scale = room * diagonal(&self.gram_inverse, i);
+            trace + (scale - dot(&without, &without)) / diagonal(&self.inverse, i)
+        };
+        (0..self.count()).map(term).collect()
+    }
+
+    fn without(&self, index: usize) -> Option<Self> {
+        Self::of_matrices(
+            self.dimension,
+            self.shift,
+            self.core.without(index).without_entry(index),
+            self.images.without(index),
+            self.gram.without(index).without_entry(index),
+        )
+    }
+
+    fn is_complete(&self) -> bool {
+        self.count() == self.dimension
+    }
+}
+
+/// `(M⁻¹)ᵢᵢ` from the inverse of M's lower factor.
+fn diagonal(inverse: &[Vec<f64>], i: usize) -> f64 {
+    inverse[i..].iter().map(|row| row[i] * row[i]).sum()
 }
 
 /// Whether `H` differs from its transpose by more than `tolerance` of its largest entry.

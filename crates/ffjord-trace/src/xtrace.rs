@@ -1,8 +1,9 @@
 //! XTrace: every vector both sketches and tests.
 
-use crate::columns::{Columns, dot, products};
+use crate::columns::{Columns, dot, inverse_of_lower, products};
 use crate::error::TraceError;
-use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect, mean_with_variance};
+use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect};
+use crate::leave_out::{self, Sketch};
 use crate::operator::LinearOperator;
 use crate::probe::{ProbeDistribution, Probes};
 use crate::scalar::Scalar;
@@ -13,19 +14,19 @@ use rand::Rng;
 /// the normalisation of section 2.3).
 ///
 /// Every test vector serves as sketch for the others and as probe for what they leave, so that no product is taken for
-/// one purpose alone; exact where the rank of A is below the number of test vectors. The variance is the sample
-/// variance over i of that mean: an estimate, since the terms depend on each other. Not a sum of quadratic forms with
+/// one purpose alone; exact where the rank of A is below the number of test vectors. The variance is the
+/// jackknife's, by leaving out one test vector at a time; without further products. Not a sum of quadratic forms with
 /// fixed vectors.
 ///
 /// ```
 /// use ffjord_trace::{DenseOperator, TraceEstimator, XTrace};
-/// use rand::SeedableRng;
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
 ///
 /// // Rank 2 in dimension 4.
 /// let matrix: Vec<f64> = (0..16).map(|i| f64::from((i / 4 + 1) * (i % 4)) + f64::from(i / 4)).collect();
 /// let trace = matrix.iter().step_by(5).sum::<f64>();
 /// let operator = DenseOperator::new(4, matrix)?;
-/// let estimate = XTrace { products: 6 }.draw_and_estimate(&operator, &mut rand_chacha::ChaCha8Rng::seed_from_u64(0))?;
+/// let estimate = XTrace { products: 6 }.draw_and_estimate(&operator, &mut StdRng::seed_from_u64(0))?;
 /// assert!((estimate.trace[0] - trace).abs() < 1e-10);
 /// # Ok::<(), ffjord_trace::TraceError>(())
 /// ```
@@ -72,35 +73,48 @@ impl<T: Scalar> TraceEstimator<T> for XTrace {
         let bases: Vec<Columns> = images.iter().map(Columns::orthonormal).collect();
         let on_bases = products(operator, &bases)?;
         let row = |row: usize| {
-            let terms = Sketch::new(&tests[row], &images[row], &bases[row], &on_bases[row]).terms();
-            mean_with_variance(terms.into_iter())
+            leave_out::estimate(&XTraceSketch::new(
+                &tests[row],
+                &images[row],
+                &bases[row],
+                &on_bases[row],
+            ))
         };
         Ok(collect((0..batch).map(row), 2 * count))
     }
 }
 
-/// The small matrices of one row: with test vectors Ω `[D, k]` and the basis Q `[D, k]` of A Ω.
-struct Sketch<'a> {
-    tests: &'a Columns,
+/// The small matrices of one row: with test vectors Ω `[D, k]` and a basis Q of their images A Ω.
+struct XTraceSketch {
+    dimension: usize,
     /// `QᵀAQ`.
     core: Columns,
-    /// `QᵀAΩ`.
+    /// `QᵀAΩ`, upper triangular.
     images: Columns,
     /// `QᵀΩ`.
     along: Columns,
     /// `(AQ)ᵀΩ`.
     across: Columns,
+    /// `‖ωᵢ‖²`.
+    squares: Vec<f64>,
 }
 
-impl<'a> Sketch<'a> {
-    fn new(tests: &'a Columns, images: &Columns, basis: &Columns, on_basis: &Columns) -> Self {
+impl XTraceSketch {
+    fn new(tests: &Columns, images: &Columns, basis: &Columns, on_basis: &Columns) -> Self {
         Self {
-            tests,
+            dimension: tests.dimension(),
             core: basis.transposed_times_all(on_basis),
             images: basis.transposed_times_all(images),
             along: basis.transposed_times_all(tests),
             across: on_basis.transposed_times_all(tests),
+            squares: tests.iter().map(|test| dot(test, test)).collect(),
         }
+    }
+
+    /// The number of images that do not depend on those before them.
+    fn rank(&self) -> usize {
+        let diagonal = self.images.iter().enumerate().map(|(i, image)| image[i]);
+        diagonal.filter(|entry| *entry != 0.0).count()
     }
 
     /// `xᵀ QᵀAQ y`.
@@ -108,37 +122,85 @@ impl<'a> Sketch<'a> {
         self.core.iter().zip(y).map(|(column, y)| dot(column, x) * y).sum()
     }
 
-    /// The estimate that leaves out one test vector at a time, for each of them.
-    fn terms(&self) -> Vec<f64> {
-        let trace: f64 = self.core.iter().enumerate().map(|(i, column)| column[i]).sum();
-        (0..self.tests.count()).map(|index| trace + self.term(index)).collect()
+    /// For each image the unit vector s such that Q s is the direction that no other image has a part of; zero if all of
+    /// the image is in the span of the others.
+    fn directions(&self) -> Vec<Vec<f64>> {
+        let count = self.count();
+        if self.rank() == count {
+            // Column i of R⁻ᵀ is at right angles to all columns of R but column i.
+            let lower: Vec<Vec<f64>> = self.images.iter().enumerate().map(|(i, r)| r[..=i].to_vec()).collect();
+            let inverse = inverse_of_lower(&lower);
+            let column = |i: usize| (0..count).map(|m| if m < i { 0.0 } else { inverse[m][i] }).collect();
+            return (0..count).map(column).map(|z: Vec<f64>| scaled(&z, norm(&z))).collect();
+        }
+        let alone = |index: usize| {
+            let (others, image) = (self.images.without(index).orthonormal(), self.images.get(index));
+            let rest = others.complement(&others.complement(image));
+            let length = norm(&rest);
+            let is_shared = length <= 1e-13 * norm(image);
+            scaled(&rest, if is_shared { f64::INFINITY } else { length })
+        };
+        (0..count).map(alone).collect()
     }
 
-    /// What leaving out test vector `index` adds to `tr QᵀAQ`.
-    fn term(&self, index: usize) -> f64 {
+    /// What leaving out test vector `index`, whose image alone has the direction s, adds to `tr QᵀAQ`.
+    fn term(&self, index: usize, s: &[f64]) -> f64 {
         let (image, along) = (self.images.get(index), self.along.get(index));
-        // Q₍ᵢ₎Q₍ᵢ₎ᵀ is QQᵀ without the one direction Q s that image i alone contributes.
-        let others = self.images.without(index).orthonormal();
-        let alone = others.complement(&others.complement(image));
-        let norm = dot(&alone, &alone).sqrt();
-        let scale = if norm > 1e-13 * dot(image, image).sqrt() {
-            norm.recip()
-        } else {
-            0.0
-        };
-        let s: Vec<f64> = alone.iter().map(|entry| entry * scale).collect();
-        let overlap = dot(&s, along);
-        // Q₍ᵢ₎Q₍ᵢ₎ᵀ ωᵢ = Q c.
-        let c: Vec<f64> = along.iter().zip(&s).map(|(w, s)| w - overlap * s).collect();
-        let rank = others.iter().filter(|column| dot(column, column) > 0.5).count();
-        let test = self.tests.get(index);
-        let (whole, left) = (dot(test, test), dot(test, test) - dot(&c, &c));
+        let overlap = dot(s, along);
+        // Q₍ᵢ₎Q₍ᵢ₎ᵀ is QQᵀ without Q s, and Q₍ᵢ₎Q₍ᵢ₎ᵀ ωᵢ = Q c.
+        let c: Vec<f64> = along.iter().zip(s).map(|(w, s)| w - overlap * s).collect();
+        let rank = self.rank() - usize::from(s.iter().any(|entry| *entry != 0.0));
+        let (whole, left) = (self.squares[index], self.squares[index] - dot(&c, &c));
         let rest = if left > 1e-13 * whole {
-            let form = overlap * dot(&s, image) - dot(self.across.get(index), &c) + self.form(&c, &c);
-            form * (test.len() - rank) as f64 / left
+            let form = overlap * dot(s, image) - dot(self.across.get(index), &c) + self.form(&c, &c);
+            form * (self.dimension - rank) as f64 / left
         } else {
             0.0
         };
-        rest - self.form(&s, &s)
+        rest - self.form(s, s)
     }
+}
+
+impl Sketch for XTraceSketch {
+    fn count(&self) -> usize {
+        self.images.count()
+    }
+
+    fn terms(&self) -> Vec<f64> {
+        let trace: f64 = self.core.iter().enumerate().map(|(i, column)| column[i]).sum();
+        let directions = self.directions();
+        let terms = directions.iter().enumerate();
+        terms.map(|(index, s)| trace + self.term(index, s)).collect()
+    }
+
+    fn without(&self, index: usize) -> Option<Self> {
+        let images = self.images.without(index);
+        let basis = images.orthonormal();
+        let mut on_basis = Columns::new(self.count());
+        for column in basis.iter() {
+            on_basis.push(self.core.times(column));
+        }
+        let mut squares = self.squares.clone();
+        squares.remove(index);
+        Some(Self {
+            dimension: self.dimension,
+            core: basis.transposed_times_all(&on_basis),
+            images: basis.transposed_times_all(&images),
+            along: basis.transposed_times_all(&self.along.without(index)),
+            across: basis.transposed_times_all(&self.across.without(index)),
+            squares,
+        })
+    }
+
+    fn is_complete(&self) -> bool {
+        self.count() == self.dimension || self.rank() < self.count()
+    }
+}
+
+fn norm(vector: &[f64]) -> f64 {
+    dot(vector, vector).sqrt()
+}
+
+fn scaled(vector: &[f64], length: f64) -> Vec<f64> {
+    vector.iter().map(|entry| entry / length).collect()
 }

@@ -1,8 +1,8 @@
 //! Exactness, unbiasedness, variance and determinism on known matrices.
 
 use ffjord_trace::{
-    DenseOperator, Exact, FunctionOperator, Hutchinson, LinearOperator, ProbeDistribution, Probes, TraceError,
-    TraceEstimator, single_probe_variance,
+    AdaptiveHutchinson, DenseOperator, Exact, FunctionOperator, HutchPlusPlus, Hutchinson, LinearOperator,
+    ProbeDistribution, Probes, TraceError, TraceEstimate, TraceEstimator, XNysTrace, XTrace, single_probe_variance,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -227,4 +227,25 @@ fn reported_variance_is_the_sample_variance_over_probes() -> Result<(), TraceErr
     assert!((estimate.trace[0] - mean).abs() < 1e-14);
     assert!((estimate.variance.map_or(f64::NAN, |variance| variance[0]) - sample_variance / 3.0).abs() < 1e-13);
     Ok(())
+}
+
+#[test]
+fn public_types_cross_threads_and_show_themselves() {
+    fn asserted<T: Send + Sync + std::fmt::Debug + 'static>() {}
+    asserted::<Exact>();
+    asserted::<Hutchinson>();
+    asserted::<AdaptiveHutchinson>();
+    asserted::<HutchPlusPlus>();
+    asserted::<XTrace>();
+    asserted::<XNysTrace>();
+    asserted::<ProbeDistribution>();
+    asserted::<Probes<f32>>();
+    asserted::<TraceEstimate>();
+    asserted::<DenseOperator<f64>>();
+    asserted::<TraceError<std::fmt::Error>>();
+    let operator = FunctionOperator::new(1, 3, |_: &[f32], _: &mut [f32]| ());
+    assert_eq!(
+        format!("{operator:?}"),
+        "FunctionOperator { batch: 1, dimension: 3, .. }"
+    );
 }

@@ -73,7 +73,7 @@ fn every_estimator_is_unbiased_on_a_matrix_without_symmetry() {
         .draw_and_estimate(&operator, &mut rng(2))
         .unwrap();
     let ratio = unbiased("XTrace", &estimate, exact);
-    assert!((0.5..2.0).contains(&ratio), "XTrace: {ratio}");
+    assert!((0.9..3.0).contains(&ratio), "XTrace: {ratio}");
     assert_eq!(estimate.products, 10);
 }
 
@@ -84,8 +84,7 @@ fn xnystrace_is_unbiased_on_positive_matrices() {
         .draw_and_estimate(&repeated(&matrix), &mut rng(3))
         .unwrap();
     let ratio = unbiased("XNysTrace", &estimate, trace(&matrix));
-    // The terms share most of their randomness: what they vary among themselves is too little.
-    assert!((0.25..1.0).contains(&ratio), "{ratio}");
+    assert!((0.9..3.0).contains(&ratio), "{ratio}");
     assert_eq!(estimate.products, 5);
 }
 
@@ -274,7 +273,7 @@ fn settings_and_operators_that_do_not_fit_are_refused() {
         let outcome = adaptive(standard_error, 8, 16).draw_and_estimate(&operator, &mut rng(0));
         assert!(matches!(outcome, Err(TraceError::Target { .. })));
     }
-    for (least, most) in [(1, 8), (8, 7)] {
+    for (least, most) in [(2, 16), (7, 8), (8, 7)] {
         let outcome = adaptive(0.1, least, most).draw_and_estimate(&operator, &mut rng(0));
         assert!(matches!(outcome, Err(TraceError::ProbeLimits { .. })));
     }

@@ -116,7 +116,10 @@ pub enum TrainError {
         /// Each missing or misshapen entry in words.
         problems: Vec<String>,
     },
-    /// A file or folder could not be read or written.
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] ffjord_files::FileError),
+    /// A file or folder could not be read or made.
     #[error("cannot {action} {}: {source}", .path.display())]
     File {
         /// What was tried, for example `read`.

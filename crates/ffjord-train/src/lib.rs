@@ -18,7 +18,7 @@ mod streams;
 mod trainer;
 
 pub use average::WeightAverage;
-pub use checkpoint::{CheckpointStore, StoredCheckpoint, load_tensors, save_tensors, write_atomic};
+pub use checkpoint::{CheckpointStore, StoredCheckpoint, load_tensors, save_tensors};
 pub use error::{Result, TrainError};
 pub use metrics::{MetricsWriter, read_metrics};
 pub use model::Model;

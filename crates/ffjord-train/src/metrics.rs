@@ -1,6 +1,5 @@
 //! Metrics of a run: a file with one JSON value a line.
 
-use crate::checkpoint::write_atomic;
 use crate::error::{Result, TrainError};
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -48,8 +47,8 @@ impl MetricsWriter {
     /// last line that was cut off are removed. A file that is missing is created.
     ///
     /// # Errors
-    /// [`TrainError::MetricsLine`] if a complete line is not JSON, [`TrainError::File`] if the file cannot be read or
-    /// written.
+    /// [`TrainError::MetricsLine`] if a complete line is not JSON, [`TrainError::File`] and [`TrainError::Write`] if the
+    /// file cannot be read or written.
     pub fn resume(path: impl Into<PathBuf>, iteration: u64) -> Result<Self> {
         let path = path.into();
         let contents = match fs::read(&path) {
@@ -68,7 +67,7 @@ impl MetricsWriter {
                 kept.push(b'\n');
             }
         }
-        write_atomic(&path, &kept)?;
+        ffjord_files::write_atomic(&path, &kept)?;
         let file = OpenOptions::new()
             .append(true)
             .open(&path)

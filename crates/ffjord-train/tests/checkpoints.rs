@@ -74,7 +74,7 @@ fn intermediate_states(before: &Files, after: &Files) -> (Vec<Files>, Vec<Files>
     let mut state = before.clone();
     let mut early = vec![state.clone()];
     for name in [tensors.as_str(), "checkpoint.json"] {
-        let temporary = format!(".{name}.tmp");
+        let temporary = format!(".{name}.x7Qa2b.tmp");
         for length in [0, after[name].len() / 2, after[name].len()] {
             state.insert(temporary.clone(), after[name][..length].to_vec());
             early.push(state.clone());

@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use ffjord_files::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::{
     DataError, Matrix, Prepared, Splits, Standardizer,
-    fs::write_atomic,
     manifest::FileRecord,
     table::{npy, save_npy},
 };
@@ -50,7 +50,7 @@ pub fn is_prepared(folder: &Path) -> bool {
 /// A `label` says what the rows are where they are not the published split.
 ///
 /// # Errors
-/// [`DataError::Io`] if it cannot be written, and [`BenchmarkError::Labelled`] if labelled data would replace others
+/// [`DataError::Io`] and [`DataError::File`] if it cannot be written, and [`BenchmarkError::Labelled`] if labelled data would replace others
 /// that are not.
 pub fn save(
     cache: &Path,
@@ -90,7 +90,7 @@ pub fn save(
         originals,
     };
     let text = serde_json::to_string_pretty(&record).map_err(crate::manifest::ManifestError::from)?;
-    write_atomic(&temporary.path().join(RECORD), |file| file.write_all(text.as_bytes()))?;
+    write_atomic(temporary.path().join(RECORD), text)?;
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(failed)?;
     }

@@ -6,11 +6,12 @@ use std::{
     path::Path,
 };
 
+use ffjord_files::write_atomic_with;
 use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
 
 use super::{Benchmark, BenchmarkError};
-use crate::{DataError, fs::write_atomic};
+use crate::DataError;
 
 /// A member beyond this is none of the originals; bounds what a hostile archive can make us write.
 const MAX_MEMBER_BYTES: u64 = 1 << 33;
@@ -78,7 +79,7 @@ fn keep(benchmark: Benchmark, path: &Path, contents: &mut dyn Read, folder: &Pat
     if !is_needed(benchmark, path, name) {
         return Ok(());
     }
-    let written = write_atomic(&folder.join(name), |file| {
+    let written = write_atomic_with(folder.join(name), |file| {
         match io::copy(&mut contents.take(MAX_MEMBER_BYTES + 1), file)? {
             bytes if bytes > MAX_MEMBER_BYTES => {
                 Err(io::Error::other(format!("{name} is too large to be the original")))

@@ -10,14 +10,12 @@ use std::{
     time::Duration,
 };
 
+use ffjord_files::write_atomic;
 use md5::{Digest, Md5};
 
 pub use self::error::FetchError;
 use self::{error::MirrorError, partial::Partial};
-use crate::{
-    fs::write_atomic,
-    manifest::{FileRecord, RemoteFile, for_each_piece, hexadecimal},
-};
+use crate::manifest::{FileRecord, RemoteFile, for_each_piece, hexadecimal};
 
 /// How far a download is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +172,7 @@ fn check(file: &RemoteFile, path: &Path, record: &Path) -> Result<(), MirrorErro
     }
     if known.is_none() {
         let text = serde_json::to_vec_pretty(&given).unwrap_or_default();
-        write_atomic(record, |file| file.write_all(&text)).map_err(local)?;
+        write_atomic(record, &text).map_err(|error| local(error.into()))?;
     }
     Ok(())
 }

@@ -9,10 +9,11 @@ use std::{
     path::Path,
 };
 
+use ffjord_files::write_atomic_with;
 use thiserror::Error;
 
 use super::npy_header::{Header, HeaderError};
-use crate::{DataError, Element, Matrix, fs::write_atomic};
+use crate::{DataError, Element, Matrix};
 
 /// Why an array cannot be read.
 #[derive(Debug, Error)]
@@ -224,7 +225,7 @@ fn transpose<T: Element>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
 /// Writes a matrix as a little-endian `.npy` file of its own precision, atomically.
 ///
 /// # Errors
-/// [`DataError::Io`] if it cannot be written; an existing file is then unchanged.
+/// [`DataError::File`] if it cannot be written; an existing file is then unchanged.
 ///
 /// ```
 /// use ffjord_data::{Matrix, table};
@@ -237,7 +238,7 @@ fn transpose<T: Element>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn save_npy<T: Element>(path: impl AsRef<Path>, matrix: &Matrix<T>) -> Result<(), DataError> {
-    write_atomic(path.as_ref(), |file| {
+    let written = write_atomic_with(path, |file| {
         file.write_all(&Header::of_matrix(matrix).to_bytes())?;
         for value in matrix.as_slice() {
             match size_of::<T>() {
@@ -247,5 +248,6 @@ pub fn save_npy<T: Element>(path: impl AsRef<Path>, matrix: &Matrix<T>) -> Resul
             }
         }
         Ok(())
-    })
+    });
+    Ok(written?)
 }

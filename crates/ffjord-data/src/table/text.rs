@@ -6,13 +6,11 @@ use std::{
 };
 
 use csv::{ReaderBuilder, StringRecord, Trim, WriterBuilder};
+use ffjord_files::write_atomic_with;
 use thiserror::Error;
 
 use super::Table;
-use crate::{
-    DataError, Element, Matrix,
-    fs::{open_text, write_atomic},
-};
+use crate::{DataError, Element, Matrix, fs::open_text};
 
 /// Whether a text table starts with a line of column names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -218,7 +216,7 @@ fn excerpt(field: &str) -> String {
 /// Every number is written with the fewest digits that read back as the same number.
 ///
 /// # Errors
-/// [`DataError::ColumnCount`] if there are names but not one for every column, [`DataError::Io`] if the file cannot be
+/// [`DataError::ColumnCount`] if there are names but not one for every column, [`DataError::File`] if the file cannot be
 /// written; an existing file is then unchanged.
 ///
 /// ```
@@ -244,7 +242,7 @@ pub fn save_csv<T: Element>(
             expected: matrix.columns(),
         });
     }
-    write_atomic(path.as_ref(), |file| {
+    let written = write_atomic_with(path, |file| {
         let mut writer = WriterBuilder::new().from_writer(file);
         if let Some(names) = names {
             writer.write_record(names)?;
@@ -253,5 +251,6 @@ pub fn save_csv<T: Element>(
             writer.write_record(row.iter().map(|value| format!("{value:?}")))?;
         }
         writer.flush()
-    })
+    });
+    Ok(written?)
 }

@@ -7,7 +7,7 @@ use crate::error::{LabError, Result};
 use crate::provenance::Provenance;
 use crate::terminal::say;
 use clap::Args;
-use ffjord_train::write_atomic;
+use ffjord_files::write_atomic;
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

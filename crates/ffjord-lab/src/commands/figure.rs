@@ -8,8 +8,8 @@ use crate::provenance::Provenance;
 use crate::run_folder::RunFolder;
 use crate::terminal::say;
 use clap::Args;
+use ffjord_files::write_atomic;
 use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
-use ffjord_train::write_atomic;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -85,13 +85,13 @@ fn write(out: &Path, folder: &RunFolder, grid: Quadrature, integrals: &[Integral
         "integrals": integrals,
     });
     let text = format!("{}\n", serde_json::to_string_pretty(&report)?);
-    write_atomic(&out.join("figure8.json"), text.as_bytes())?;
+    write_atomic(out.join("figure8.json"), text.as_bytes())?;
     let mut table = String::from("| precision | tolerance | ∫p dx | error | NFE |\n|---|---|---|---|---|\n");
     for integral in integrals {
         // Writing to a string cannot fail.
         let _ = writeln!(table, "{}", row(integral));
     }
-    write_atomic(&out.join("figure8.md"), table.as_bytes())?;
+    write_atomic(out.join("figure8.md"), table.as_bytes())?;
 
     let points = |precision: Precision| -> Vec<(f64, f64)> {
         let of = integrals.iter().filter(|integral| integral.precision == precision);

@@ -6,7 +6,7 @@ use crate::error::{LabError, Result};
 use crate::results::RunResult;
 use crate::terminal::say;
 use clap::Args;
-use ffjord_train::write_atomic;
+use ffjord_files::write_atomic;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,10 +77,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     std::fs::create_dir_all(&out).map_err(LabError::io("create", &out))?;
-    write_atomic(&out.join("table2.md"), text.as_bytes())?;
+    write_atomic(out.join("table2.md"), text.as_bytes())?;
     let report = json!({ "table": 2, "unit": "nats", "cells": cells });
     let report = format!("{}\n", serde_json::to_string_pretty(&report)?);
-    write_atomic(&out.join("table2.json"), report.as_bytes())?;
+    write_atomic(out.join("table2.json"), report.as_bytes())?;
     say!("\n{}", out.join("table2.md").display());
     Ok(ExitCode::SUCCESS)
 }

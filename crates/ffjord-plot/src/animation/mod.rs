@@ -8,7 +8,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::panel::{Prepared, compose};
-use crate::save::write_atomically;
 use crate::{ColorMap, Content, Grid, PanelOptions, PlotError, Window};
 
 /// Canvas units to pixels: one, because GIFs grow with every pixel.
@@ -78,9 +77,9 @@ impl Animation {
     /// Writes the GIF to `path`; a reader sees the old file or the whole new one.
     ///
     /// # Errors
-    /// [`PlotError::Write`] if the folder does not exist or cannot be written.
+    /// [`PlotError::File`] if the folder does not exist or cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
-        write_atomically(path.as_ref(), &self.bytes)
+        Ok(ffjord_files::write_atomic(path, &self.bytes)?)
     }
 }
 

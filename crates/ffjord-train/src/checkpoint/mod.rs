@@ -1,10 +1,8 @@
 //! Checkpoints that survive a stop at any moment, and files of weights.
 
 mod description;
-mod files;
 mod store;
 mod tensors;
 
-pub use files::write_atomic;
 pub use store::{CheckpointStore, StoredCheckpoint};
 pub use tensors::{load_tensors, save_tensors};

@@ -1,15 +1,18 @@
 //! The last checkpoint of a run, in a folder.
 
 use super::description::{Description, VERSION, file_iteration, file_names, sha256};
-use super::files::write_atomic;
 use super::tensors::{from_bytes, to_bytes};
 use crate::error::{Result, TrainError};
 use candle_core::Tensor;
+use ffjord_files::{name_of_unfinished, write_atomic};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// The file that says which tensors are the last checkpoint's.
+const DESCRIPTION: &str = "checkpoint.json";
 
 /// What a checkpoint holds.
 #[derive(Debug, Clone)]
@@ -59,7 +62,7 @@ impl CheckpointStore {
     /// Saves a checkpoint in place of the last one.
     ///
     /// # Errors
-    /// [`TrainError::File`] if the folder cannot be written, or its `checkpoint.json` not be read;
+    /// [`TrainError::Write`] if the folder cannot be written, [`TrainError::File`] if its `checkpoint.json` cannot be read;
     /// [`TrainError::StoredType`] and [`TrainError::DuplicateName`] for tensors that cannot be stored. The last
     /// checkpoint stays loadable then.
     pub fn save(&self, iteration: u64, metadata: &Value, tensors: &[(String, Tensor)]) -> Result<()> {
@@ -75,7 +78,7 @@ impl CheckpointStore {
             metadata: metadata.clone(),
         };
         write_atomic(&path, &bytes)?;
-        write_atomic(&self.description_path(), &serde_json::to_vec_pretty(&description)?)?;
+        write_atomic(self.description_path(), serde_json::to_vec_pretty(&description)?)?;
         self.delete_others(&description.file);
         Ok(())
     }
@@ -111,7 +114,7 @@ impl CheckpointStore {
     }
 
     fn description_path(&self) -> PathBuf {
-        self.folder.join("checkpoint.json")
+        self.folder.join(DESCRIPTION)
     }
 
     fn describe(&self) -> Result<Option<Description>> {
@@ -143,8 +146,9 @@ impl CheckpointStore {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            let unfinished = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
-            if name != kept && file_iteration(unfinished.unwrap_or(name)).is_some() {
+            let unfinished = name_of_unfinished(name);
+            let is_old = file_iteration(unfinished.unwrap_or(name)).is_some() || unfinished == Some(DESCRIPTION);
+            if name != kept && is_old {
                 let _ = fs::remove_file(entry.path());
             }
         }

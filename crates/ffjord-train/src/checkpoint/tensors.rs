@@ -1,6 +1,5 @@
 //! Named tensors as safetensors.
 
-use super::files::write_atomic;
 use crate::error::{Result, TrainError};
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor, WithDType};
@@ -26,13 +25,13 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`TrainError::StoredType`] for other types, [`TrainError::DuplicateName`] for names that occur twice,
-/// [`TrainError::File`] if the file cannot be written.
+/// [`TrainError::Write`] if the file cannot be written.
 pub fn save_tensors(
     path: &Path,
     tensors: &[(String, Tensor)],
     metadata: Option<HashMap<String, String>>,
 ) -> Result<()> {
-    write_atomic(path, &to_bytes(path, tensors, metadata)?)
+    Ok(ffjord_files::write_atomic(path, to_bytes(path, tensors, metadata)?)?)
 }
 
 /// Reads all tensors of a safetensors file onto the CPU.

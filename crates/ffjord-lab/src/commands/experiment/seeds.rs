@@ -5,7 +5,7 @@ use crate::evaluation::Likelihood;
 use crate::provenance::Provenance;
 use crate::statistics::mean_and_standard_error;
 use crate::terminal::say;
-use ffjord_train::write_atomic;
+use ffjord_files::write_atomic;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
