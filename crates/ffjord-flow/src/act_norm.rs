@@ -2,7 +2,6 @@
 
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::error::Result;
-use crate::integral::PathIntegrals;
 use crate::pass::{Pass, Purpose};
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::Parameter;
@@ -62,24 +61,20 @@ impl Bijection for ActNorm {
         if pass.purpose() == Purpose::Training {
             self.initialise(x)?;
         }
-        Ok(Transformed {
-            value: x
-                .broadcast_add(&self.shift.var)?
+        Ok(Transformed::new(
+            x.broadcast_add(&self.shift.var)?
                 .broadcast_mul(&self.log_scale.var.exp()?)?,
-            log_det: self.log_det(x.dim(0)?)?,
-            integrals: PathIntegrals::none(),
-        })
+            self.log_det(x.dim(0)?)?,
+        ))
     }
 
     fn inverse(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
         check_rows("batch", z, &self.row_shape)?;
-        Ok(Transformed {
-            value: z
-                .broadcast_mul(&self.log_scale.var.neg()?.exp()?)?
+        Ok(Transformed::new(
+            z.broadcast_mul(&self.log_scale.var.neg()?.exp()?)?
                 .broadcast_sub(&self.shift.var)?,
-            log_det: self.log_det(z.dim(0)?)?.neg()?,
-            integrals: PathIntegrals::none(),
-        })
+            self.log_det(z.dim(0)?)?.neg()?,
+        ))
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -90,7 +85,7 @@ impl Bijection for ActNorm {
         vec![self.initialised.clone()]
     }
 
-    fn row_shape(&self) -> &[usize] {
+    fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }
 }

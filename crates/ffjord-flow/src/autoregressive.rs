@@ -3,7 +3,6 @@
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::condition::beside;
 use crate::error::Result;
-use crate::integral::PathIntegrals;
 use crate::pass::{Pass, Purpose};
 use crate::transform::ColumnTransform;
 use candle_core::{DType, Device, Tensor};
@@ -101,15 +100,15 @@ impl Bijection for Autoregressive {
         self.parameters.clone()
     }
 
-    fn row_shape(&self) -> &[usize] {
+    fn given_len(&self) -> usize {
+        self.condition
+    }
+
+    fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }
 }
 
 fn transformed(value: Tensor, log_slope: &Tensor) -> candle_core::Result<Transformed> {
-    Ok(Transformed {
-        value,
-        log_det: log_slope.sum(1)?,
-        integrals: PathIntegrals::none(),
-    })
+    Ok(Transformed::new(value, log_slope.sum(1)?))
 }

@@ -2,7 +2,6 @@
 
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::error::{FlowError, Result};
-use crate::integral::PathIntegrals;
 use crate::pass::{Pass, Purpose};
 use candle_core::{DType, Device, Tensor, Var};
 use ffjord_nn::Parameter;
@@ -151,11 +150,7 @@ impl Bijection for MovingBatchNorm {
             .broadcast_mul(&self.over_channels(&log_factor.exp()?)?)?
             .broadcast_add(&self.over_channels(&self.shift)?)?;
         let log_det = self.log_det(&log_factor, x.dim(0)?)?;
-        Ok(Transformed {
-            value,
-            log_det,
-            integrals: PathIntegrals::none(),
-        })
+        Ok(Transformed::new(value, log_det))
     }
 
     fn inverse(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
@@ -166,11 +161,7 @@ impl Bijection for MovingBatchNorm {
             .broadcast_mul(&self.over_channels(&log_factor.neg()?.exp()?)?)?
             .broadcast_add(&self.over_channels(&self.mean.as_detached_tensor())?)?;
         let log_det = self.log_det(&log_factor, z.dim(0)?)?.neg()?;
-        Ok(Transformed {
-            value,
-            log_det,
-            integrals: PathIntegrals::none(),
-        })
+        Ok(Transformed::new(value, log_det))
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -181,7 +172,7 @@ impl Bijection for MovingBatchNorm {
         self.buffers.clone()
     }
 
-    fn row_shape(&self) -> &[usize] {
+    fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }
 

@@ -1,6 +1,5 @@
 //! Invertible maps with known log-determinants.
 
-use crate::cnf::Cnf;
 use crate::error::{FlowError, Result};
 use crate::integral::PathIntegrals;
 use crate::pass::Pass;
@@ -13,16 +12,109 @@ use std::sync::Arc;
 pub struct Transformed {
     /// The images of the rows, `[B, …]`.
     pub value: Tensor,
-    /// `ln |det ∂value/∂input|` of each row, `[B]`, in nats; zero where the pass asks for none.
-    pub log_det: Tensor,
+    /// `ln |det ∂value/∂input|` of each row, `[B]`, in nats; none in a sampling pass, which asks for none.
+    pub log_det: Option<Tensor>,
     /// Integrals along the path of each row, `[B]` each; empty for maps without a path.
     pub integrals: PathIntegrals,
 }
 
-/// An invertible map between batches of equal shape, with the log-determinant of its Jacobian.
+impl Transformed {
+    /// Images `[B, …]` with their log-determinants `[B]`, of a map without a path.
+    #[must_use]
+    pub fn new(value: Tensor, log_det: Tensor) -> Self {
+        Self {
+            value,
+            log_det: Some(log_det),
+            integrals: PathIntegrals::none(),
+        }
+    }
+
+    /// The log-determinants `[B]`.
+    ///
+    /// # Errors
+    /// [`FlowError::NoLogDet`] where the pass asked for none.
+    pub fn log_det(&self) -> Result<&Tensor> {
+        self.log_det.as_ref().ok_or(FlowError::NoLogDet)
+    }
+
+    /// What `next` makes of these images, as one map.
+    ///
+    /// # Errors
+    /// When the batch sizes differ.
+    pub fn then(mut self, next: Self) -> Result<Self> {
+        self.integrals.merge(next.integrals)?;
+        let log_det = match (self.log_det, next.log_det) {
+            (Some(first), Some(second)) => Some((first + second)?),
+            _ => None,
+        };
+        Ok(Self {
+            value: next.value,
+            log_det,
+            integrals: self.integrals,
+        })
+    }
+
+    /// Fails unless the images are rows of `shape` and the log-determinants one number for each of `rows` rows.
+    pub(crate) fn checked(self, map: &dyn Bijection, rows: usize, shape: &[usize]) -> Result<Self> {
+        let fits = self.value.rank() == shape.len() + 1 && &self.value.dims()[1..] == shape;
+        let image = fits && self.value.dim(0)? == rows;
+        let log_det = self.log_det.as_ref().is_none_or(|log_det| log_det.dims() == [rows]);
+        if image && log_det {
+            return Ok(self);
+        }
+        let (what, given, expected) = if image {
+            let given = self.log_det.as_ref().map(|log_det| log_det.shape().clone());
+            ("log-determinant", given, format!("[{rows}], one number for each row,"))
+        } else {
+            (
+                "image",
+                Some(self.value.shape().clone()),
+                format!("[{rows}] rows of {shape:?}"),
+            )
+        };
+        Err(FlowError::Image {
+            map: format!("{map:?}").chars().take(60).collect(),
+            what,
+            given: given.unwrap_or_else(|| ().into()),
+            expected,
+        })
+    }
+}
+
+/// An invertible map of batches, with the log-determinant of its Jacobian.
 ///
 /// `forward` leads from data to noise and `inverse` back, so that
 /// `ln p(x) = ln p_base(forward(x)) + log_det` (FFJORD, eq. 3 integrated).
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::{Bijection, Flow, Pass, Result, Transformed};
+/// use ffjord_nn::Parameter;
+/// use rand::SeedableRng;
+///
+/// /// z = x / 2 on rows of three numbers.
+/// #[derive(Debug)]
+/// struct Halve;
+///
+/// impl Bijection for Halve {
+///     fn forward(&self, x: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
+///         let log_det = Tensor::full(-3.0 * 2.0f64.ln(), x.dim(0)?, x.device())?;
+///         Ok(Transformed::new((x / 2.0)?, log_det))
+///     }
+///     fn inverse(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
+///         let log_det = Tensor::full(3.0 * 2.0f64.ln(), z.dim(0)?, z.device())?;
+///         Ok(Transformed::new((z * 2.0)?, log_det))
+///     }
+///     fn parameters(&self) -> Vec<Parameter> { Vec::new() }
+///     fn input_shape(&self) -> &[usize] { &[3] }
+/// }
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::new(&[[2.0, 0.0, -2.0]], &Device::Cpu)?;
+/// let z = Halve.forward(&x, &mut Pass::evaluation(&mut rng))?;
+/// assert_eq!(z.value.to_vec2::<f64>()?, [[1.0, 0.0, -1.0]]);
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 pub trait Bijection: std::fmt::Debug + Send + Sync {
     /// From data `[B, …]` to noise.
     ///
@@ -44,8 +136,18 @@ pub trait Bijection: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The shape of one row: `[D]` or `[C, H, W]`.
-    fn row_shape(&self) -> &[usize];
+    /// The shape of one row of data: `[D]` or `[C, H, W]`.
+    fn input_shape(&self) -> &[usize];
+
+    /// The shape of one row of noise; that of the data unless the map says otherwise.
+    fn output_shape(&self) -> &[usize] {
+        self.input_shape()
+    }
+
+    /// The columns of the condition that the map depends on; none unless it says so.
+    fn given_len(&self) -> usize {
+        0
+    }
 
     /// Whether a row's image in a training pass depends on the other rows of its batch, as with batch normalisation: then a
     /// batch must not be taken in parts.
@@ -58,10 +160,29 @@ pub trait Bijection: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The continuous parts, the first nearest to the data, of a map that is made of nothing else.
-    fn continuous_parts(&self) -> Option<Vec<&Cnf>> {
+    /// The velocities of the continuous parts, the first nearest to the data, of a map that is made of nothing else.
+    fn velocities(&self) -> Option<Vec<&dyn Velocity>> {
         None
     }
+}
+
+/// A map that follows a vector field, for objectives that need the field and no solve.
+pub trait Velocity {
+    /// `f(z, t)` `[B, …]` for `z` `[B, …]` with a time for each row, `times` `[B]`, and a condition `[B, C]` if the
+    /// field has one; differentiable in the field's parameters, in `z` and in the condition. Its gradient can be taken once.
+    ///
+    /// The kernels evaluate rows next to each other together where their times are the same: a time for every hundred
+    /// rows costs a fraction of one for every row.
+    ///
+    /// # Errors
+    /// [`FlowError::InputShape`] unless there are as many times as rows; when an input does not fit.
+    fn velocity(&self, times: &[f64], z: &Tensor, given: Option<&Tensor>) -> Result<Tensor>;
+
+    /// The time T at which the path ends.
+    ///
+    /// # Errors
+    /// When the device cannot be read.
+    fn end_time(&self) -> Result<f64>;
 }
 
 impl<B: Bijection + ?Sized> Bijection for Arc<B> {
@@ -81,8 +202,16 @@ impl<B: Bijection + ?Sized> Bijection for Arc<B> {
         self.as_ref().buffers()
     }
 
-    fn row_shape(&self) -> &[usize] {
-        self.as_ref().row_shape()
+    fn input_shape(&self) -> &[usize] {
+        self.as_ref().input_shape()
+    }
+
+    fn output_shape(&self) -> &[usize] {
+        self.as_ref().output_shape()
+    }
+
+    fn given_len(&self) -> usize {
+        self.as_ref().given_len()
     }
 
     fn uses_batch_statistics(&self) -> bool {
@@ -93,19 +222,19 @@ impl<B: Bijection + ?Sized> Bijection for Arc<B> {
         self.as_ref().end_times()
     }
 
-    fn continuous_parts(&self) -> Option<Vec<&Cnf>> {
-        self.as_ref().continuous_parts()
+    fn velocities(&self) -> Option<Vec<&dyn Velocity>> {
+        self.as_ref().velocities()
     }
 }
 
-/// Fails unless `input` is a batch of rows of the bijection's shape.
+/// Fails unless `input` is a batch of rows of this shape.
 pub(crate) fn check_rows(what: &'static str, input: &Tensor, row_shape: &[usize]) -> Result<()> {
-    if input.rank() == row_shape.len() + 1 && &input.dims()[1..] == row_shape && input.dim(0)? > 0 {
+    if input.rank() == row_shape.len() + 1 && &input.dims()[1..] == row_shape {
         return Ok(());
     }
     Err(FlowError::InputShape {
         what,
         given: input.shape().clone(),
-        expected: format!("at least one row, of shape {row_shape:?} each"),
+        expected: format!("a batch of rows of shape {row_shape:?} each"),
     })
 }

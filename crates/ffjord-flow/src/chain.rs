@@ -1,72 +1,68 @@
 //! Bijections one after the other.
 
-use crate::bijection::{Bijection, Transformed};
-use crate::cnf::Cnf;
+use crate::bijection::{Bijection, Transformed, Velocity};
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
 use candle_core::Tensor;
 use ffjord_nn::Parameter;
 
-/// The composition of bijections; log-determinants and path integrals add up.
+/// The composition of bijections; log-determinants and path integrals add up. Each part's rows have the shape that the
+/// part before it made of them.
 ///
 /// Part `i`'s parameters are named `chain.<i>.…`, as in the original implementation.
 #[derive(Debug)]
 pub struct Chain {
     parts: Vec<Box<dyn Bijection>>,
-    row_shape: Vec<usize>,
+    given: usize,
 }
 
 impl Chain {
     /// The composition of `parts`, the first nearest to the data.
     ///
     /// # Errors
-    /// [`FlowError::InvalidSetting`] without parts, or when their row shapes differ.
+    /// [`FlowError::InvalidSetting`] without parts, when a part does not take the rows that the part before it makes, or
+    /// when parts depend on conditions of different widths.
     pub fn new(parts: Vec<Box<dyn Bijection>>) -> Result<Self> {
-        let shapes: Vec<Vec<usize>> = parts.iter().map(|part| part.row_shape().to_vec()).collect();
-        match shapes.first() {
-            Some(first) if shapes.iter().all(|shape| shape == first) => Ok(Self {
-                row_shape: first.clone(),
-                parts,
-            }),
-            _ => Err(FlowError::InvalidSetting {
-                setting: "row shapes of a chain",
-                given: format!("{shapes:?}"),
-                accepted: "one or more, all equal",
-            }),
+        let invalid = |setting, given, accepted| {
+            Err(FlowError::InvalidSetting {
+                setting,
+                given,
+                accepted,
+            })
+        };
+        if parts.is_empty() {
+            return invalid("parts of a chain", "none".to_string(), "one or more bijections");
         }
+        for (index, pair) in parts.windows(2).enumerate() {
+            if pair[0].output_shape() != pair[1].input_shape() {
+                return invalid(
+                    "shapes of a chain",
+                    format!(
+                        "part {index} makes rows of {:?}, but part {} takes {:?}",
+                        pair[0].output_shape(),
+                        index + 1,
+                        pair[1].input_shape()
+                    ),
+                    "parts each of which takes what the part before it makes",
+                );
+            }
+        }
+        let mut widths = parts.iter().map(|part| part.given_len()).filter(|width| *width > 0);
+        let given = widths.next().unwrap_or(0);
+        if let Some(other) = widths.find(|width| *width != given) {
+            return invalid(
+                "conditions of a chain",
+                format!("{given} and {other} columns"),
+                "of one width, for every part that has one",
+            );
+        }
+        Ok(Self { parts, given })
     }
 
     /// The parts, the first nearest to the data.
     #[must_use]
     pub fn parts(&self) -> &[Box<dyn Bijection>] {
         &self.parts
-    }
-
-    fn compose<'p>(
-        input: &Tensor,
-        parts: impl Iterator<Item = &'p Box<dyn Bijection>>,
-        mut apply: impl FnMut(&dyn Bijection, &Tensor) -> Result<Transformed>,
-    ) -> Result<Transformed> {
-        let mut total: Option<Transformed> = None;
-        for part in parts {
-            let next = apply(part.as_ref(), total.as_ref().map_or(input, |total| &total.value))?;
-            total = Some(match total {
-                None => next,
-                Some(mut total) => {
-                    total.integrals.merge(next.integrals)?;
-                    Transformed {
-                        value: next.value,
-                        log_det: (total.log_det + next.log_det)?,
-                        integrals: total.integrals,
-                    }
-                }
-            });
-        }
-        total.ok_or(FlowError::InvalidSetting {
-            setting: "parts of a chain",
-            given: "none".to_string(),
-            accepted: "one or more bijections",
-        })
     }
 
     fn collect(&self, list: impl Fn(&dyn Bijection) -> Vec<Parameter>) -> Vec<Parameter> {
@@ -83,13 +79,45 @@ impl Chain {
     }
 }
 
+/// Applies parts in turn; those without a condition are not shown the pass's.
+fn compose<'p>(
+    input: &Tensor,
+    parts: impl Iterator<Item = &'p Box<dyn Bijection>>,
+    pass: &mut Pass<'_>,
+    apply: impl Fn(&dyn Bijection, &Tensor, &mut Pass<'_>) -> Result<Transformed>,
+) -> Result<Transformed> {
+    let rows = input.dim(0)?;
+    let given = pass.condition().cloned();
+    let mut total = Transformed {
+        value: input.clone(),
+        log_det: Some(Tensor::zeros(rows, input.dtype(), input.device())?),
+        integrals: Default::default(),
+    };
+    let mut first = true;
+    for part in parts {
+        pass.set_given(given.clone().filter(|_| part.given_len() > 0));
+        let next = apply(part.as_ref(), &total.value, pass);
+        pass.set_given(given.clone());
+        total = match first {
+            true => next?,
+            false => total.then(next?)?,
+        };
+        first = false;
+    }
+    Ok(total)
+}
+
 impl Bijection for Chain {
     fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Transformed> {
-        Self::compose(x, self.parts.iter(), |part, x| part.forward(x, pass))
+        compose(x, self.parts.iter(), pass, |part, x, pass| {
+            part.forward(x, pass)?.checked(part, x.dim(0)?, part.output_shape())
+        })
     }
 
     fn inverse(&self, z: &Tensor, pass: &mut Pass<'_>) -> Result<Transformed> {
-        Self::compose(z, self.parts.iter().rev(), |part, z| part.inverse(z, pass))
+        compose(z, self.parts.iter().rev(), pass, |part, z, pass| {
+            part.inverse(z, pass)?.checked(part, z.dim(0)?, part.input_shape())
+        })
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -100,8 +128,16 @@ impl Bijection for Chain {
         self.collect(|part| part.buffers())
     }
 
-    fn row_shape(&self) -> &[usize] {
-        &self.row_shape
+    fn input_shape(&self) -> &[usize] {
+        self.parts.first().map_or(&[], |part| part.input_shape())
+    }
+
+    fn output_shape(&self) -> &[usize] {
+        self.parts.last().map_or(&[], |part| part.output_shape())
+    }
+
+    fn given_len(&self) -> usize {
+        self.given
     }
 
     fn uses_batch_statistics(&self) -> bool {
@@ -111,8 +147,9 @@ impl Bijection for Chain {
     fn end_times(&self) -> Vec<f64> {
         self.parts.iter().flat_map(|part| part.end_times()).collect()
     }
-    fn continuous_parts(&self) -> Option<Vec<&Cnf>> {
-        let parts: Option<Vec<_>> = self.parts.iter().map(|part| part.continuous_parts()).collect();
+
+    fn velocities(&self) -> Option<Vec<&dyn Velocity>> {
+        let parts: Option<Vec<_>> = self.parts.iter().map(|part| part.velocities()).collect();
         parts.map(|parts| parts.concat())
     }
 }

@@ -1,30 +1,41 @@
 //! The condition c of densities p(x | c).
 
 use crate::error::{FlowError, Result};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-/// The condition beside `input` `[B, D]`: `[B, D + width]`; without a width, `input` itself.
-pub(crate) fn beside(input: &Tensor, condition: Option<&Tensor>, width: usize) -> Result<Tensor> {
-    if width == 0 {
-        return Ok(input.clone());
-    }
-    let Some(condition) = condition else {
-        return Err(FlowError::MissingCondition { width });
+/// Fails unless `given` is `[rows, width]` of this number type, or nothing where the width is 0.
+pub(crate) fn check(given: Option<&Tensor>, rows: usize, width: usize, dtype: DType) -> Result<()> {
+    let Some(given) = given else {
+        return match width {
+            0 => Ok(()),
+            _ => Err(FlowError::MissingCondition { width }),
+        };
     };
-    let rows = input.dim(0)?;
-    if condition.dims() != [rows, width] {
+    if width == 0 {
+        return Err(FlowError::UnexpectedCondition);
+    }
+    if given.dims() != [rows, width] {
         return Err(FlowError::InputShape {
             what: "condition",
-            given: condition.shape().clone(),
+            given: given.shape().clone(),
             expected: format!("[{rows}, {width}], one row for each row of the batch,"),
         });
     }
-    if condition.dtype() != input.dtype() {
+    if given.dtype() != dtype {
         return Err(FlowError::InputType {
             what: "condition",
-            given: condition.dtype(),
-            expected: input.dtype(),
+            given: given.dtype(),
+            expected: dtype,
         });
     }
-    Ok(Tensor::cat(&[input, condition], 1)?)
+    Ok(())
+}
+
+/// The condition beside `input` `[B, D]`: `[B, D + width]`; without a width, `input` itself.
+pub(crate) fn beside(input: &Tensor, condition: Option<&Tensor>, width: usize) -> Result<Tensor> {
+    check(condition, input.dim(0)?, width, input.dtype())?;
+    match condition {
+        Some(condition) => Ok(Tensor::cat(&[input, condition], 1)?),
+        None => Ok(input.clone()),
+    }
 }

@@ -3,7 +3,6 @@
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::condition::beside;
 use crate::error::{FlowError, Result};
-use crate::integral::PathIntegrals;
 use crate::pass::Pass;
 use crate::transform::ColumnTransform;
 use candle_core::{DType, Device, Tensor};
@@ -108,11 +107,7 @@ impl Coupling {
             0 => image,
             _ => Tensor::cat(&[&passing, &image], 1)?.index_select(&self.places, 1)?,
         };
-        Ok(Transformed {
-            value,
-            log_det: log_slope.sum(1)?,
-            integrals: PathIntegrals::none(),
-        })
+        Ok(Transformed::new(value, log_slope.sum(1)?))
     }
 }
 
@@ -129,7 +124,11 @@ impl Bijection for Coupling {
         self.parameters.clone()
     }
 
-    fn row_shape(&self) -> &[usize] {
+    fn given_len(&self) -> usize {
+        self.condition
+    }
+
+    fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }
 }

@@ -2,10 +2,12 @@
 
 use candle_core::{DType, Shape};
 use ffjord_nn::NnError;
-use ffjord_ode::{SetupError, SolveError};
+use ffjord_ode::{NonFinite, SetupError, SolveError};
+use std::path::PathBuf;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FlowError {
     /// A tensor operation failed (device, memory, shape).
     #[error("tensor operation failed: {0}")]
@@ -13,16 +15,62 @@ pub enum FlowError {
     /// The vector field failed outside a solve.
     #[error(transparent)]
     Network(#[from] NnError),
-    /// A solve did not reach its end; the rows it reports count within the block.
+    /// A solve did not reach its end.
     #[error("the solve of rows {first_row} to {last_row} failed: {source}")]
     Solve {
         /// The first row of the batch in the failed block.
         first_row: usize,
         /// The last row of the batch in the failed block.
         last_row: usize,
-        /// Why.
+        /// Why; where it names rows, they count in the batch.
         source: Box<SolveError<NnError>>,
     },
+    /// Rows of an input are not numbers.
+    #[error(
+        "the batch holds NaN or infinity{}: leave these rows out, or use `Flow::scores`, which gives them NaN",
+        of_rows(.rows)
+    )]
+    NonFiniteInput {
+        /// Which rows of the batch.
+        rows: Vec<usize>,
+    },
+    /// A log-determinant is wanted of a pass that asked for none.
+    #[error("a sampling pass has no log-determinants: use `Pass::evaluation`")]
+    NoLogDet,
+    /// A backend returned no reverse mode for a solve that was to be recorded.
+    #[error("the backend kept nothing for the gradient of a solve")]
+    NoGradient,
+    /// A bijection made something else of a batch than it says.
+    #[error("the {what} that the bijection {map}… returned has shape {given:?}, but {expected} is needed")]
+    Image {
+        /// The beginning of the bijection's debug text.
+        map: String,
+        /// Which part of the result.
+        what: &'static str,
+        /// Its shape.
+        given: Shape,
+        /// The shape that was needed.
+        expected: String,
+    },
+    /// A base distribution does not fit its bijection.
+    #[error("the base is a distribution of {base}, but the bijection makes rows of {bijection}")]
+    Base {
+        /// Shape and number type of the base's rows.
+        base: String,
+        /// Shape and number type of the bijection's images.
+        bijection: String,
+    },
+    /// A file of weights could not be read or written.
+    #[error("{}: {cause}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// A bijection or density of your own failed for a reason of its own.
+    #[error("{0}")]
+    Own(Box<dyn std::error::Error + Send + Sync>),
     /// Solver settings do not make sense.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -55,6 +103,9 @@ pub enum FlowError {
         /// The columns that the condition must have.
         width: usize,
     },
+    /// A flow without a condition was given one.
+    #[error("the flow does not depend on a condition, but the pass was given one: leave `.given(…)` out")]
+    UnexpectedCondition,
     /// A setting of a flow is outside its range.
     #[error("{setting} = {given}: it must be {accepted}")]
     InvalidSetting {
@@ -67,5 +118,54 @@ pub enum FlowError {
     },
 }
 
+impl FlowError {
+    /// The same error with its rows counted from `offset` on: for callers that take a file or a large batch in parts.
+    #[must_use]
+    pub fn in_rows_from(mut self, offset: usize) -> Self {
+        match &mut self {
+            Self::Solve {
+                first_row,
+                last_row,
+                source,
+            } => {
+                *first_row += offset;
+                *last_row += offset;
+                name_rows(source, |row| row + offset);
+            }
+            Self::NonFiniteInput { rows } => rows.iter_mut().for_each(|row| *row += offset),
+            _ => {}
+        }
+        self
+    }
+}
+
+/// Names the rows of a batch where a failed solve names elements or rows of its state.
+pub(crate) fn name_rows(error: &mut SolveError<NnError>, row_of: impl Fn(usize) -> usize) {
+    let (SolveError::NonFinite { found, .. }
+    | SolveError::NonFiniteCotangent { found, .. }
+    | SolveError::NonFiniteGradient { found, .. }) = error
+    else {
+        return;
+    };
+    if matches!(found.unit(), "element" | "row") {
+        let mut rows: Vec<usize> = found.first().iter().map(|&index| row_of(index)).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        *found = NonFinite::new("row", rows);
+    }
+}
+
+/// The first rows of a list, in words.
+fn of_rows(rows: &[usize]) -> String {
+    const NAMED: usize = 5;
+    let names: Vec<String> = rows.iter().take(NAMED).map(ToString::to_string).collect();
+    match (rows.len(), rows.len().saturating_sub(NAMED)) {
+        (0, _) => String::new(),
+        (1, _) => format!(" in row {}", names[0]),
+        (_, 0) => format!(" in rows {}", names.join(", ")),
+        (_, more) => format!(" in rows {} and {more} more", names.join(", ")),
+    }
+}
+
 /// A result with this crate's error.
-pub type Result<T> = std::result::Result<T, FlowError>;
+pub type Result<T, E = FlowError> = std::result::Result<T, E>;

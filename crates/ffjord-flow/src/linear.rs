@@ -2,7 +2,6 @@
 
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::error::Result;
-use crate::integral::PathIntegrals;
 use crate::pass::Pass;
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::Parameter;
@@ -54,11 +53,10 @@ impl LuLinear {
     fn apply(&self, input: &Tensor, matrix: &Tensor, sign: f64) -> Result<Transformed> {
         check_rows("batch", input, &self.row_shape)?;
         let total = (self.log_diagonal.var.sum_all()? * sign)?;
-        Ok(Transformed {
-            value: input.matmul(&matrix.t()?)?,
-            log_det: total.reshape(1)?.broadcast_as(input.dim(0)?)?.contiguous()?,
-            integrals: PathIntegrals::none(),
-        })
+        Ok(Transformed::new(
+            input.matmul(&matrix.t()?)?,
+            total.reshape(1)?.broadcast_as(input.dim(0)?)?.contiguous()?,
+        ))
     }
 }
 
@@ -88,7 +86,7 @@ impl Bijection for LuLinear {
             .to_vec()
     }
 
-    fn row_shape(&self) -> &[usize] {
+    fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }
 }

@@ -1,5 +1,6 @@
 //! One pass of a batch through a flow: what it is for, where its randomness comes from, what it cost.
 
+use crate::backend::Statistics;
 use candle_core::Tensor;
 use rand::RngCore;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,15 +61,15 @@ impl<'a> Pass<'a> {
         Self::new(Purpose::Sampling, rng)
     }
 
-    /// The same pass with the tolerances of its training solves multiplied by `factor`, positive and finite; solves with
-    /// fixed steps have none. For schedules that begin loose and end tight.
+    /// The same pass with the tolerances of its solves multiplied by `factor`, positive and finite; solves with fixed steps
+    /// have none. For schedules that begin loose and end tight.
     #[must_use]
     pub fn tolerance(mut self, factor: f64) -> Self {
         self.tolerance_factor = factor;
         self
     }
 
-    /// What the tolerances of training solves are multiplied with, 1 unless set.
+    /// What the tolerances of solves are multiplied with, 1 unless set.
     #[must_use]
     pub fn tolerance_factor(&self) -> f64 {
         self.tolerance_factor
@@ -76,7 +77,7 @@ impl<'a> Pass<'a> {
 
     /// The same pass given a condition `[B, C]`, one row for each row of the batch: densities become `p(x | c)`.
     ///
-    /// Parts of a flow that were made for no condition ignore it.
+    /// A flow none of whose parts depends on a condition refuses it.
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
@@ -152,11 +153,11 @@ impl SolveCost {
     }
 
     /// Adds the forward solve of one part.
-    pub(crate) fn add_forward(&self, evaluations: f64, accepted: f64, rejected: f64) {
+    pub(crate) fn add_forward(&self, solve: &Statistics) {
         let mut cost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cost.forward_evaluations += evaluations;
-        cost.accepted_steps += accepted;
-        cost.rejected_steps += rejected;
+        cost.forward_evaluations += solve.evaluations;
+        cost.accepted_steps += solve.accepted;
+        cost.rejected_steps += solve.rejected;
     }
 
     /// Adds the gradient of one part.

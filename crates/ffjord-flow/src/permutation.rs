@@ -2,7 +2,6 @@
 
 use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::error::{FlowError, Result};
-use crate::integral::PathIntegrals;
 use crate::pass::Pass;
 use candle_core::{DType, Device, Tensor, Var};
 use ffjord_nn::Parameter;
@@ -77,11 +76,10 @@ impl Permutation {
 
     fn select(&self, input: &Tensor, order: Vec<u32>) -> Result<Transformed> {
         check_rows("batch", input, &self.row_shape)?;
-        Ok(Transformed {
-            value: input.index_select(&Tensor::new(order, input.device())?, 1)?,
-            log_det: Tensor::zeros(input.dim(0)?, input.dtype(), input.device())?,
-            integrals: PathIntegrals::none(),
-        })
+        Ok(Transformed::new(
+            input.index_select(&Tensor::new(order, input.device())?, 1)?,
+            Tensor::zeros(input.dim(0)?, input.dtype(), input.device())?,
+        ))
     }
 }
 
@@ -105,7 +103,7 @@ impl Bijection for Permutation {
         }]
     }
 
-    fn row_shape(&self) -> &[usize] {
+    fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }
 }

@@ -7,6 +7,7 @@
 pub mod convolution;
 pub mod elementwise;
 mod error;
+mod interim;
 mod kernel;
 pub mod linalg;
 pub mod mlp;
@@ -16,6 +17,7 @@ mod real;
 pub mod simd;
 
 pub use error::KernelError;
+pub use interim::MinusState;
 pub use kernel::{DynKernel, GradientMut, Kernel, Opaque, SharedKernel, TraceMut};
 pub use network::{NetworkKernel, NetworkTape, NetworkWorkspace};
 pub use real::Real;

@@ -97,15 +97,13 @@ impl Activation {
 
     /// φ on the values, φ' times the tangents.
     pub(crate) fn apply(&self, input: &Dual) -> Result<Dual> {
-        let x = input.value();
         match self {
-            Self::Fixed(Function::Identity) => Ok(input.clone()),
-            Self::Fixed(function) => input.chain(ops::value(*function, x)?, || Ok(ops::slope(*function, x)?)),
+            Self::Fixed(function) => input.map(*function),
             Self::Swish { beta } => {
-                let beta = beta.as_tensor();
+                let (x, beta) = (input.value()?, beta.as_tensor());
                 let gate = ops::sigmoid(&x.broadcast_mul(beta)?)?;
-                let h = (x * &gate)?;
-                input.chain(h.clone(), || Ok((&gate + (h.broadcast_mul(beta)? * (1.0 - &gate)?)?)?))
+                let h = (&x * &gate)?;
+                input.chain(&h, || Ok((&gate + (h.broadcast_mul(beta)? * (1.0 - &gate)?)?)?))
             }
         }
     }

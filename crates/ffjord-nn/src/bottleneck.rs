@@ -37,12 +37,13 @@ impl Bottleneck {
         stack: &Stack,
         t: &Tensor,
         z: &Tensor,
+        given: Option<&Tensor>,
         probes: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
         let place = place.ok_or(NnError::Unsupported {
             what: "a bottleneck",
-            remedy: "give it a hidden layer that is narrower than its state, and no condition",
+            remedy: "give it a hidden layer that is narrower than its state",
         })?;
-        stack.through(t, z, probes, place.layers)
+        stack.through(t, z, given, probes, place.layers)
     }
 }

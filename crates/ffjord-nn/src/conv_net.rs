@@ -5,7 +5,7 @@ use crate::bottleneck::Bottleneck;
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
-use crate::fused::{self, FusedField};
+use crate::kernel::{self, FieldKernel};
 use crate::layer::{self, LayerKind, Projection, Stride};
 use crate::parameter::{Parameter, ParameterBuilder};
 use crate::stack::Stack;
@@ -47,7 +47,7 @@ pub struct ConvNetConfig {
 /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
 /// let field = ConvNet::new(&config, &mut rng, DType::F32, &Device::Cpu)?;
 /// let z = Tensor::zeros((3, 1, 8, 8), DType::F32, &Device::Cpu)?;
-/// assert_eq!(field.value(0.5, &z)?.dims(), &[3, 1, 8, 8]);
+/// assert_eq!(field.value(0.5, &z, None)?.dims(), &[3, 1, 8, 8]);
 /// # Ok::<(), ffjord_nn::NnError>(())
 /// ```
 #[derive(Debug)]
@@ -172,26 +172,32 @@ impl VectorField for ConvNet {
         &self.shape
     }
 
-    fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
-        self.stack.apply(t, z)
+    fn dual(&self, t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual> {
+        self.stack.apply(t, z, None)
     }
 
-    fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
-        if !self.device.is_cpu() {
-            return Ok(None);
-        }
-        fused::pack_conv_net(&self.config, residual, &self.parameters, self.dtype)
-    }
-
-    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
-        self.stack.total_derivative(t, z, direction)
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor, _given: Option<&Tensor>) -> Result<Tensor> {
+        self.stack.total_derivative(t, z, direction, None)
     }
 
     fn bottleneck_shape(&self) -> Option<&[usize]> {
         self.bottleneck.as_ref().map(Bottleneck::shape)
     }
 
-    fn through_bottleneck(&self, t: &Tensor, z: &Tensor, probes: &Tensor) -> Result<(Tensor, Tensor)> {
-        Bottleneck::through(self.bottleneck.as_ref(), &self.stack, t, z, probes)
+    fn through_bottleneck(
+        &self,
+        t: &Tensor,
+        z: &Tensor,
+        _given: Option<&Tensor>,
+        probes: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        Bottleneck::through(self.bottleneck.as_ref(), &self.stack, t, z, None, probes)
+    }
+
+    fn kernel(&self) -> Result<Option<FieldKernel>> {
+        if !self.device.is_cpu() {
+            return Ok(None);
+        }
+        kernel::pack_conv_net(&self.config, &self.parameters, self.dtype)
     }
 }

@@ -4,6 +4,7 @@ use candle_core::{DType, Shape};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NnError {
     /// A tensor operation failed (device, memory, shape).
     #[error("tensor operation failed: {0}")]
@@ -28,7 +29,7 @@ pub enum NnError {
         reason: String,
     },
     /// A network does not have what is asked of it.
-    #[error("the network has not {what}: {remedy}")]
+    #[error("the network does not have {what}: {remedy}")]
     Unsupported {
         /// What it is asked for.
         what: &'static str,
@@ -55,6 +56,21 @@ pub enum NnError {
         /// The weights' type.
         expected: DType,
     },
+    /// A field whose rows must be given something was used without it.
+    #[error("every row must be given {width} numbers beside its state (a condition), but nothing was given")]
+    NothingGiven {
+        /// How many numbers.
+        width: usize,
+    },
+    /// A field's products are not those of its Jacobian.
+    #[error("the field's tangents are wrong: {fault}")]
+    WrongTangents {
+        /// What was found, and what to look for.
+        fault: String,
+    },
+    /// A field of your own failed for a reason of its own.
+    #[error("the vector field failed: {0}")]
+    Field(Box<dyn std::error::Error + Send + Sync>),
     /// Stored tensors do not fit the parameters they are to be loaded into.
     #[error("stored tensors do not fit the model: {}", mismatch(.missing, .unexpected, .misshapen))]
     ParameterMismatch {
@@ -68,7 +84,7 @@ pub enum NnError {
 }
 
 /// A result with this crate's error.
-pub type Result<T> = std::result::Result<T, NnError>;
+pub type Result<T, E = NnError> = std::result::Result<T, E>;
 
 fn mismatch(missing: &[String], unexpected: &[String], misshapen: &[String]) -> String {
     [

@@ -3,13 +3,15 @@
 
 mod activation;
 mod bottleneck;
+mod check;
 mod conv_net;
 mod dual;
 mod error;
 mod feed_forward;
 mod field;
-mod fused;
+mod kernel;
 mod layer;
+mod linearization;
 mod mlp;
 pub mod ops;
 mod parameter;
@@ -18,13 +20,15 @@ mod spectral;
 mod stack;
 
 pub use activation::ActivationKind;
+pub use check::{FieldCheck, check_field};
 pub use conv_net::{ConvNet, ConvNetConfig};
 pub use dual::Dual;
 pub use error::{NnError, Result};
 pub use feed_forward::{AutoregressiveConfig, FeedForward, FeedForwardConfig};
-pub use field::{Along, Cotangents, Linearization, Request, Tangents, VectorField};
-pub use fused::FusedField;
+pub use field::{Along, VectorField};
+pub use kernel::FieldKernel;
 pub use layer::{LayerKind, Stride};
+pub use linearization::{Cotangents, Linearization, OutputCotangents, Request, Tangents};
 pub use mlp::{Mlp, MlpConfig};
 pub use parameter::{Parameter, ParameterBuilder, load_parameters};
 pub use residual::Residual;

@@ -5,7 +5,7 @@ use crate::bottleneck::Bottleneck;
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
-use crate::fused::{self, FusedField};
+use crate::kernel::{self, FieldKernel};
 use crate::layer::{self, LayerKind, Projection};
 use crate::parameter::{Parameter, ParameterBuilder};
 use crate::stack::Stack;
@@ -13,10 +13,19 @@ use candle_core::{DType, Device, Tensor};
 use rand::RngCore;
 
 /// The architecture of an [`Mlp`].
+///
+/// ```
+/// use ffjord_nn::{ActivationKind, MlpConfig};
+///
+/// let config = MlpConfig::new(2).hidden([32, 32]).activation(ActivationKind::Softplus);
+/// assert_eq!((config.dimension, config.hidden.len(), config.given), (2, 2, 0));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MlpConfig {
     /// The state's dimension D.
     pub dimension: usize,
+    /// The columns of what every row is given beside its state; none unless set.
+    pub given: usize,
     /// The widths of the hidden layers; none gives a single layer without activation.
     pub hidden: Vec<usize>,
     /// How every layer depends on time.
@@ -25,13 +34,67 @@ pub struct MlpConfig {
     pub activation: ActivationKind,
 }
 
-/// A multi-layer perceptron `[B, D] → [B, D]` with time in every layer and no activation after the last.
+impl MlpConfig {
+    /// Two hidden layers of 64 units on states of this dimension, with `concatsquash` layers and tanh.
+    #[must_use]
+    pub fn new(dimension: usize) -> Self {
+        Self {
+            dimension,
+            given: 0,
+            hidden: vec![64, 64],
+            layer: LayerKind::ConcatSquash,
+            activation: ActivationKind::Tanh,
+        }
+    }
+
+    /// The same with a condition of so many columns, for densities p(x | c).
+    #[must_use]
+    pub fn given(mut self, columns: usize) -> Self {
+        self.given = columns;
+        self
+    }
+
+    /// The same with hidden layers of these widths.
+    #[must_use]
+    pub fn hidden(mut self, widths: impl Into<Vec<usize>>) -> Self {
+        self.hidden = widths.into();
+        self
+    }
+
+    /// The same with layers of this kind.
+    #[must_use]
+    pub fn layer(mut self, layer: LayerKind) -> Self {
+        self.layer = layer;
+        self
+    }
+
+    /// The same with this nonlinearity.
+    #[must_use]
+    pub fn activation(mut self, activation: ActivationKind) -> Self {
+        self.activation = activation;
+        self
+    }
+}
+
+/// A multi-layer perceptron `[B, D] → [B, D]` with time in every layer and no activation after the last. What rows are
+/// given, `[B, C]`, are further inputs of the first layer.
 ///
 /// Parameters are named as in the original implementation: `layers.0._layer.weight`, ….
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{Mlp, MlpConfig, VectorField};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let field = Mlp::new(&MlpConfig::new(2).given(1), &mut rng, DType::F64, &Device::Cpu)?;
+/// let (z, label) = (Tensor::new(&[[0.3, -0.1]], &Device::Cpu)?, Tensor::new(&[[7.0]], &Device::Cpu)?);
+/// assert_eq!(field.value(0.5, &z, Some(&label))?.dims(), &[1, 2]);
+/// # Ok::<(), ffjord_nn::NnError>(())
+/// ```
 #[derive(Debug)]
 pub struct Mlp {
     config: MlpConfig,
-    condition: usize,
     shape: [usize; 1],
     stack: Stack,
     bottleneck: Option<Bottleneck>,
@@ -46,39 +109,6 @@ impl Mlp {
     /// # Errors
     /// [`NnError::InvalidArchitecture`] when a width is 0.
     pub fn new(config: &MlpConfig, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
-        Self::conditional(config, 0, rng, dtype, device)
-    }
-
-    /// A network with `condition` further inputs: its states are `[B, D + condition]`, of which the last columns do not
-    /// move (see [`VectorField::condition_width`]).
-    ///
-    /// ```
-    /// use candle_core::{DType, Device, Tensor};
-    /// use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
-    /// use rand::SeedableRng;
-    ///
-    /// let config = MlpConfig {
-    ///     dimension: 2,
-    ///     hidden: vec![16],
-    ///     layer: LayerKind::Concat,
-    ///     activation: ActivationKind::Tanh,
-    /// };
-    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-    /// let field = Mlp::conditional(&config, 1, &mut rng, DType::F64, &Device::Cpu)?;
-    /// let value = field.value(0.5, &Tensor::new(&[[0.3, -0.1, 7.0]], &Device::Cpu)?)?;
-    /// assert_eq!(value.to_vec2::<f64>()?[0][2], 0.0);
-    /// # Ok::<(), ffjord_nn::NnError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`NnError::InvalidArchitecture`] when a width is 0.
-    pub fn conditional(
-        config: &MlpConfig,
-        condition: usize,
-        rng: &mut dyn RngCore,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
         if config.dimension == 0 || config.hidden.contains(&0) {
             return Err(NnError::InvalidArchitecture {
                 reason: format!(
@@ -88,7 +118,7 @@ impl Mlp {
             });
         }
         let mut builder = ParameterBuilder::new(rng, dtype, device);
-        let mut widths = vec![config.dimension + condition];
+        let mut widths = vec![config.dimension + config.given];
         widths.extend_from_slice(&config.hidden);
         widths.push(config.dimension);
         let layers = widths
@@ -103,12 +133,9 @@ impl Mlp {
         let activation = Activation::new(config.activation, &mut builder)?;
         Ok(Self {
             config: config.clone(),
-            condition,
-            shape: [config.dimension + condition],
+            shape: [config.dimension],
             stack: Stack { layers, activation },
-            // The products at a bottleneck know of no condition.
-            bottleneck: Bottleneck::narrowest(config.hidden.iter().map(|width| vec![*width]), config.dimension)
-                .filter(|_| condition == 0),
+            bottleneck: Bottleneck::narrowest(config.hidden.iter().map(|width| vec![*width]), config.dimension),
             parameters: builder.finish(),
             dtype,
             device: device.clone(),
@@ -139,31 +166,36 @@ impl VectorField for Mlp {
         &self.shape
     }
 
-    fn condition_width(&self) -> usize {
-        self.condition
+    fn given_len(&self) -> usize {
+        self.config.given
     }
 
-    fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
-        self.stack.apply(t, z)?.pad_columns(self.condition)
+    fn dual(&self, t: &Tensor, z: &Dual, given: Option<&Tensor>) -> Result<Dual> {
+        self.stack.apply(t, z, given)
     }
 
-    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
-        let derivative = self.stack.total_derivative(t, z, direction)?;
-        Ok(derivative.pad_with_zeros(1, 0, self.condition)?)
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {
+        self.stack.total_derivative(t, z, direction, given)
     }
 
     fn bottleneck_shape(&self) -> Option<&[usize]> {
         self.bottleneck.as_ref().map(Bottleneck::shape)
     }
 
-    fn through_bottleneck(&self, t: &Tensor, z: &Tensor, probes: &Tensor) -> Result<(Tensor, Tensor)> {
-        Bottleneck::through(self.bottleneck.as_ref(), &self.stack, t, z, probes)
+    fn through_bottleneck(
+        &self,
+        t: &Tensor,
+        z: &Tensor,
+        given: Option<&Tensor>,
+        probes: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        Bottleneck::through(self.bottleneck.as_ref(), &self.stack, t, z, given, probes)
     }
 
-    fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
-        if !self.device.is_cpu() || self.condition > 0 {
+    fn kernel(&self) -> Result<Option<FieldKernel>> {
+        if !self.device.is_cpu() {
             return Ok(None);
         }
-        fused::pack_mlp(&self.config, residual, &self.parameters, self.dtype)
+        kernel::pack_mlp(&self.config, &self.parameters, self.dtype)
     }
 }

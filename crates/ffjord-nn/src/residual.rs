@@ -3,7 +3,7 @@
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::field::VectorField;
-use crate::fused::FusedField;
+use crate::kernel::FieldKernel;
 use crate::parameter::Parameter;
 use candle_core::{DType, Device, Tensor};
 
@@ -37,22 +37,19 @@ impl<F: VectorField> VectorField for Residual<F> {
         self.inner.state_shape()
     }
 
-    fn condition_width(&self) -> usize {
-        self.inner.condition_width()
+    fn given_len(&self) -> usize {
+        self.inner.given_len()
     }
 
-    fn dual(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
-        // A condition does not move: nothing is subtracted there.
-        self.inner.dual(t, z)?.sub(&z.clear_columns(self.condition_width())?)
+    fn dual(&self, t: &Tensor, z: &Dual, given: Option<&Tensor>) -> Result<Dual> {
+        self.inner.dual(t, z, given)?.sub(z)
     }
 
-    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
-        let moving = Dual::constant(direction.clone()).clear_columns(self.condition_width())?;
-        Ok((self.inner.total_derivative(t, z, direction)? - moving.value())?)
+    fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {
+        Ok((self.inner.total_derivative(t, z, direction, given)? - direction)?)
     }
 
-    fn fused(&self, residual: bool) -> Result<Option<FusedField>> {
-        // The kernels subtract the state once.
-        if residual { Ok(None) } else { self.inner.fused(true) }
+    fn kernel(&self) -> Result<Option<FieldKernel>> {
+        Ok(self.inner.kernel()?.map(FieldKernel::minus_state))
     }
 }

@@ -16,12 +16,18 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// The stack on values and tangents at time `t` `[1]`, or `[B, 1]` with a time for each row.
-    pub(crate) fn apply(&self, t: &Tensor, z: &Dual) -> Result<Dual> {
-        self.part(&Dual::constant(t.clone()), z, 0..self.layers.len())
+    pub(crate) fn apply(&self, t: &Tensor, z: &Dual, given: Option<&Tensor>) -> Result<Dual> {
+        self.part(&Dual::constant(t.clone())?, &beside(z, given)?, 0..self.layers.len())
     }
 
     /// `d/ds` of the stack at `(t + s, z + s·direction)`, t `[1]`, and s = 0, `[B, …]`.
-    pub(crate) fn total_derivative(&self, t: &Tensor, z: &Tensor, direction: &Tensor) -> Result<Tensor> {
+    pub(crate) fn total_derivative(
+        &self,
+        t: &Tensor,
+        z: &Tensor,
+        direction: &Tensor,
+        given: Option<&Tensor>,
+    ) -> Result<Tensor> {
         if t.dims() != [1] {
             return Err(NnError::InputShape {
                 what: "time of a total derivative",
@@ -31,18 +37,29 @@ impl Stack {
         }
         let time = Dual::new(t.clone(), &t.ones_like()?.unsqueeze(0)?)?;
         let moving = Dual::new(z.clone(), &direction.unsqueeze(0)?)?;
-        let (_, rate) = self.part(&time, &moving, 0..self.layers.len())?.into_parts()?;
+        let (_, rate) = self
+            .part(&time, &beside(&moving, given)?, 0..self.layers.len())?
+            .into_parts()?;
         Ok(rate.ok_or_else(dropped_tangents)?.squeeze(0)?)
     }
 
     /// The stack's value and `(∂h/∂z)(∂g/∂h) ε` for probes ε `[K, B, …]`, where h are the first `split` layers and g is
     /// the rest with the nonlinearity before it.
-    pub(crate) fn through(&self, t: &Tensor, z: &Tensor, probes: &Tensor, split: usize) -> Result<(Tensor, Tensor)> {
-        let time = Dual::constant(t.clone());
-        let middle = self.part(&time, &Dual::constant(z.clone()), 0..split)?;
-        let decoded = Dual::new(middle.value().clone(), probes)?;
+    pub(crate) fn through(
+        &self,
+        t: &Tensor,
+        z: &Tensor,
+        given: Option<&Tensor>,
+        probes: &Tensor,
+        split: usize,
+    ) -> Result<(Tensor, Tensor)> {
+        let time = Dual::constant(t.clone())?;
+        let state = beside(&Dual::constant(z.clone())?, given)?;
+        let middle = self.part(&time, &state, 0..split)?;
+        let decoded = Dual::new(middle.value()?, probes)?;
         let (value, along) = self.part(&time, &decoded, split..self.layers.len())?.into_parts()?;
-        let encoded = Dual::new(z.clone(), &along.ok_or_else(dropped_tangents)?)?;
+        let moving = Dual::new(z.clone(), &along.ok_or_else(dropped_tangents)?)?;
+        let encoded = beside(&moving, given)?;
         let (_, products) = self.part(&time, &encoded, 0..split)?.into_parts()?;
         Ok((value, products.ok_or_else(dropped_tangents)?))
     }
@@ -55,12 +72,20 @@ impl Stack {
                 h = self.activation.apply(&h)?;
             }
             let layer = &self.layers[index];
-            h = if t.value().rank() == 1 {
+            h = if t.shape().len() == 1 {
                 layer.at(t, image_size(&h))?.apply(&h)?
             } else {
-                layer.rowwise(t.value(), &h)?
+                layer.rowwise(&t.value()?, &h)?
             };
         }
         Ok(h)
+    }
+}
+
+/// The state with what it is given as further columns, which do not move.
+fn beside(z: &Dual, given: Option<&Tensor>) -> Result<Dual> {
+    match given {
+        None => Ok(z.clone()),
+        Some(given) => z.beside(given),
     }
 }

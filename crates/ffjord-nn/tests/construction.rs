@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 fn mlp(layer: LayerKind, activation: ActivationKind, dtype: DType) -> Result<Mlp> {
     let config = MlpConfig {
         dimension: 4,
+        given: 0,
         hidden: vec![16],
         layer,
         activation,
@@ -108,14 +109,17 @@ fn wrong_inputs_are_refused_in_words() -> Result<()> {
     let field = mlp(LayerKind::Concat, ActivationKind::Tanh, DType::F32)?;
     let wide = Tensor::zeros((2, 5), DType::F32, &Device::Cpu)?;
     assert!(matches!(
-        field.value(0.0, &wide),
+        field.value(0.0, &wide, None),
         Err(NnError::InputShape { what: "state", .. })
     ));
     let double = Tensor::zeros((2, 4), DType::F64, &Device::Cpu)?;
-    assert!(matches!(field.value(0.0, &double), Err(NnError::InputType { .. })));
+    assert!(matches!(
+        field.value(0.0, &double, None),
+        Err(NnError::InputType { .. })
+    ));
     let state = Tensor::zeros((2, 4), DType::F32, &Device::Cpu)?;
     assert!(matches!(
-        field.jvp(0.0, &state, &state),
+        field.jvp(0.0, &state, None, &state),
         Err(NnError::InputShape {
             what: "tangent stack",
             ..
@@ -173,6 +177,7 @@ fn architectures_that_cannot_work_are_refused() {
 fn spectral_norms_are_bounded_for_layers_alone() -> Result<()> {
     let config = MlpConfig {
         dimension: 4,
+        given: 0,
         hidden: vec![9, 9],
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,

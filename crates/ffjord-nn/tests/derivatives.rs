@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, NnError, Residual, Result, Stride, VectorField,
+    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, NnError, OutputCotangents, Request, Residual,
+    Result, Stride, VectorField, check_field,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -36,36 +37,50 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<(
     }
     let (t, z, v) = (0.37, uniform(rng, &state)?, uniform(rng, &stacked)?);
     let (a, b) = (uniform(rng, &state)?, uniform(rng, &stacked)?);
+    let given = match field.given_len() {
+        0 => None,
+        width => Some(uniform(rng, &[3, width])?),
+    };
+    let given = given.as_ref();
 
-    let (value, products) = field.jvp(t, &z, &v)?;
+    let (value, products) = field.jvp(t, &z, given, &v)?;
     assert!(
-        max_abs(&(&value - field.value(t, &z)?)?)? < 1e-14,
+        max_abs(&(&value - field.value(t, &z, given)?)?)? < 1e-14,
         "{label}: jvp and value disagree"
     );
     for k in 0..2 {
         let direction = (v.get(k)? * STEP)?;
-        let difference =
-            ((field.value(t, &(&z + &direction)?)? - field.value(t, &(&z - &direction)?)?)? / (2.0 * STEP))?;
+        let difference = ((field.value(t, &(&z + &direction)?, given)?
+            - field.value(t, &(&z - &direction)?, given)?)?
+            / (2.0 * STEP))?;
         let error = max_abs(&(difference - products.get(k)?)?)? / max_abs(&products)?.max(1.0);
         assert!(error < TOLERANCE, "{label}: J v is off by {error:e}");
     }
 
     let direction = (v.get(0)? * STEP)?;
-    let difference =
-        ((field.value(t + STEP, &(&z + &direction)?)? - field.value(t - STEP, &(&z - &direction)?)?)? / (2.0 * STEP))?;
+    let difference = ((field.value(t + STEP, &(&z + &direction)?, given)?
+        - field.value(t - STEP, &(&z - &direction)?, given)?)?
+        / (2.0 * STEP))?;
     let time = Tensor::new(&[t], z.device())?;
-    let total = field.total_derivative(&time, &z, &v.get(0)?)?;
+    let total = field.total_derivative(&time, &z, &v.get(0)?, given)?;
     let error = max_abs(&(difference - &total)?)? / max_abs(&total)?.max(1.0);
     assert!(error < TOLERANCE, "{label}: J v + ∂f/∂t is off by {error:e}");
     if field.bottleneck_shape().is_some() {
-        check_bottleneck(field, t, &z, label)?;
+        check_bottleneck(field, t, &z, given, label)?;
     }
 
-    let loss = |t: f64, z: &Tensor| -> Result<f64> {
-        let (value, products) = field.jvp(t, z, &v)?;
+    let loss_given = |t: f64, z: &Tensor, given: Option<&Tensor>| -> Result<f64> {
+        let (value, products) = field.jvp(t, z, given, &v)?;
         Ok(dot(&value, &a)? + dot(&products, &b)?)
     };
-    let gradients = field.vjp(t, &z, Some(&v), &a, Some(&b))?;
+    let loss = |t: f64, z: &Tensor| loss_given(t, z, given);
+    let outputs = OutputCotangents {
+        value: &a,
+        products: Some(&b),
+        along: &[],
+    };
+    let linearization = field.linearize(t, &z, given, &Request::products(&v))?;
+    let gradients = linearization.pullback(field.parameters(), &outputs)?;
     // The loss bounds how well its differences can be known.
     let scale = loss(t, &z)?.abs().max(1.0);
     let expect = |difference: f64, gradient: f64, what: &str| {
@@ -84,6 +99,18 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<(
         gradients.time,
         "the time",
     );
+    if let (Some(given), Some(gradient)) = (given, &gradients.given) {
+        let direction = uniform(rng, given.dims())?;
+        let step = (&direction * STEP)?;
+        let above = loss_given(t, &z, Some(&(given + &step)?))?;
+        let below = loss_given(t, &z, Some(&(given - &step)?))?;
+        expect(
+            (above - below) / (2.0 * STEP),
+            dot(gradient, &direction)?,
+            "the condition",
+        );
+    }
+    check_field(field, t, &z, given)?;
     for (parameter, gradient) in field.parameters().iter().zip(&gradients.parameters) {
         let centre = parameter.var.as_detached_tensor().copy()?;
         let direction = uniform(rng, centre.dims())?;
@@ -103,7 +130,7 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<(
 }
 
 /// The trace of `(∂h/∂z)(∂g/∂h)` is that of the Jacobian.
-fn check_bottleneck(field: &dyn VectorField, t: f64, z: &Tensor, label: &str) -> Result<()> {
+fn check_bottleneck(field: &dyn VectorField, t: f64, z: &Tensor, given: Option<&Tensor>, label: &str) -> Result<()> {
     let units = |shape: &[usize]| -> Result<Tensor> {
         let count: usize = shape.iter().product();
         let mut stacked = vec![count, 1];
@@ -115,11 +142,11 @@ fn check_bottleneck(field: &dyn VectorField, t: f64, z: &Tensor, label: &str) ->
     };
     let trace = |units: &Tensor, products: &Tensor| (units * products)?.sum_all()?.to_scalar::<f64>();
     let at_state = units(field.state_shape())?;
-    let exact = trace(&at_state, &field.jvp(t, z, &at_state)?.1)?;
+    let exact = trace(&at_state, &field.jvp(t, z, given, &at_state)?.1)?;
     let narrow = units(field.bottleneck_shape().unwrap_or_default())?;
     assert!(narrow.dim(0)? < at_state.dim(0)?, "{label}");
-    let (value, products) = field.through_bottleneck(&Tensor::new(&[t], z.device())?, z, &narrow)?;
-    assert!(max_abs(&(value - field.value(t, z)?)?)? < 1e-13, "{label}");
+    let (value, products) = field.through_bottleneck(&Tensor::new(&[t], z.device())?, z, given, &narrow)?;
+    assert!(max_abs(&(value - field.value(t, z, given)?)?)? < 1e-13, "{label}");
     let narrow = trace(&narrow, &products)?;
     assert!(
         (narrow - exact).abs() < 1e-11 * exact.abs().max(1.0),
@@ -136,6 +163,7 @@ fn dense_networks() -> Result<()> {
             // The second hidden layer is narrower than the state.
             let config = MlpConfig {
                 dimension: 3,
+                given: 0,
                 hidden: vec![5, 2],
                 layer,
                 activation,
@@ -172,6 +200,7 @@ fn residual_subtracts_the_state() -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(13);
     let config = MlpConfig {
         dimension: 3,
+        given: 0,
         hidden: vec![4],
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Softplus,
@@ -185,25 +214,22 @@ fn conditional_networks() -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(14);
     let config = MlpConfig {
         dimension: 3,
+        given: 2,
         hidden: vec![2],
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,
     };
-    let network = Mlp::conditional(&config, 2, &mut rng, DType::F64, &Device::Cpu)?;
+    let network = Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
     check(&network, &mut rng, "conditional")?;
-    let (z, times) = (uniform(&mut rng, &[3, 5])?, uniform(&mut rng, &[3, 1])?);
-    let refused = network.total_derivative(&times, &z, &z);
+    let (z, times) = (uniform(&mut rng, &[3, 3])?, uniform(&mut rng, &[3, 1])?);
+    let refused = network.total_derivative(&times, &z, &z, Some(&uniform(&mut rng, &[3, 2])?));
     assert!(
         matches!(refused, Err(NnError::InputShape { .. })),
         "a time for each row"
     );
-    let refused = network.through_bottleneck(&uniform(&mut rng, &[1])?, &z, &uniform(&mut rng, &[1, 3, 2])?);
     assert!(matches!(
-        refused,
-        Err(NnError::Unsupported {
-            what: "a bottleneck",
-            ..
-        })
+        network.value(0.3, &z, None),
+        Err(NnError::NothingGiven { width: 2 })
     ));
     check(&Residual::new(network), &mut rng, "conditional, residual")
 }

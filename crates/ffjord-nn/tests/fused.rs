@@ -2,9 +2,11 @@
 //! and gradients with respect to state, time and parameters.
 
 use candle_core::{DType, Device, Tensor};
+use ffjord_kernels::GradientMut;
 use ffjord_kernels::mlp::{Stack, StackMut};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, FusedField, LayerKind, Mlp, MlpConfig, Residual, Stride, VectorField,
+    ActivationKind, ConvNet, ConvNetConfig, FieldKernel, LayerKind, Mlp, MlpConfig, OutputCotangents, Request,
+    Residual, Stride, VectorField,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -39,28 +41,37 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
     for parameter in field.parameters() {
         parameter.var.set(&uniform(rng, parameter.var.dims())?)?;
     }
-    let Some(FusedField::F64(kernel)) = field.fused(false)? else {
+    let Some(FieldKernel::F64(kernel)) = field.kernel()? else {
         return Err(format!("{label}: there must be a kernel").into());
     };
-    let names: Vec<String> = kernel.parameters().into_iter().map(|spec| spec.name).collect();
-    let ours: Vec<String> = field
+    let count: usize = field
         .parameters()
         .iter()
-        .map(|parameter| parameter.name.clone())
-        .collect();
-    assert_eq!(names, ours, "the flat orders must agree");
+        .map(|parameter| parameter.var.elem_count())
+        .sum();
+    assert_eq!(kernel.parameter_count(), count, "{label}");
+    let given = match field.given_len() {
+        0 => None,
+        width => Some(uniform(rng, &[ROWS, width])?),
+    };
 
     let batch = [&[ROWS], field.state_shape()].concat();
     let stack = [&[TANGENTS], &*batch].concat();
     let (t, z) = (0.37, uniform(rng, &batch)?);
     let v = uniform(rng, &stack)?;
     let (a, b) = (uniform(rng, &batch)?, uniform(rng, &stack)?);
-    let linearization = field.linearize(t, &z, Some(&v))?;
+    let linearization = field.linearize(t, &z, given.as_ref(), &Request::products(&v))?;
     let (value, products) = (
         linearization.value(),
         linearization.products().ok_or("products were asked for")?,
     );
-    let gradients = linearization.pullback(field.parameters(), &a, Some(&b))?;
+    let outputs = OutputCotangents {
+        value: &a,
+        products: Some(&b),
+        along: &[],
+    };
+    let gradients = linearization.pullback(field.parameters(), &outputs)?;
+    let given = given.as_ref().map(flat).transpose()?.unwrap_or_default();
 
     let stacked = ROWS * (1 + TANGENTS);
     let (mut workspace, mut tape) = (kernel.workspace(stacked), kernel.tape(stacked));
@@ -74,7 +85,7 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
         value: &mut f,
         tangents: &mut u,
     };
-    kernel.record(t, input, output, &mut tape, &mut workspace)?;
+    kernel.record(t, input, &given, output, &mut tape, &mut workspace)?;
     assert_close(&f, &flat(&value)?, &format!("{label} value"));
     assert_close(&u, &flat(&products)?, &format!("{label} products"));
 
@@ -84,7 +95,20 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
         value: &a,
         tangents: &b,
     };
-    let grad_t = kernel.reverse(&tape, cotangent, &mut grad_z, &mut gradient, &mut workspace)?;
+    let mut grad_given = vec![0.0; given.len()];
+    let into = GradientMut {
+        state: &mut grad_z,
+        parameters: &mut gradient,
+        given: &mut grad_given,
+    };
+    let grad_t = kernel.reverse(&tape, cotangent, into, &mut workspace)?;
+    if let Some(expected) = &gradients.given {
+        assert_close(
+            &grad_given,
+            &flat(expected)?,
+            &format!("{label} gradient of what is given"),
+        );
+    }
     assert_close(&grad_z, &flat(&gradients.state)?, &format!("{label} state gradient"));
     assert_close(&[grad_t], &[gradients.time], &format!("{label} time gradient"));
     let mut expected = Vec::new();
@@ -102,6 +126,7 @@ fn every_dense_layer_and_activation_agrees_with_the_generic_path() -> TestResult
         for activation in ActivationKind::ALL {
             let config = MlpConfig {
                 dimension: DIMENSION,
+                given: 0,
                 hidden: vec![7, 5],
                 layer,
                 activation,
@@ -112,12 +137,23 @@ fn every_dense_layer_and_activation_agrees_with_the_generic_path() -> TestResult
     }
     let config = MlpConfig {
         dimension: DIMENSION,
+        given: 0,
         hidden: vec![6],
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Softplus,
     };
     let field = Residual::new(Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?);
-    check(&field, &mut rng, "residual")
+    check(&field, &mut rng, "residual")?;
+    for layer in LayerKind::ALL {
+        let field = Mlp::new(
+            &config.clone().layer(layer).given(2),
+            &mut rng,
+            DType::F64,
+            &Device::Cpu,
+        )?;
+        check(&field, &mut rng, &format!("conditional {layer}"))?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
+    /// 1e-5 for both parts: the tolerance of the FFJORD paper's experiments.
+    pub const FFJORD: Self = Self { rtol: 1e-5, atol: 1e-5 };
+
     /// A tolerance of relative part `rtol` and absolute part `atol`.
     ///
     /// # Errors

@@ -1,55 +1,10 @@
 //! How a continuous flow is solved.
 
-use super::trace::TraceOf;
+use super::trace::{TraceMode, TraceOf};
 use crate::error::{FlowError, Result};
 use crate::integral::{Needs, PathIntegral};
 use ffjord_ode::adjoint::AdjointMethod;
-use ffjord_ode::{Solver, StepControl};
-use ffjord_trace::ProbeDistribution;
-
-/// How the trace of the Jacobian is computed along a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TraceMode {
-    /// `Σᵢ eᵢᵀ J eᵢ` over the unit vectors: D products an evaluation, no variance.
-    Exact,
-    /// Hutchinson's estimate `1/K Σₖ εₖᵀ J εₖ` with K probes, drawn once a solve (FFJORD, eq. 7 and 8).
-    Hutchinson {
-        /// The distribution of the probes.
-        distribution: ProbeDistribution,
-        /// The number K of probes a row, at least 1.
-        probes: usize,
-    },
-    /// The exact trace of `(∂h/∂z)(∂g/∂h)` for an encoder–decoder network `f = g∘h` with a narrow middle of width H,
-    /// which is that of the Jacobian: H products an evaluation (FFJORD, eq. 9). On the generic path alone.
-    BottleneckExact,
-    /// The same by probes of width H: the variance is that of an H × H matrix.
-    Bottleneck {
-        /// The distribution of the probes.
-        distribution: ProbeDistribution,
-        /// The number K of probes a row, at least 1.
-        probes: usize,
-    },
-}
-
-impl TraceMode {
-    /// The probes' distribution and number; none where the trace is exact.
-    pub(crate) fn probes(self) -> Option<(ProbeDistribution, usize)> {
-        match self {
-            Self::Exact | Self::BottleneckExact => None,
-            Self::Hutchinson { distribution, probes } | Self::Bottleneck { distribution, probes } => {
-                Some((distribution, probes))
-            }
-        }
-    }
-
-    /// The matrix whose trace is taken.
-    pub(crate) fn of(self) -> TraceOf {
-        match self {
-            Self::Exact | Self::Hutchinson { .. } => TraceOf::Jacobian,
-            Self::BottleneckExact | Self::Bottleneck { .. } => TraceOf::Bottleneck,
-        }
-    }
-}
+use ffjord_ode::{Method, Solver, StepControl, Tolerance};
 
 /// One way of solving a flow's equation.
 #[derive(Debug, Clone)]
@@ -76,6 +31,49 @@ impl SolveSettings {
     /// asks for, so that a row's result depends on every other.
     pub const WHOLE_BATCH: usize = usize::MAX;
 
+    /// The exact trace by Dormand–Prince 5(4) at this relative and absolute tolerance, in blocks of 256 rows.
+    ///
+    /// # Errors
+    /// [`FlowError::Setup`] unless the tolerance is positive and finite.
+    pub fn adaptive(tolerance: f64) -> Result<Self> {
+        Ok(Self::new(
+            Solver::new(Method::Dopri5).adaptive(Tolerance::new(tolerance, tolerance)?),
+        ))
+    }
+
+    /// The exact trace by this solver, in blocks of 256 rows.
+    #[must_use]
+    pub fn new(solver: Solver) -> Self {
+        Self {
+            solver,
+            trace: TraceMode::Exact,
+            block_rows: 256,
+        }
+    }
+
+    /// The same with this trace.
+    #[must_use]
+    pub fn trace(mut self, trace: TraceMode) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// The same in blocks of this many rows.
+    #[must_use]
+    pub fn block_rows(mut self, rows: usize) -> Self {
+        self.block_rows = rows;
+        self
+    }
+
+    /// The same method with adaptive steps at this relative and absolute tolerance.
+    ///
+    /// # Errors
+    /// [`FlowError::Setup`] unless the tolerance is positive and finite.
+    pub fn tolerance(mut self, tolerance: f64) -> Result<Self> {
+        self.solver = self.solver.adaptive(Tolerance::new(tolerance, tolerance)?);
+        Ok(self)
+    }
+
     /// The same with the tolerances of adaptive steps multiplied by `factor`.
     pub(crate) fn with_tolerance_factor(&self, factor: f64) -> Result<Self> {
         let mut scaled = self.clone();
@@ -89,17 +87,6 @@ impl SolveSettings {
         }
         Ok(scaled)
     }
-}
-
-/// What evaluates the vector field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Backend {
-    /// The fused CPU kernels where the field has one, else the generic path; that also serves passes whose trace is
-    /// taken at a bottleneck or whose integrals need derivatives along the path.
-    #[default]
-    Fused,
-    /// The field's own tensor operations.
-    Generic,
 }
 
 /// The settings of a [`Cnf`](crate::Cnf).
@@ -117,8 +104,21 @@ pub struct CnfSettings {
     pub adjoint: AdjointMethod,
     /// Path integrals computed in training passes by the same solve.
     pub integrals: Vec<PathIntegral>,
-    /// What evaluates the vector field.
-    pub backend: Backend,
+}
+
+impl Default for CnfSettings {
+    /// T = 1, trained; exact traces by Dormand–Prince 5(4) at tolerances of 1e-5, the default adjoint, no path integrals.
+    fn default() -> Self {
+        let solver = Solver::new(Method::Dopri5).adaptive(Tolerance::FFJORD);
+        Self {
+            end_time: 1.0,
+            learn_end_time: true,
+            training: SolveSettings::new(solver.clone()),
+            evaluation: SolveSettings::new(solver),
+            adjoint: AdjointMethod::default(),
+            integrals: Vec::new(),
+        }
+    }
 }
 
 impl CnfSettings {
@@ -141,13 +141,13 @@ impl CnfSettings {
                     "trace",
                     "that at the bottleneck of a field without one".to_string(),
                     "taken at the state, or the field an encoder–decoder network: one with a hidden layer narrower than \
-                     its state, and neither residual nor conditional",
+                     its state, and not residual",
                 );
             }
             if solve.block_rows == 0 {
                 return invalid("rows of a block", "0".to_string(), "at least 1");
             }
-            if solve.trace.probes().is_some_and(|(_, probes)| probes == 0) {
+            if solve.trace.probes() == Some(0) {
                 return invalid("probes", "0".to_string(), "at least 1");
             }
         }
@@ -159,16 +159,16 @@ impl CnfSettings {
                     "each integral at most once",
                 );
             }
-            let trace = self.training.trace;
+            let trace = &self.training.trace;
             let (fits, accepted) = match integral.needs() {
                 Needs::Nothing | Needs::Along(_) => (true, ""),
                 Needs::Products => (
                     trace.of() == TraceOf::Jacobian,
                     "taken with a training trace that is not at the bottleneck",
                 ),
-                Needs::Columns => (trace == TraceMode::Exact, "taken with the exact training trace"),
+                Needs::Columns => (matches!(trace, TraceMode::Exact), "taken with the exact training trace"),
                 Needs::SeveralProbes => (
-                    trace.probes().is_some_and(|(_, probes)| probes > 1),
+                    trace.probes().is_some_and(|probes| probes > 1),
                     "taken with a training trace of two probes or more",
                 ),
             };

@@ -1,27 +1,142 @@
 //! The trace of a batch's Jacobians: of which matrix, and with which vectors.
 
-use super::{Cnf, TraceMode};
-use crate::error::Result;
+use super::Cnf;
+use crate::error::{FlowError, Result};
 use crate::pass::Pass;
 use candle_core::{Device, Tensor};
-use ffjord_trace::Probes;
+use ffjord_trace::{ProbeDistribution, Probes, TraceError};
+use rand::RngCore;
+use std::fmt;
+use std::sync::Arc;
+
+/// How the trace of the Jacobian is computed along a path.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TraceMode {
+    /// `Σᵢ eᵢᵀ J eᵢ` over the unit vectors: D products an evaluation, no variance.
+    Exact,
+    /// Hutchinson's estimate `1/K Σₖ εₖᵀ J εₖ` with K probes, drawn once a solve (FFJORD, eq. 7 and 8).
+    Hutchinson {
+        /// The distribution of the probes.
+        distribution: ProbeDistribution,
+        /// The number K of probes a row, at least 1.
+        probes: usize,
+    },
+    /// The exact trace of `(∂h/∂z)(∂g/∂h)` for an encoder–decoder network `f = g∘h` with a narrow middle of width H,
+    /// which is that of the Jacobian: H products an evaluation (FFJORD, eq. 9). By tensor operations alone.
+    BottleneckExact,
+    /// The same by probes of width H: the variance is that of an H × H matrix.
+    Bottleneck {
+        /// The distribution of the probes.
+        distribution: ProbeDistribution,
+        /// The number K of probes a row, at least 1.
+        probes: usize,
+    },
+    /// An estimator of your own.
+    Own(Arc<dyn TraceVectors>),
+}
+
+/// A trace estimator of your own: vectors whose weighted quadratic forms estimate a trace, `tr J ≈ w Σₖ vₖᵀ J vₖ`.
+///
+/// ```
+/// use ffjord_flow::{TraceMode, TraceVectors};
+/// use ffjord_trace::{Probes, TraceError};
+/// use rand::{Rng, RngCore};
+/// use std::sync::Arc;
+///
+/// /// One random unit vector e: `D eᵀ J e`.
+/// #[derive(Debug)]
+/// struct OneEntry;
+///
+/// impl TraceVectors for OneEntry {
+///     fn draw(&self, rows: usize, dimension: usize, rng: &mut dyn RngCore) -> Result<Probes<f64>, TraceError> {
+///         let mut vectors = vec![0.0; rows * dimension];
+///         for row in vectors.chunks_exact_mut(dimension) {
+///             row[rng.random_range(0..dimension)] = 1.0;
+///         }
+///         Probes::from_vectors(1, rows, dimension, vectors)
+///     }
+///     fn weight(&self, _count: usize, dimension: usize) -> f64 { dimension as f64 }
+/// }
+///
+/// let trace = TraceMode::Own(Arc::new(OneEntry));
+/// # let _ = trace;
+/// ```
+pub trait TraceVectors: fmt::Debug + Send + Sync {
+    /// The vectors `[K, R, D]` of this many rows.
+    ///
+    /// # Errors
+    /// When they cannot be drawn.
+    fn draw(
+        &self,
+        rows: usize,
+        dimension: usize,
+        rng: &mut dyn RngCore,
+    ) -> std::result::Result<Probes<f64>, TraceError>;
+
+    /// The weight w of every form; 1/K, the mean, unless the estimator says otherwise.
+    fn weight(&self, count: usize, dimension: usize) -> f64 {
+        let _ = dimension;
+        1.0 / count.max(1) as f64
+    }
+}
+
+impl TraceMode {
+    /// The number of probes; none where the trace is exact or an own one's.
+    pub(crate) fn probes(&self) -> Option<usize> {
+        match self {
+            Self::Hutchinson { probes, .. } | Self::Bottleneck { probes, .. } => Some(*probes),
+            Self::Exact | Self::BottleneckExact | Self::Own(_) => None,
+        }
+    }
+
+    /// The matrix whose trace is taken.
+    pub(crate) fn of(&self) -> TraceOf {
+        match self {
+            Self::Exact | Self::Hutchinson { .. } | Self::Own(_) => TraceOf::Jacobian,
+            Self::BottleneckExact | Self::Bottleneck { .. } => TraceOf::Bottleneck,
+        }
+    }
+
+    fn draw(&self, rows: usize, dimension: usize, rng: &mut dyn RngCore) -> Result<(Probes<f64>, f64)> {
+        Ok(match self {
+            Self::Exact | Self::BottleneckExact => (Probes::unit_vectors(rows, dimension)?, 1.0),
+            Self::Hutchinson { distribution, probes } | Self::Bottleneck { distribution, probes } => {
+                let drawn = Probes::draw(*distribution, *probes, rows, dimension, rng)?;
+                (drawn, 1.0 / *probes as f64)
+            }
+            Self::Own(vectors) => {
+                let drawn = vectors.draw(rows, dimension, rng)?;
+                if drawn.batch() != rows || drawn.dimension() != dimension || drawn.count() == 0 {
+                    return Err(FlowError::InputShape {
+                        what: "stack of an own trace estimator's vectors",
+                        given: (drawn.count(), drawn.batch(), drawn.dimension()).into(),
+                        expected: format!("[K, {rows}, {dimension}] with at least one vector a row"),
+                    });
+                }
+                let weight = vectors.weight(drawn.count(), dimension);
+                (drawn, weight)
+            }
+        })
+    }
+}
 
 /// A trace estimate that is a weighted sum of quadratic forms, `tr J ≈ w Σₖ vₖᵀ J vₖ`.
 ///
 /// The vectors are drawn once before a solve and stay fixed for all of it (FFJORD, Algorithm 1).
 #[derive(Debug, Clone)]
-pub(crate) struct TraceForm {
+pub struct TraceForm {
     /// `[K, B, …]`.
-    pub(crate) vectors: Tensor,
+    pub vectors: Tensor,
     /// The weight w of every form.
-    pub(crate) weight: f64,
+    pub weight: f64,
     /// Of which matrix.
-    pub(crate) of: TraceOf,
+    pub of: TraceOf,
 }
 
 /// The matrix whose trace is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TraceOf {
+pub enum TraceOf {
     /// The Jacobian `J` `[D, D]`.
     Jacobian,
     /// `(∂h/∂z)(∂g/∂h)` `[H, H]` of a field `g∘h`, which has the same trace (FFJORD, eq. 9).
@@ -30,30 +145,18 @@ pub(crate) enum TraceOf {
 
 impl Cnf {
     /// The trace for a batch: unit vectors, or probes from the pass's generator.
-    pub(super) fn draw_trace(&self, mode: TraceMode, rows: usize, pass: &mut Pass<'_>) -> Result<TraceForm> {
+    pub(super) fn draw_trace(&self, mode: &TraceMode, rows: usize, pass: &mut Pass<'_>) -> Result<TraceForm> {
         let of = mode.of();
         let shape = match of {
-            TraceOf::Jacobian => self.row_shape.as_slice(),
+            TraceOf::Jacobian => self.field.state_shape(),
             TraceOf::Bottleneck => self.field.bottleneck_shape().unwrap_or_default(),
         };
-        let dimension = shape.iter().product();
-        let (probes, weight) = match mode.probes() {
-            None => (Probes::<f64>::unit_vectors(rows, dimension)?, 1.0),
-            Some((distribution, probes)) => (
-                Probes::draw(distribution, probes, rows, dimension, pass.rng())?,
-                1.0 / probes as f64,
-            ),
-        };
+        let (probes, weight) = mode.draw(rows, shape.iter().product(), pass.rng())?;
         let mut stacked = vec![probes.count(), rows];
         stacked.extend_from_slice(shape);
         let vectors = Tensor::from_slice(probes.vectors(), stacked, &Device::Cpu)?
             .to_dtype(self.field.dtype())?
             .to_device(self.field.device())?;
-        // The condition does not move: its part of the trace is zero without any product.
-        let vectors = match (of, self.field.condition_width()) {
-            (TraceOf::Bottleneck, _) | (_, 0) => vectors,
-            (TraceOf::Jacobian, width) => vectors.pad_with_zeros(2, 0, width)?,
-        };
         Ok(TraceForm { vectors, weight, of })
     }
 }

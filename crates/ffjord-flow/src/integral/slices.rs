@@ -1,8 +1,9 @@
 //! Integrands and their slopes on slices, for the fused path.
 
 use super::PathIntegral;
+use ffjord_kernels::Real;
 use ffjord_kernels::mlp::contract;
-use ffjord_kernels::{KernelError, Real};
+use ffjord_nn::NnError;
 
 /// One evaluation of a block of R rows of dimension D.
 #[derive(Clone, Copy)]
@@ -20,9 +21,11 @@ pub(crate) struct RowsEvaluation<'a, T> {
 }
 
 impl<T: Real> RowsEvaluation<'_, T> {
-    /// Writes the integrand of every row into `out` `[R]`; 0 for what needs a derivative along the path, which is for
-    /// the generic path alone.
-    pub(crate) fn integrand(&self, integral: PathIntegral, out: &mut [T]) -> Result<(), KernelError> {
+    /// Writes the integrand of every row into `out` `[R]`.
+    ///
+    /// # Errors
+    /// For what needs a derivative along the path: those are for tensors.
+    pub(crate) fn integrand(&self, integral: PathIntegral, out: &mut [T]) -> Result<(), NnError> {
         let values = || self.value.chunks_exact(self.dimension);
         match integral {
             PathIntegral::Kinetic => {
@@ -61,13 +64,22 @@ impl<T: Real> RowsEvaluation<'_, T> {
                     *out = scale * (0..self.count()).map(square).fold(T::ZERO, |sum, square| sum + square);
                 }
             }
-            PathIntegral::Directional | PathIntegral::Acceleration => out.fill(T::ZERO),
+            PathIntegral::Directional | PathIntegral::Acceleration => return Err(along_path()),
         }
         Ok(())
     }
 
     /// Adds the integrand's slopes times `by` `[R]` to the cotangents of value `[R, D]` and products `[K, R, D]`.
-    pub(crate) fn pull_back(&self, integral: PathIntegral, by: &[T], value: &mut [T], products: &mut [T]) {
+    ///
+    /// # Errors
+    /// As [`integrand`](Self::integrand).
+    pub(crate) fn pull_back(
+        &self,
+        integral: PathIntegral,
+        by: &[T],
+        value: &mut [T],
+        products: &mut [T],
+    ) -> Result<(), NnError> {
         match integral {
             PathIntegral::Kinetic => add_scaled(self.dimension, value, self.value, by, T::TWO),
             PathIntegral::Jacobian => {
@@ -123,8 +135,9 @@ impl<T: Real> RowsEvaluation<'_, T> {
                     }
                 }
             }
-            PathIntegral::Directional | PathIntegral::Acceleration => {}
+            PathIntegral::Directional | PathIntegral::Acceleration => return Err(along_path()),
         }
+        Ok(())
     }
 
     /// The number K of probes.
@@ -210,4 +223,11 @@ fn sign<T: Real>(number: T) -> T {
 /// `by / norm`, 0 for a norm of 0.
 fn per_norm<T: Real>(by: T, norm: T) -> T {
     if norm == T::ZERO { T::ZERO } else { by / norm }
+}
+
+fn along_path() -> NnError {
+    NnError::Unsupported {
+        what: "derivatives along its path in a compiled kernel",
+        remedy: "take the integral with `TensorBackend`",
+    }
 }

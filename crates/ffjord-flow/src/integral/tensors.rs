@@ -31,7 +31,7 @@ pub(crate) enum BatchCotangent {
 impl BatchEvaluation<'_> {
     /// The integrand of every row, `[R, 1]`; `along` `[R, D]` is the derivative along the path, if it needs one.
     pub(crate) fn integrand(&self, integral: PathIntegral, along: Option<&Tensor>) -> Result<Tensor> {
-        let along = || along.unwrap_or(self.value);
+        let along = || required(along);
         match integral {
             PathIntegral::Kinetic => squares(self.value),
             PathIntegral::L1 => self.value.abs()?.sum_keepdim(D::Minus1),
@@ -42,8 +42,8 @@ impl BatchEvaluation<'_> {
             }
             PathIntegral::EnergyGradient => self.energy_gradient()?.sqr()?.sum(0)?.sqrt(),
             PathIntegral::TraceVariance => self.centred_forms()?.sqr()?.sum(0)? * self.variance_scale()?,
-            PathIntegral::Directional => squares(along())?.sqrt(),
-            PathIntegral::Acceleration => squares(along()),
+            PathIntegral::Directional => squares(along()?)?.sqrt(),
+            PathIntegral::Acceleration => squares(along()?),
         }
     }
 
@@ -54,8 +54,8 @@ impl BatchEvaluation<'_> {
         by: &Tensor,
         along: Option<&Tensor>,
     ) -> Result<BatchCotangent> {
-        let along = || along.unwrap_or(self.value);
-        let norm = || self.integrand(integral, Some(along()));
+        let norm = || self.integrand(integral, along);
+        let along = || required(along);
         Ok(match integral {
             PathIntegral::Kinetic => BatchCotangent::Value(self.value.broadcast_mul(&(by * 2.0)?)?),
             PathIntegral::L1 => BatchCotangent::Value(self.value.sign()?.broadcast_mul(by)?),
@@ -78,8 +78,8 @@ impl BatchEvaluation<'_> {
                 let slopes = (self.centred_forms()?.broadcast_mul(by)? * (2.0 * self.variance_scale()?))?;
                 BatchCotangent::Products(self.probes.broadcast_mul(&slopes)?)
             }
-            PathIntegral::Directional => BatchCotangent::Along(along().broadcast_mul(&per_norm(by, &norm()?)?)?),
-            PathIntegral::Acceleration => BatchCotangent::Along(along().broadcast_mul(&(by * 2.0)?)?),
+            PathIntegral::Directional => BatchCotangent::Along(along()?.broadcast_mul(&per_norm(by, &norm()?)?)?),
+            PathIntegral::Acceleration => BatchCotangent::Along(along()?.broadcast_mul(&(by * 2.0)?)?),
         })
     }
 
@@ -109,6 +109,12 @@ impl BatchEvaluation<'_> {
         let count = self.products.dim(0)? as f64;
         Ok((count * (count - 1.0)).recip())
     }
+}
+
+fn required(along: Option<&Tensor>) -> Result<&Tensor> {
+    along.ok_or_else(|| {
+        candle_core::Error::Msg("an integral along the path was evaluated without its derivative".into())
+    })
 }
 
 /// The sum of squares of every row, `[…, R, 1]`.

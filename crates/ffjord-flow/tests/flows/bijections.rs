@@ -1,11 +1,9 @@
 //! What every bijection must do, and what is particular to each.
 
 use crate::check::{COLUMNS, Check, EXACT};
-use crate::common::{TestResult, cnf, field, max_abs, rng, settings, shallow_field, uniform};
+use crate::common::{Path, TestResult, cnf, field, max_abs, rng, settings, shallow_field, uniform};
 use candle_core::{DType, Device, Tensor};
-use ffjord_flow::{
-    Backend, Bijection, Chain, Cnf, Density, Flow, MovingBatchNorm, Pass, StandardNormalBase, TraceMode,
-};
+use ffjord_flow::{Bijection, Chain, Cnf, Density, Flow, MovingBatchNorm, Pass, StandardNormal, TraceMode};
 use ffjord_ode::{Method, Solver};
 
 type BoxError = Box<dyn std::error::Error>;
@@ -43,16 +41,16 @@ fn one_hidden_layer_with_its_trace_in_closed_form() -> TestResult {
         let settings = || settings(1e-10, TraceMode::Exact);
         SOLVED.run(|_| Ok(Cnf::new(shallow_field(residual)?, settings()?)?))?;
 
-        let log_det = |backend| -> Result<Tensor, BoxError> {
+        let log_det = |backend: Path| -> Result<Tensor, BoxError> {
             let mut settings = settings()?;
             settings.evaluation.solver = Solver::new(Method::Dopri5).fixed_steps(3);
-            settings.backend = backend;
-            let cnf = Cnf::new(shallow_field(residual)?, settings)?;
+            let cnf = backend.on(Cnf::new(shallow_field(residual)?, settings)?);
             Ok(cnf
                 .forward(&uniform(3, &[9, COLUMNS])?, &mut Pass::evaluation(&mut rng(0)))?
-                .log_det)
+                .log_det()?
+                .clone())
         };
-        let difference = (log_det(Backend::Fused)? - log_det(Backend::Generic)?)?;
+        let difference = (log_det(Path::Kernels)? - log_det(Path::Tensors)?)?;
         assert!(max_abs(&difference)? < 1e-13);
     }
     Ok(())
@@ -107,6 +105,7 @@ fn density_integrates_to_one_within_the_tolerance() -> TestResult {
     use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
     let config = MlpConfig {
         dimension: 2,
+        given: 0,
         hidden: vec![16, 16],
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,
@@ -114,10 +113,7 @@ fn density_integrates_to_one_within_the_tolerance() -> TestResult {
     let field = Mlp::new(&config, &mut rng(5), DType::F64, &Device::Cpu)?;
     let mut settings = settings(1e-5, TraceMode::Exact)?;
     settings.evaluation.block_rows = 512;
-    let flow = Flow::new(
-        Cnf::new(std::sync::Arc::new(field), settings)?,
-        StandardNormalBase::new(&[2], DType::F64, &Device::Cpu)?,
-    );
+    let flow = Flow::over_normal(Cnf::new(std::sync::Arc::new(field), settings)?)?;
     let (half, cells) = (8.0, 120);
     let width = 2.0 * half / cells as f64;
     let centre = |i: usize| -half + (i as f64 + 0.5) * width;
@@ -134,10 +130,7 @@ fn density_integrates_to_one_within_the_tolerance() -> TestResult {
 #[test]
 fn samples_follow_the_density() -> TestResult {
     // Under the model itself, E[−ln p(x)] over its samples is the entropy: that of the base less the mean log-determinant.
-    let flow = Flow::new(
-        cnf(settings(1e-6, TraceMode::Exact)?)?,
-        StandardNormalBase::new(&[3], DType::F64, &Device::Cpu)?,
-    );
+    let flow = Flow::over_normal(cnf(settings(1e-6, TraceMode::Exact)?)?)?;
     let samples = flow.sample(200, &mut Pass::sampling(&mut rng(9)))?;
     let z = flow
         .bijection()

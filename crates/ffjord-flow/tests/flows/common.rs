@@ -1,7 +1,7 @@
 //! Small flows with weights large enough that mistakes show.
 
 use candle_core::{DType, Device, Tensor};
-use ffjord_flow::{Backend, Cnf, CnfSettings, PathIntegral, SolveSettings, TraceMode};
+use ffjord_flow::{Cnf, CnfSettings, PathIntegral, SolveSettings, TensorBackend, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Residual, VectorField};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver, Tolerance};
@@ -24,6 +24,24 @@ pub fn uniform(seed: u64, shape: &[usize]) -> Result<Tensor, Box<dyn Error>> {
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
+/// Who evaluates the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// Its compiled kernel.
+    Kernels,
+    /// Its tensor operations.
+    Tensors,
+}
+
+impl Path {
+    pub fn on(self, cnf: Cnf) -> Cnf {
+        match self {
+            Self::Kernels => cnf,
+            Self::Tensors => cnf.with_backend(Arc::new(TensorBackend)),
+        }
+    }
+}
+
 pub fn settings(tolerance: f64, trace: TraceMode) -> Result<CnfSettings, Box<dyn Error>> {
     let solve = SolveSettings {
         solver: Solver::new(Method::Dopri5).adaptive(Tolerance::new(tolerance, tolerance)?),
@@ -37,7 +55,6 @@ pub fn settings(tolerance: f64, trace: TraceMode) -> Result<CnfSettings, Box<dyn
         evaluation: solve,
         adjoint: AdjointMethod::default(),
         integrals: vec![PathIntegral::Kinetic, PathIntegral::Jacobian],
-        backend: Backend::Fused,
     })
 }
 
@@ -66,6 +83,7 @@ fn maybe_residual(field: Mlp, residual: bool) -> Result<Arc<dyn VectorField>, Bo
 fn network(hidden: Vec<usize>) -> Result<Mlp, Box<dyn Error>> {
     let config = MlpConfig {
         dimension: 3,
+        given: 0,
         hidden,
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,

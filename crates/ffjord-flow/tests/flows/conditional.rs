@@ -3,7 +3,7 @@
 use crate::check::{COLUMNS, Check};
 use crate::common::{TestResult, max_abs, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor, Var};
-use ffjord_flow::{Bijection, Cnf, Density, Flow, FlowError, Pass, PathIntegral, StandardNormalBase, TraceMode};
+use ffjord_flow::{Bijection, Cnf, Density, Flow, FlowError, Pass, PathIntegral, StandardNormal, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
 use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;
@@ -14,11 +14,12 @@ type BoxError = Box<dyn std::error::Error>;
 fn conditional(trace: TraceMode, hidden: Vec<usize>, condition: usize, seed: u64) -> Result<Cnf, BoxError> {
     let config = MlpConfig {
         dimension: COLUMNS,
+        given: condition,
         hidden,
         layer: LayerKind::Ignore,
         activation: ActivationKind::Tanh,
     };
-    let field = Mlp::conditional(&config, condition, &mut rng(seed), DType::F64, &Device::Cpu)?;
+    let field = Mlp::new(&config, &mut rng(seed), DType::F64, &Device::Cpu)?;
     Ok(Cnf::new(Arc::new(field), settings(1e-10, trace)?)?)
 }
 
@@ -37,11 +38,12 @@ fn a_conditional_continuous_flow_is_a_bijection() -> TestResult {
 fn at_one() -> Result<(Mlp, Mlp), BoxError> {
     let config = MlpConfig {
         dimension: COLUMNS,
+        given: 0,
         hidden: vec![2],
         layer: LayerKind::Squash,
         activation: ActivationKind::Tanh,
     };
-    let conditional = Mlp::conditional(&config, 1, &mut rng(0), DType::F64, &Device::Cpu)?;
+    let conditional = Mlp::new(&config.clone().given(1), &mut rng(0), DType::F64, &Device::Cpu)?;
     let plain = Mlp::new(&config, &mut rng(1), DType::F64, &Device::Cpu)?;
     for (from, to) in conditional.parameters().iter().zip(plain.parameters()) {
         let value = match from.name.as_str() {
@@ -76,7 +78,7 @@ fn every_path_integral_knows_conditions() -> TestResult {
         (two_probes, of_columns.as_slice()),
     ] {
         let run = |field: &Arc<dyn VectorField>, condition: Option<Tensor>| -> Result<_, BoxError> {
-            let mut settings = settings(1e-5, trace)?;
+            let mut settings = settings(1e-5, trace.clone())?;
             settings.training.solver = Solver::new(Method::Rk4).fixed_steps(4);
             settings.integrals = PathIntegral::ALL
                 .into_iter()
@@ -91,7 +93,7 @@ fn every_path_integral_knows_conditions() -> TestResult {
             }
             let image = cnf.forward(x.as_tensor(), &mut pass)?;
             let integrals: Vec<_> = image.integrals.iter().collect();
-            let mut values = vec![image.log_det.clone()];
+            let mut values = vec![image.log_det()?.clone()];
             values.extend(integrals.iter().map(|(_, values)| (*values).clone()));
             let values = Tensor::stack(&values, 0)?;
             let gradients = (values.sum_all()? + image.value.sqr()?.sum_all()?)?.backward()?;
@@ -114,16 +116,16 @@ fn every_path_integral_knows_conditions() -> TestResult {
 }
 
 #[test]
-fn a_trace_at_the_bottleneck_of_a_conditional_field_is_refused() -> TestResult {
+fn a_trace_at_the_bottleneck_knows_conditions() -> TestResult {
     let (conditional, plain) = at_one()?;
     let mut settings = settings(1e-5, TraceMode::BottleneckExact)?;
     settings.integrals = Vec::new();
-    assert!(Cnf::new(Arc::new(plain), settings.clone()).is_ok());
-    let refused = Cnf::new(Arc::new(conditional), settings);
-    assert!(matches!(
-        refused,
-        Err(FlowError::InvalidSetting { setting: "trace", .. })
-    ));
+    let x = uniform(3, &[6, COLUMNS])?;
+    let one = Tensor::ones((6, 1), DType::F64, &Device::Cpu)?;
+    let given = Cnf::new(Arc::new(conditional), settings.clone())?;
+    let given = given.forward(&x, &mut Pass::evaluation(&mut rng(0)).given(one))?;
+    let expected = Cnf::new(Arc::new(plain), settings)?.forward(&x, &mut Pass::evaluation(&mut rng(0)))?;
+    assert!(max_abs(&(given.log_det()? - expected.log_det()?)?)? < 1e-12);
     Ok(())
 }
 
@@ -162,7 +164,7 @@ fn a_linear_field_with_a_condition_has_the_closed_form() -> TestResult {
         let mut pass = Pass::training(&mut rng).given(c.clone());
         let image = cnf.forward(&x, &mut pass)?;
         assert!(max_abs(&(&image.value - &expected)?)? < 1e-9);
-        assert!(max_abs(&(image.log_det - a * end * COLUMNS as f64)?)? < 1e-9);
+        assert!(max_abs(&(image.log_det()? - a * end * COLUMNS as f64)?)? < 1e-9);
         let jacobian = image.integrals.get(PathIntegral::Jacobian).ok_or("asked for")?;
         assert!(max_abs(&(jacobian - a * a * end * COLUMNS as f64)?)? < 1e-9);
         let back = cnf.inverse(&image.value, &mut pass)?;
@@ -170,10 +172,7 @@ fn a_linear_field_with_a_condition_has_the_closed_form() -> TestResult {
     }
 
     // p(x | c) is the Gaussian that this map makes of the base.
-    let flow = Flow::new(
-        linear(TraceMode::Exact)?,
-        StandardNormalBase::new(&[COLUMNS], DType::F64, &Device::Cpu)?,
-    );
+    let flow = Flow::over_normal(linear(TraceMode::Exact)?)?;
     let log_prob = flow.log_prob(&x, &mut Pass::evaluation(&mut rng(0)).given(c.clone()))?;
     let constant = a * end * COLUMNS as f64 - 0.5 * COLUMNS as f64 * (2.0 * std::f64::consts::PI).ln();
     let expected = ((expected.sqr()?.sum(1)? * -0.5)? + constant)?;
@@ -197,10 +196,7 @@ fn gradients_reach_the_condition() -> TestResult {
 
 #[test]
 fn conditions_that_do_not_fit_are_refused() -> TestResult {
-    let flow = Flow::new(
-        linear(TraceMode::Exact)?,
-        StandardNormalBase::new(&[COLUMNS], DType::F64, &Device::Cpu)?,
-    );
+    let flow = Flow::over_normal(linear(TraceMode::Exact)?)?;
     let x = uniform(3, &[6, COLUMNS])?;
     let without = flow.log_prob(&x, &mut Pass::evaluation(&mut rng(0)));
     assert!(matches!(without, Err(FlowError::MissingCondition { width: 1 })));
@@ -211,5 +207,38 @@ fn conditions_that_do_not_fit_are_refused() -> TestResult {
     let single = uniform(4, &[6, 1])?.to_dtype(DType::F32)?;
     let outcome = flow.sample(6, &mut Pass::sampling(&mut rng(0)).given(single));
     assert!(matches!(outcome, Err(FlowError::InputType { what: "condition", .. })));
+    Ok(())
+}
+
+#[test]
+fn a_condition_that_nothing_depends_on_is_refused() -> TestResult {
+    let cnf = crate::common::cnf(settings(1e-5, TraceMode::Exact)?)?;
+    let (x, c) = (uniform(3, &[6, COLUMNS])?, uniform(4, &[6, 1])?);
+    let outcome = cnf.forward(&x, &mut Pass::evaluation(&mut rng(0)).given(c.clone()));
+    assert!(matches!(outcome, Err(FlowError::UnexpectedCondition)));
+    let flow = Flow::over_normal(cnf)?;
+    for outcome in [
+        flow.log_prob(&x, &mut Pass::evaluation(&mut rng(0)).given(c.clone())),
+        flow.sample(6, &mut Pass::sampling(&mut rng(0)).given(c)),
+    ] {
+        assert!(matches!(outcome, Err(FlowError::UnexpectedCondition)));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_rows_are_given_is_no_part_of_the_state() -> TestResult {
+    // A condition that moves nothing must not change a single step of the solve.
+    let steps = |scale: f64| -> Result<f64, BoxError> {
+        let cnf = linear(TraceMode::Exact)?;
+        let weight = cnf.parameters()[0].var.as_detached_tensor();
+        let weight = weight.narrow(1, 0, COLUMNS)?.pad_with_zeros(1, 0, 1)?;
+        cnf.parameters()[0].var.set(&weight)?;
+        let mut rng = rng(0);
+        let mut pass = Pass::evaluation(&mut rng).given((uniform(4, &[6, 1])? * scale)?);
+        cnf.forward(&uniform(3, &[6, COLUMNS])?, &mut pass)?;
+        Ok(pass.cost().snapshot().forward_evaluations)
+    };
+    assert_eq!(steps(1.0)?, steps(1e6)?);
     Ok(())
 }

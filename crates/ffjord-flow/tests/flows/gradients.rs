@@ -1,8 +1,8 @@
 //! The autograd node of a continuous flow against finite differences and across adjoints.
 
-use crate::common::{TestResult, cnf, max_abs, narrow_field, rng, settings, uniform};
+use crate::common::{Path, TestResult, cnf, max_abs, narrow_field, rng, settings, uniform};
 use candle_core::{Tensor, Var};
-use ffjord_flow::{Backend, Bijection, Cnf, Pass, PathIntegral, TraceMode};
+use ffjord_flow::{Bijection, Cnf, Pass, PathIntegral, TraceMode};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;
@@ -24,7 +24,7 @@ fn loss(cnf: &Cnf, x: &Tensor, inverse: bool) -> Result<Tensor, BoxError> {
         cnf.forward(x, &mut pass)?
     };
     let mut total =
-        ((image.value * uniform(8, &[6, 3])?)?.sum_all()? + (image.log_det * uniform(9, &[6])?)?.sum_all()?)?;
+        ((image.value * uniform(8, &[6, 3])?)?.sum_all()? + (image.log_det()? * uniform(9, &[6])?)?.sum_all()?)?;
     for integral in cnf.settings().integrals.clone() {
         let values = image.integrals.get(integral).ok_or("the integral was asked for")?;
         total = (total + (values * 0.3)?.sum_all()?)?;
@@ -37,14 +37,13 @@ fn value(tensor: &Tensor) -> Result<f64, BoxError> {
 }
 
 fn check(trace: TraceMode, adjoint: &str, inverse: bool, tolerance: f64) -> TestResult {
-    [Backend::Fused, Backend::Generic]
+    [Path::Kernels, Path::Tensors]
         .into_iter()
         .try_for_each(|backend| check_backend(backend, trace, adjoint, inverse, tolerance))
 }
 
-fn check_backend(backend: Backend, trace: TraceMode, adjoint: &str, inverse: bool, tolerance: f64) -> TestResult {
+fn check_backend(backend: Path, trace: TraceMode, adjoint: &str, inverse: bool, tolerance: f64) -> TestResult {
     let mut settings = settings(1e-9, trace)?;
-    settings.backend = backend;
     settings.adjoint = adjoint.parse::<AdjointMethod>()?;
     // The gradient is that of the steps taken, so a few steps show as much as many.
     match settings.adjoint {
@@ -95,12 +94,11 @@ fn checkpointed_with_exact_trace_backwards_in_time() -> TestResult {
 
 /// Flows with few fixed steps and these integrals, on both paths.
 fn check_integrals(trace: TraceMode, integrals: &[PathIntegral]) -> TestResult {
-    for backend in [Backend::Fused, Backend::Generic] {
+    for backend in [Path::Kernels, Path::Tensors] {
         let mut settings = settings(1e-9, trace)?;
-        settings.backend = backend;
         settings.integrals = integrals.to_vec();
         settings.training.solver = Solver::new(Method::Rk4).fixed_steps(2);
-        check_flow(&cnf(settings)?, &format!("{backend:?}"), false, 1e-7)?;
+        check_flow(&backend.on(cnf(settings)?), &format!("{backend:?}"), false, 1e-7)?;
     }
     Ok(())
 }
@@ -192,10 +190,9 @@ fn binomial() -> TestResult {
 #[test]
 fn both_backends_are_the_same_function() -> TestResult {
     let x = uniform(3, &[6, 3])?;
-    let run = |backend| -> Result<Vec<f64>, BoxError> {
+    let run = |backend: Path| -> Result<Vec<f64>, BoxError> {
         let mut settings = settings(1e-5, HUTCHINSON)?;
-        settings.backend = backend;
-        let cnf = cnf(settings)?;
+        let cnf = backend.on(cnf(settings)?);
         let total = loss(&cnf, &x, false)?;
         let gradients = total.backward()?;
         let mut values = vec![value(&total)?];
@@ -207,7 +204,7 @@ fn both_backends_are_the_same_function() -> TestResult {
         }
         Ok(values)
     };
-    let (fused, generic) = (run(Backend::Fused)?, run(Backend::Generic)?);
+    let (fused, generic) = (run(Path::Kernels)?, run(Path::Tensors)?);
     let scale = generic.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
     for (a, b) in fused.iter().zip(&generic) {
         assert!((a - b).abs() < 1e-10 * scale, "{a} against {b}");
@@ -220,7 +217,10 @@ fn probes_stay_fixed_for_a_pass_and_differ_between_passes() -> TestResult {
     let cnf = cnf(settings(1e-8, HUTCHINSON)?)?;
     let x = uniform(3, &[6, 3])?;
     let log_det = |seed| -> Result<Tensor, BoxError> {
-        Ok(cnf.forward(&x, &mut Pass::training(&mut rng(seed)))?.log_det.detach())
+        Ok(cnf
+            .forward(&x, &mut Pass::training(&mut rng(seed)))?
+            .log_det()?
+            .detach())
     };
     assert_eq!(max_abs(&(log_det(1)? - log_det(1)?)?)?, 0.0);
     assert!(max_abs(&(log_det(1)? - log_det(2)?)?)? > 1e-3);
@@ -234,12 +234,12 @@ fn the_estimated_log_determinant_is_unbiased() -> TestResult {
     let x = uniform(3, &[1, 3])?;
     let reference = exact
         .forward(&x, &mut Pass::evaluation(&mut rng(0)))?
-        .log_det
+        .log_det()?
         .to_vec1::<f64>()?[0];
     let many = x.broadcast_as((3000, 3))?.contiguous()?;
     let draws: Vec<f64> = estimated
         .forward(&many, &mut Pass::evaluation(&mut rng(1)))?
-        .log_det
+        .log_det()?
         .to_vec1()?;
     let mean = draws.iter().sum::<f64>() / draws.len() as f64;
     let variance = draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / (draws.len() - 1) as f64;
@@ -285,7 +285,7 @@ fn costs_are_counted() -> TestResult {
     let before = pass.cost().snapshot();
     assert!(before.forward_evaluations >= 8.0 && before.accepted_steps >= 1.0);
     assert_eq!(before.backward_evaluations, 0.0);
-    image.log_det.sum_all()?.backward()?;
+    image.log_det()?.sum_all()?.backward()?;
     assert!(pass.cost().snapshot().backward_evaluations >= 6.0);
     Ok(())
 }

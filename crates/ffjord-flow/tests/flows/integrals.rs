@@ -1,8 +1,8 @@
 //! Every path integral against its closed form on linear fields, on both paths.
 
-use crate::common::{TestResult, max_abs, narrow_field, rng, settings, uniform};
+use crate::common::{Path, TestResult, max_abs, narrow_field, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor};
-use ffjord_flow::{Backend, Bijection, Cnf, Pass, PathIntegral, TraceMode};
+use ffjord_flow::{Bijection, Cnf, Pass, PathIntegral, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
 use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;
@@ -17,6 +17,7 @@ const T: f64 = 0.8;
 fn linear(weight: [[f64; 2]; 2], drift: [f64; 2]) -> Result<Arc<dyn VectorField>, BoxError> {
     let config = MlpConfig {
         dimension: 2,
+        given: 0,
         hidden: Vec::new(),
         layer: LayerKind::ConcatV2,
         activation: ActivationKind::Identity,
@@ -36,12 +37,11 @@ fn linear(weight: [[f64; 2]; 2], drift: [f64; 2]) -> Result<Arc<dyn VectorField>
 /// The integrals from (0.6, −0.8), whose norm is 1, on both paths.
 fn check(field: &Arc<dyn VectorField>, trace: TraceMode, expected: &[(PathIntegral, f64)]) -> TestResult {
     let z = Tensor::new(&[[0.6, -0.8], [0.0, 0.0]], &Device::Cpu)?;
-    for backend in [Backend::Fused, Backend::Generic] {
+    for backend in [Path::Kernels, Path::Tensors] {
         let mut settings = settings(1e-5, trace)?;
-        settings.backend = backend;
         settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(18);
         settings.integrals = expected.iter().map(|(integral, _)| *integral).collect();
-        let cnf = Cnf::new(field.clone(), settings)?;
+        let cnf = backend.on(Cnf::new(field.clone(), settings)?);
         let image = cnf.forward(&z, &mut Pass::training(&mut rng(1)))?;
         for (integral, expected) in expected {
             let values: Vec<f64> = image.integrals.get(*integral).ok_or("it was asked for")?.to_vec1()?;
@@ -49,7 +49,7 @@ fn check(field: &Arc<dyn VectorField>, trace: TraceMode, expected: &[(PathIntegr
             assert!(error < 1e-8, "{backend:?} {integral}: {} against {expected}", values[0]);
         }
         // At the fixed point every norm is 0 or constant: its slope must not be a NaN.
-        let mut total = image.log_det.sum_all()?;
+        let mut total = image.log_det()?.sum_all()?;
         for (_, values) in image.integrals.iter() {
             total = (total + values.sum_all()?)?;
         }
@@ -131,15 +131,14 @@ fn trace_variance_of_given_probes() -> TestResult {
     let (a, b) = (0.4, 0.3);
     let probes = Tensor::new(&[[[1.0, 1.0]], [[1.0, -1.0]]], &Device::Cpu)?;
     let x = Tensor::new(&[[0.6, -0.8]], &Device::Cpu)?;
-    for backend in [Backend::Fused, Backend::Generic] {
+    for backend in [Path::Kernels, Path::Tensors] {
         let trace = TraceMode::Hutchinson {
             distribution: ProbeDistribution::Rademacher,
             probes: 2,
         };
         let mut settings = settings(1e-5, trace)?;
-        settings.backend = backend;
         settings.integrals = vec![PathIntegral::TraceVariance];
-        let cnf = Cnf::new(linear([[a, b], [b, a]], [0.0, 0.0])?, settings)?;
+        let cnf = backend.on(Cnf::new(linear([[a, b], [b, a]], [0.0, 0.0])?, settings)?);
         let mut rng = rng(0);
         let image = cnf.forward_with_probes(&x, &probes, Pass::training(&mut rng).cost())?;
         let variance = image

@@ -1,8 +1,8 @@
 //! Gradients of the fused path in single precision against those of the generic path in double precision.
 
-use crate::common::{TestResult, rng, settings, uniform};
+use crate::common::{Path, TestResult, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor, Var};
-use ffjord_flow::{Backend, Bijection, Cnf, Pass, PathIntegral, TraceMode};
+use ffjord_flow::{Bijection, Cnf, Pass, PathIntegral, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
 use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;
@@ -25,15 +25,14 @@ const SMOOTH: [ActivationKind; 5] = [
 type Named = Vec<(String, Vec<f64>)>;
 
 /// All gradients of a loss that all results of the flow enter into.
-fn gradients(field: Mlp, x: &Tensor, backend: Backend, trace: TraceMode) -> Result<Named, Box<dyn Error>> {
+fn gradients(field: Mlp, x: &Tensor, backend: Path, trace: TraceMode) -> Result<Named, Box<dyn Error>> {
     let mut settings = settings(1e-5, trace)?;
     // Both take the same steps.
     settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(2);
-    settings.backend = backend;
-    let cnf = Cnf::new(Arc::new(field), settings)?;
+    let cnf = backend.on(Cnf::new(Arc::new(field), settings)?);
     let x = Var::from_tensor(x)?;
     let image = cnf.forward(&x, &mut Pass::training(&mut rng(77)))?;
-    let mut total = ((image.value.sqr()? * 0.5)?.sum_all()? - image.log_det.sum_all()?)?;
+    let mut total = ((image.value.sqr()? * 0.5)?.sum_all()? - image.log_det()?.sum_all()?)?;
     for integral in [PathIntegral::Kinetic, PathIntegral::Jacobian] {
         let values = image.integrals.get(integral).ok_or("the integral was asked for")?;
         total = (total + (values * 0.3)?.sum_all()?)?;
@@ -55,6 +54,7 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
 fn check(layer: LayerKind, activation: ActivationKind, trace: TraceMode) -> TestResult {
     let config = MlpConfig {
         dimension: 3,
+        given: 0,
         hidden: vec![12, 8],
         layer,
         activation,
@@ -66,8 +66,8 @@ fn check(layer: LayerKind, activation: ActivationKind, trace: TraceMode) -> Test
         double.var.set(&single.var.to_dtype(DType::F64)?)?;
     }
     let x = uniform(3, &[6, 3])?.to_dtype(DType::F32)?;
-    let fused = gradients(single, &x, Backend::Fused, trace)?;
-    let generic = gradients(double, &x.to_dtype(DType::F64)?, Backend::Generic, trace)?;
+    let fused = gradients(single, &x, Path::Kernels, trace)?;
+    let generic = gradients(double, &x.to_dtype(DType::F64)?, Path::Tensors, trace)?;
     let whole = norm(generic.iter().flat_map(|(_, gradient)| gradient.iter().copied()));
     for ((name, single), (_, double)) in fused.iter().zip(&generic) {
         let error = norm(single.iter().zip(double).map(|(a, b)| a - b));

@@ -53,7 +53,7 @@ impl TimeLayer for Concat {
         let weight = self.affine.weight.narrow(axis, 1, self.inputs)?.contiguous()?;
         Ok(AffineAtTime {
             projection: self.projection,
-            weight: Dual::constant(weight),
+            weight: Dual::constant(weight)?,
             bias,
         })
     }

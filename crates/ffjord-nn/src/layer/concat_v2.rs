@@ -37,7 +37,7 @@ impl TimeLayer for ConcatV2 {
         let shift = time_vector(&self.time_bias, t)?;
         Ok(AffineAtTime {
             projection: self.projection,
-            weight: Dual::constant(self.affine.weight.as_tensor().clone()),
+            weight: Dual::constant(self.affine.weight.as_tensor().clone())?,
             bias: shift.map_affine(
                 |shift| self.projection.along_channels(&(self.affine.bias.as_tensor() + shift)?),
                 |rate| self.projection.along_channels(rate),

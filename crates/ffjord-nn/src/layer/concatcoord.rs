@@ -55,7 +55,7 @@ impl TimeLayer for ConcatCoord {
         let weight = weights.narrow(axis, 0, self.inputs)?.contiguous()?;
         Ok(AffineAtTime {
             projection: self.projection,
-            weight: Dual::constant(weight),
+            weight: Dual::constant(weight)?,
             bias,
         })
     }

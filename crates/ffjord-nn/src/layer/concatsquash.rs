@@ -48,7 +48,7 @@ impl TimeLayer for ConcatSquash {
 
     fn rowwise(&self, t: &Tensor, input: &Dual) -> Result<Dual> {
         let gated = self.gate.rowwise(self.projection, &self.affine, t, input)?;
-        let shift = along_rows(&t.matmul(&self.time_bias.t()?)?, &gated)?;
+        let shift = along_rows(&t.broadcast_mul(&self.time_bias.t()?)?, &gated)?;
         gated.shift(&shift)
     }
 }

@@ -46,12 +46,9 @@ impl Linear {
         })
     }
 
-    /// `A x + a` for columns `x` `[i, n]`.
+    /// `A x + a` for rows `x` `[n, i]`.
     fn apply(&self, x: &Dual) -> Result<Dual> {
-        x.map_affine(
-            |x| Ok(self.weight.matmul(x)?.broadcast_add(&self.bias.unsqueeze(1)?)?),
-            |rate| Ok(self.weight.matmul(rate)?),
-        )
+        x.linear(&self.weight, &self.bias)
     }
 }
 
@@ -118,17 +115,17 @@ impl TimeLayer for Hyper {
         // The made weights are a constant and a combination of columns; for each of these the layer is applied once.
         let (features, output) = match &self.network {
             WeightNetwork::Dense { hidden, output } => {
-                let hidden = hidden.apply(&Dual::constant(t.t()?))?;
-                (ops::tanh(hidden.value())?.t()?, output)
+                let hidden = hidden.apply(&Dual::constant(t.clone())?)?;
+                (ops::tanh(&hidden.value()?)?, output)
             }
             WeightNetwork::Convolution(linear) => (t.clone(), linear),
         };
         let mut total = self
-            .layer_of(&Dual::constant(output.bias.as_tensor().clone()))?
+            .layer_of(&Dual::constant(output.bias.as_tensor().clone())?)?
             .apply(input)?;
         for index in 0..features.dim(1)? {
             let column = output.weight.narrow(1, index, 1)?.contiguous()?.flatten_all()?;
-            let part = self.layer_of(&Dual::constant(column))?.apply(input)?;
+            let part = self.layer_of(&Dual::constant(column)?)?.apply(input)?;
             let feature = features.narrow(1, index, 1)?.contiguous()?;
             total = total.add(&part.scale(&along_rows(&feature, &part)?)?)?;
         }

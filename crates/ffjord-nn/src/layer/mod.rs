@@ -102,14 +102,13 @@ fn rowwise_bias(layer: &dyn TimeLayer, t: &Tensor, input: &Dual) -> Result<Dual>
     let image = image_size(input);
     let at = |moment: f64| {
         let moment = Tensor::new(&[moment], t.device())?.to_dtype(t.dtype())?;
-        layer.at(&Dual::constant(moment), image)
+        layer.at(&Dual::constant(moment)?, image)
     };
     let (start, end) = (at(0.0)?, at(1.0)?);
     let outputs = start.apply(input)?;
-    let change = end.bias.sub(&start.bias)?;
-    let change = change.value();
+    let change = end.bias.sub(&start.bias)?.value()?;
     let shift = match change.rank() {
-        2 => t.matmul(change)?,
+        2 => t.broadcast_mul(&change)?,
         _ => change.broadcast_mul(&along_rows(t, &outputs)?)?,
     };
     outputs.shift(&shift)
@@ -117,7 +116,7 @@ fn rowwise_bias(layer: &dyn TimeLayer, t: &Tensor, input: &Dual) -> Result<Dual>
 
 /// The height and width of an image input.
 pub(crate) fn image_size(input: &Dual) -> Option<(usize, usize)> {
-    match input.value().dims() {
+    match input.shape().as_slice() {
         [_, _, height, width] => Some((*height, *width)),
         _ => None,
     }
@@ -126,7 +125,7 @@ pub(crate) fn image_size(input: &Dual) -> Option<(usize, usize)> {
 /// Reshapes numbers of rows `[B, n]` so that they stand beside the features or channels of `input`.
 fn along_rows(numbers: &Tensor, input: &Dual) -> Result<Tensor> {
     let mut shape = numbers.dims().to_vec();
-    shape.resize(input.value().rank(), 1);
+    shape.resize(input.shape().len(), 1);
     Ok(numbers.reshape(shape)?)
 }
 
@@ -158,5 +157,5 @@ pub(crate) fn build(
 
 /// A linear map of the time alone: `weight` `[o, 1]`, applied as `weight · t`, `[o]`.
 fn time_vector(weight: &Tensor, t: &Dual) -> Result<Dual> {
-    t.map_linear(|t| Ok(weight.matmul(&t.reshape((1, 1))?)?.flatten_all()?))
+    t.map_linear(|t| Ok(weight.flatten_all()?.broadcast_mul(t)?))
 }

@@ -37,8 +37,8 @@ impl TimeGate {
     pub(super) fn fold(&self, projection: Projection, affine: &Affine, t: &Dual) -> Result<AffineAtTime> {
         let shifted = time_vector(&self.weight, t)?
             .map_affine(|time| Ok((time + self.bias.as_tensor())?), |rate| Ok(rate.clone()))?;
-        let open = ops::sigmoid(shifted.value())?;
-        let gate = shifted.chain(open.clone(), || Ok((&open * (1.0 - &open)?)?))?;
+        let open = ops::sigmoid(&shifted.value()?)?;
+        let gate = shifted.chain(&open, || Ok((&open * (1.0 - &open)?)?))?;
         Ok(AffineAtTime {
             projection,
             weight: gate.map_linear(|gate| Ok(affine.weight.broadcast_mul(&projection.along_outputs(gate)?)?))?,
@@ -48,7 +48,7 @@ impl TimeGate {
 
     /// The affine map's outputs, each row's multiplied by the gate at the row's time `t` `[B, 1]`.
     pub(super) fn rowwise(&self, projection: Projection, affine: &Affine, t: &Tensor, input: &Dual) -> Result<Dual> {
-        let gate = ops::sigmoid(&t.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?)?;
+        let gate = ops::sigmoid(&t.broadcast_mul(&self.weight.t()?)?.broadcast_add(&self.bias)?)?;
         let outputs = affine.present(projection)?.apply(input)?;
         outputs.scale(&along_rows(&gate, &outputs)?)
     }

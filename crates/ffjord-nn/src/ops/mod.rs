@@ -18,11 +18,15 @@
 
 mod by_candle;
 mod by_kernel;
+mod linear;
+mod slices;
+mod stacked;
 
 use by_kernel::{ElementWise, Order};
 use candle_core::{DType, Error, Result, Tensor};
 
 pub use ffjord_kernels::elementwise::Function;
+pub use linear::linear;
 
 /// tanh x.
 ///
@@ -104,6 +108,36 @@ pub fn slope(function: Function<f64>, x: &Tensor) -> Result<Tensor> {
     } else {
         by_candle::slope(function, x)
     }
+}
+
+/// φ on the first `rows` rows of a stack `[(1 + K) rows, …]` and φ' of those times each of the K tangents behind them.
+///
+/// # Errors
+/// As [`tanh`], and unless the stack is a whole number of times `rows` long.
+pub fn with_tangents(function: Function<f64>, stack: &Tensor, rows: usize) -> Result<Tensor> {
+    let stacked = stack.dim(0)?;
+    if !stacked.is_multiple_of(rows) {
+        candle_core::bail!("{stacked} stacked rows are not {rows} values and whole tangents of them")
+    }
+    if function == Function::Identity {
+        return Ok(stack.clone());
+    }
+    if stacked == rows {
+        return value(function, stack);
+    }
+    if has_kernel(stack)? {
+        let values = stack.elem_count() / stacked * rows;
+        return stack.apply_op1(stacked::Forward { function, values });
+    }
+    let (x, count) = (stack.narrow(0, 0, rows)?, stacked / rows - 1);
+    let slope = by_candle::slope(function, &x)?.unsqueeze(0)?;
+    let mut shape = vec![count];
+    shape.extend_from_slice(x.dims());
+    let tangents = stack
+        .narrow(0, rows, count * rows)?
+        .reshape(shape)?
+        .broadcast_mul(&slope)?;
+    Tensor::cat(&[by_candle::value(function, &x)?, tangents.flatten(0, 1)?], 0)
 }
 
 /// Whether the kernels treat the tensor, or candle; an error for number types in which neither can compute.

@@ -1,20 +1,20 @@
-//! The standard normal distribution, the base of every flow here.
+//! The standard normal distribution.
 
 use crate::bijection::check_rows;
 use crate::density::Density;
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
 use candle_core::{DType, Device, Tensor};
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::Distribution;
 
 /// `N(0, I)` on rows of a fixed shape.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use ffjord_flow::{Density, Pass, StandardNormalBase};
+/// use ffjord_flow::{Density, Pass, StandardNormal};
 /// use rand::SeedableRng;
 ///
-/// let base = StandardNormalBase::new(&[2], DType::F64, &Device::Cpu)?;
+/// let base = StandardNormal::new(&[2], DType::F64, &Device::Cpu)?;
 /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
 /// let origin = Tensor::zeros((1, 2), DType::F64, &Device::Cpu)?;
 /// let log_prob = base.log_prob(&origin, &mut Pass::evaluation(&mut rng))?.to_vec1::<f64>()?;
@@ -22,13 +22,13 @@ use rand_distr::{Distribution, StandardNormal};
 /// # Ok::<(), ffjord_flow::FlowError>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct StandardNormalBase {
+pub struct StandardNormal {
     row_shape: Vec<usize>,
     dtype: DType,
     device: Device,
 }
 
-impl StandardNormalBase {
+impl StandardNormal {
     /// The distribution on rows of shape `row_shape`.
     ///
     /// # Errors
@@ -54,21 +54,9 @@ impl StandardNormalBase {
             device: device.clone(),
         })
     }
-
-    /// The shape of one row.
-    #[must_use]
-    pub fn row_shape(&self) -> &[usize] {
-        &self.row_shape
-    }
-
-    /// The floating-point type.
-    #[must_use]
-    pub fn dtype(&self) -> DType {
-        self.dtype
-    }
 }
 
-impl Density for StandardNormalBase {
+impl Density for StandardNormal {
     /// `−½ ‖z‖² − ½ D ln 2π`.
     fn log_prob(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Tensor> {
         check_rows("batch", z, &self.row_shape)?;
@@ -80,11 +68,23 @@ impl Density for StandardNormalBase {
     fn sample(&self, rows: usize, pass: &mut Pass<'_>) -> Result<Tensor> {
         let count = rows * self.row_shape.iter().product::<usize>();
         let rng = pass.rng();
-        let values: Vec<f64> = (0..count).map(|_| StandardNormal.sample(rng)).collect();
+        let values: Vec<f64> = (0..count).map(|_| rand_distr::StandardNormal.sample(rng)).collect();
         let mut shape = vec![rows];
         shape.extend_from_slice(&self.row_shape);
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
             .to_dtype(self.dtype)?
             .to_device(&self.device)?)
+    }
+
+    fn row_shape(&self) -> &[usize] {
+        &self.row_shape
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
     }
 }

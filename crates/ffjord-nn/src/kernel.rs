@@ -1,4 +1,4 @@
-//! Networks handed to the fused CPU kernels.
+//! Networks handed to the compiled CPU kernels.
 
 use crate::activation::ActivationKind;
 use crate::conv_net::ConvNetConfig;
@@ -10,53 +10,74 @@ use candle_core::{DType, WithDType};
 use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvKernel, ConvStride};
 use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel};
 use ffjord_kernels::simd::SimdLevel;
-use ffjord_kernels::{NetworkKernel, Real};
+use ffjord_kernels::{MinusState, Real, SharedKernel};
+use std::sync::Arc;
 
-/// A vector field with its present weights, packed for the fused kernels of `ffjord-kernels`.
+/// A vector field with its present weights as a kernel of `ffjord-kernels`, in the field's number type.
 ///
-/// The kernels' flat parameters and gradients have the order of [`VectorField::parameters`](crate::VectorField).
+/// The kernel's flat parameters and gradients have the order of [`VectorField::parameters`](crate::VectorField).
 #[derive(Debug, Clone)]
-pub enum FusedField {
+#[non_exhaustive]
+pub enum FieldKernel {
     /// In single precision.
-    F32(NetworkKernel<f32>),
+    F32(SharedKernel<f32>),
     /// In double precision.
-    F64(NetworkKernel<f64>),
+    F64(SharedKernel<f64>),
 }
 
-/// What a kernel is packed from, beside its parameters.
-#[derive(Debug, Clone)]
-enum Architecture {
-    Dense(MlpArchitecture),
-    Convolutional(ConvArchitecture),
+impl FieldKernel {
+    /// The kernel of the field minus its state.
+    #[must_use]
+    pub fn minus_state(self) -> Self {
+        match self {
+            Self::F32(kernel) => Self::F32(Arc::new(MinusState::new(kernel))),
+            Self::F64(kernel) => Self::F64(Arc::new(MinusState::new(kernel))),
+        }
+    }
 }
 
-/// Packs a fully connected network, minus its state if it is `residual`; none where no kernel has its number type.
-pub(crate) fn pack_mlp(
-    config: &MlpConfig,
-    residual: bool,
-    parameters: &[Parameter],
-    dtype: DType,
-) -> Result<Option<FusedField>> {
-    let mut dimensions = vec![config.dimension];
+impl From<SharedKernel<f32>> for FieldKernel {
+    fn from(kernel: SharedKernel<f32>) -> Self {
+        Self::F32(kernel)
+    }
+}
+
+impl From<SharedKernel<f64>> for FieldKernel {
+    fn from(kernel: SharedKernel<f64>) -> Self {
+        Self::F64(kernel)
+    }
+}
+
+/// Packs a fully connected network; none where no kernel has its number type.
+pub(crate) fn pack_mlp(config: &MlpConfig, parameters: &[Parameter], dtype: DType) -> Result<Option<FieldKernel>> {
+    let mut dimensions = vec![config.dimension + config.given];
     dimensions.extend_from_slice(&config.hidden);
     dimensions.push(config.dimension);
-    let mut architecture =
-        MlpArchitecture::new(&dimensions, conditioning(config.layer), activation(config.activation))?;
-    if residual {
-        architecture = architecture.residual()?;
-    }
-    pack(Architecture::Dense(architecture), parameters, dtype)
+    let architecture = MlpArchitecture::new(&dimensions, conditioning(config.layer), activation(config.activation))?;
+    let level = SimdLevel::detect();
+    Ok(match dtype {
+        DType::F32 => Some(FieldKernel::F32(Arc::new(MlpKernel::new(
+            level,
+            architecture,
+            &flat(parameters)?,
+        )?))),
+        DType::F64 => Some(FieldKernel::F64(Arc::new(MlpKernel::new(
+            level,
+            architecture,
+            &flat(parameters)?,
+        )?))),
+        _ => None,
+    })
 }
 
-/// Packs a convolutional network, minus its state if it is `residual`; none where no kernel has its number type.
+/// Packs a convolutional network; none where no kernel has its number type.
 pub(crate) fn pack_conv_net(
     config: &ConvNetConfig,
-    residual: bool,
     parameters: &[Parameter],
     dtype: DType,
-) -> Result<Option<FusedField>> {
+) -> Result<Option<FieldKernel>> {
     let strides: Vec<ConvStride> = config.strides.iter().copied().map(stride).collect();
-    let mut architecture = ConvArchitecture::new(
+    let architecture = ConvArchitecture::new(
         config.channels,
         config.size,
         &config.hidden,
@@ -64,25 +85,19 @@ pub(crate) fn pack_conv_net(
         convolution_conditioning(config.layer),
         activation(config.activation),
     )?;
-    if residual {
-        architecture = architecture.residual();
-    }
-    pack(Architecture::Convolutional(architecture), parameters, dtype)
-}
-
-fn pack(architecture: Architecture, parameters: &[Parameter], dtype: DType) -> Result<Option<FusedField>> {
+    let level = SimdLevel::detect();
     Ok(match dtype {
-        DType::F32 => Some(FusedField::F32(kernel(architecture, parameters)?)),
-        DType::F64 => Some(FusedField::F64(kernel(architecture, parameters)?)),
+        DType::F32 => Some(FieldKernel::F32(Arc::new(ConvKernel::new(
+            level,
+            architecture,
+            &flat(parameters)?,
+        )?))),
+        DType::F64 => Some(FieldKernel::F64(Arc::new(ConvKernel::new(
+            level,
+            architecture,
+            &flat(parameters)?,
+        )?))),
         _ => None,
-    })
-}
-
-fn kernel<T: Real + WithDType>(architecture: Architecture, parameters: &[Parameter]) -> Result<NetworkKernel<T>> {
-    let (level, parameters) = (SimdLevel::detect(), flat(parameters)?);
-    Ok(match architecture {
-        Architecture::Dense(architecture) => MlpKernel::new(level, architecture, &parameters)?.into(),
-        Architecture::Convolutional(architecture) => ConvKernel::new(level, architecture, &parameters)?.into(),
     })
 }
 
@@ -93,7 +108,6 @@ fn flat<T: Real + WithDType>(parameters: &[Parameter]) -> Result<Vec<T>> {
     }
     Ok(values)
 }
-
 fn conditioning(layer: LayerKind) -> Conditioning {
     match layer {
         LayerKind::Ignore => Conditioning::Ignore,

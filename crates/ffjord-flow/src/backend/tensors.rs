@@ -1,33 +1,66 @@
-//! The equation that a continuous flow integrates: state, log-determinant and path integrals together.
+//! The flow's equation on tensors: state, log-determinant and path integrals together.
 
-use super::trace::{TraceForm, TraceOf};
+use super::blocks::{Block, BlockSystem, Engine};
+use crate::cnf::{TraceForm, TraceOf};
+use crate::error::Result;
 use crate::integral::{BatchCotangent, BatchEvaluation, Needs, PathIntegral};
 use candle_core::{D, Tensor};
-use ffjord_nn::{Along, Linearization, NnError, Request, Tangents, VectorField};
+use ffjord_nn::{Along, Linearization, NnError, OutputCotangents, Request, Tangents, VectorField};
 use ffjord_ode::System;
 use ffjord_ode::adjoint::DifferentiableSystem;
+use std::sync::Arc;
 
-/// `d/dt [z, ln det, integrals…]` on states `[B, D + 1 + m]`, or `[B, D]` without a trace.
+/// A field by its own tensor operations.
 #[derive(Debug)]
-pub(crate) struct AugmentedSystem<'a> {
-    pub(crate) field: &'a dyn VectorField,
-    pub(crate) trace: Option<TraceForm>,
-    pub(crate) integrals: &'a [PathIntegral],
+pub(super) struct TensorEngine {
+    pub(super) field: Arc<dyn VectorField>,
+}
+
+impl Engine for TensorEngine {
+    type State = Tensor;
+    type Tape = EvaluationTape;
+    type System<'a> = TensorSystem<'a>;
+
+    fn system<'a>(&'a self, block: &Block, integrals: &'a [PathIntegral]) -> Result<TensorSystem<'a>> {
+        Ok(TensorSystem {
+            field: self.field.as_ref(),
+            rows: block.rows.len(),
+            given: block.given.clone(),
+            trace: block.trace.clone(),
+            integrals,
+        })
+    }
+}
+
+/// `d/dt [z, ln det, integrals…]` on states `[R, D + 1 + m]`, or `[R, D]` without a trace.
+#[derive(Debug)]
+pub(super) struct TensorSystem<'a> {
+    field: &'a dyn VectorField,
+    rows: usize,
+    given: Option<Tensor>,
+    trace: Option<TraceForm>,
+    integrals: &'a [PathIntegral],
 }
 
 /// One evaluation kept for its reverse mode.
 #[derive(Debug)]
-pub(crate) struct EvaluationTape {
+pub(super) struct EvaluationTape {
     linearization: Linearization,
     value: Tensor,
     products: Option<Tensor>,
     along: Vec<Tensor>,
 }
 
-impl AugmentedSystem<'_> {
+impl TensorSystem<'_> {
     /// The number of elements of one row of z.
     fn dimension(&self) -> usize {
         self.field.state_shape().iter().product()
+    }
+
+    /// The number of the field's parameters.
+    fn parameter_count(&self) -> usize {
+        let counts = self.field.parameters().iter();
+        counts.map(|parameter| parameter.var.elem_count()).sum()
     }
 
     /// z as the field wants it, from the first columns of the state.
@@ -62,7 +95,8 @@ impl AugmentedSystem<'_> {
             tangents,
             along: &self.along(),
         };
-        self.field.linearize_for(t, &self.position(state)?, &request)
+        self.field
+            .linearize(t, &self.position(state)?, self.given.as_ref(), &request)
     }
 
     /// The augmented derivative from the field's value `[B, …]`, products `[K, B, …]` and derivatives along the path.
@@ -142,12 +176,15 @@ impl AugmentedSystem<'_> {
     }
 }
 
-impl System<Tensor> for AugmentedSystem<'_> {
+impl System<Tensor> for TensorSystem<'_> {
     type Error = NnError;
 
     fn rhs(&self, t: f64, y: &Tensor, dy: &mut Tensor) -> Result<(), NnError> {
         *dy = match &self.trace {
-            None => self.assemble(&self.field.value(t, &self.position(y)?)?, None, &[])?,
+            None => {
+                let value = self.field.value(t, &self.position(y)?, self.given.as_ref())?;
+                self.assemble(&value, None, &[])?
+            }
             Some(_) => {
                 let linearization = self.linearize_field(t, y)?;
                 let (value, products) = (linearization.value(), linearization.products());
@@ -158,18 +195,45 @@ impl System<Tensor> for AugmentedSystem<'_> {
     }
 }
 
-impl DifferentiableSystem<Tensor> for AugmentedSystem<'_> {
+impl BlockSystem<Tensor> for TensorSystem<'_> {
+    fn initial(&self, z: &Tensor) -> candle_core::Result<Tensor> {
+        let z = z.flatten_from(1)?;
+        match &self.trace {
+            None => z.contiguous(),
+            Some(_) => z.pad_with_zeros(1, 0, 1 + self.integrals.len()),
+        }
+    }
+
+    fn to_tensor(&self, state: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(state.clone())
+    }
+
+    fn state_of(&self, tensor: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(tensor.clone())
+    }
+
+    fn gradients(&self, gradient: Tensor) -> candle_core::Result<(Tensor, Option<Tensor>)> {
+        let count = self.parameter_count();
+        let given = match &self.given {
+            None => None,
+            Some(given) => Some(gradient.narrow(0, count, given.elem_count())?.reshape(given.shape())?),
+        };
+        Ok((gradient.narrow(0, 0, count)?, given))
+    }
+
+    /// Tensors count rows already.
+    fn row_of(&self, index: usize) -> usize {
+        index.min(self.rows.saturating_sub(1))
+    }
+}
+
+impl DifferentiableSystem<Tensor> for TensorSystem<'_> {
     type Tape = EvaluationTape;
-    /// All parameters' gradients one after the other, `[P]`.
+    /// The gradients of all parameters one after the other `[P]`, then those of what the rows were given `[R, G]`.
     type Gradient = Tensor;
 
     fn zero_gradient(&self) -> Result<Tensor, NnError> {
-        let count = self
-            .field
-            .parameters()
-            .iter()
-            .map(|parameter| parameter.var.elem_count())
-            .sum::<usize>();
+        let count = self.parameter_count() + self.given.as_ref().map_or(0, Tensor::elem_count);
         Ok(Tensor::zeros(count, self.field.dtype(), self.field.device())?)
     }
 
@@ -198,9 +262,12 @@ impl DifferentiableSystem<Tensor> for AugmentedSystem<'_> {
         gradient: &mut Tensor,
     ) -> Result<f64, NnError> {
         let (value, products, along) = self.disassemble(&tape, v)?;
-        let cotangents = tape
-            .linearization
-            .pullback_for(self.field.parameters(), &value, products.as_ref(), &along)?;
+        let of_outputs = OutputCotangents {
+            value: &value,
+            products: products.as_ref(),
+            along: &along,
+        };
+        let cotangents = tape.linearization.pullback(self.field.parameters(), &of_outputs)?;
         let state = cotangents.state.flatten_from(1)?;
         let rest = v.dim(1)? - self.dimension();
         *grad_y = if rest == 0 {
@@ -208,11 +275,8 @@ impl DifferentiableSystem<Tensor> for AugmentedSystem<'_> {
         } else {
             state.pad_with_zeros(1, 0, rest)?
         };
-        let flat = cotangents
-            .parameters
-            .iter()
-            .map(Tensor::flatten_all)
-            .collect::<Result<Vec<_>, _>>()?;
+        let parts = cotangents.parameters.iter().chain(&cotangents.given);
+        let flat = parts.map(Tensor::flatten_all).collect::<Result<Vec<_>, _>>()?;
         if !flat.is_empty() {
             *gradient = (&*gradient + Tensor::cat(&flat, 0)?)?;
         }

@@ -1,0 +1,185 @@
+//! A vector field evaluated at one point, ready for its reverse mode.
+
+use crate::dual::Dual;
+use crate::error::{Result, dropped_tangents};
+use crate::field::{Along, VectorField};
+use crate::parameter::Parameter;
+use candle_core::{DType, Tensor, Var};
+
+/// The products that are asked for beside a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Tangents<'a> {
+    /// None.
+    None,
+    /// `J v` for tangents v `[K, B, …]` of the state.
+    State(&'a Tensor),
+    /// `(∂h/∂z)(∂g/∂h) ε` for probes ε `[K, B, …]` of the [bottleneck](VectorField::bottleneck_shape).
+    Bottleneck(&'a Tensor),
+}
+
+/// What is asked for beside a value.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Products with vectors that do not depend on the state.
+    pub tangents: Tangents<'a>,
+    /// Derivatives along the path; their gradients know that the direction f depends on state, time and parameters.
+    pub along: &'a [Along],
+}
+
+impl<'a> Request<'a> {
+    /// The value alone.
+    pub const VALUE: Self = Self {
+        tangents: Tangents::None,
+        along: &[],
+    };
+
+    /// The value and `J v` for tangents v `[K, B, …]`.
+    #[must_use]
+    pub fn products(tangents: &'a Tensor) -> Self {
+        Self {
+            tangents: Tangents::State(tangents),
+            along: &[],
+        }
+    }
+}
+
+/// A vector field evaluated at one point, ready for its reverse mode.
+#[derive(Debug)]
+pub struct Linearization {
+    value: Tensor,
+    products: Option<Tensor>,
+    along: Vec<Tensor>,
+    state: Var,
+    given: Option<Var>,
+    time: Var,
+}
+
+/// Cotangents of everything that a [`Linearization`] has.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputCotangents<'a> {
+    /// Of the value, `[B, …]`.
+    pub value: &'a Tensor,
+    /// Of the products, `[K, B, …]`; none counts as zeros.
+    pub products: Option<&'a Tensor>,
+    /// Of the derivatives along the path, `[B, …]` each, in the order in which they were asked for.
+    pub along: &'a [Tensor],
+}
+
+/// Gradients of `L = Σ a·f + Σ b·(J v) + Σ c·d` for given cotangents `a`, `b` and `c`.
+#[derive(Debug, Clone)]
+pub struct Cotangents {
+    /// `∂L/∂z`, `[B, …]`.
+    pub state: Tensor,
+    /// `∂L/∂c`, `[B, G]`, where rows were given something.
+    pub given: Option<Tensor>,
+    /// `∂L/∂t`: a number for one time, `[B, 1]` summed.
+    pub time: f64,
+    /// `∂L/∂θ` in the order of [`VectorField::parameters`].
+    pub parameters: Vec<Tensor>,
+}
+
+impl Linearization {
+    /// The field at time `t`, `[1]` or `[B, 1]`, on inputs that were checked.
+    pub(crate) fn new<F: VectorField + ?Sized>(
+        field: &F,
+        t: &Tensor,
+        z: &Tensor,
+        given: Option<&Tensor>,
+        request: &Request<'_>,
+    ) -> Result<Self> {
+        let state = Var::from_tensor(&z.detach())?;
+        let given = given.map(|given| Var::from_tensor(&given.detach())).transpose()?;
+        let time = Var::from_tensor(t)?;
+        let condition = given.as_ref().map(|given| given.as_tensor());
+        let dual = |tangents: &Tensor| {
+            let dual = Dual::new(state.as_tensor().clone(), tangents)?;
+            field.dual(&time, &dual, condition)?.into_parts()
+        };
+        let (value, products) = match request.tangents {
+            Tangents::None => {
+                let dual = Dual::constant(state.as_tensor().clone())?;
+                (field.dual(&time, &dual, condition)?.value()?, None)
+            }
+            Tangents::State(tangents) => dual(&tangents.detach())?,
+            Tangents::Bottleneck(probes) => {
+                let (value, products) = field.through_bottleneck(&time, &state, condition, &probes.detach())?;
+                (value, Some(products))
+            }
+        };
+        let along = |along: &Along| match along {
+            Along::State => Ok(dual(&value.unsqueeze(0)?)?.1.ok_or_else(dropped_tangents)?.squeeze(0)?),
+            Along::StateAndTime => field.total_derivative(&time, &state, &value, condition),
+        };
+        let along = request.along.iter().map(along).collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            value,
+            products,
+            along,
+            state,
+            given,
+            time,
+        })
+    }
+
+    /// A field at a time for each row, `times` `[B]`, without tangents.
+    ///
+    /// # Errors
+    /// As [`VectorField::linearize`].
+    pub fn at_times<F: VectorField + ?Sized>(
+        field: &F,
+        times: &[f64],
+        z: &Tensor,
+        given: Option<&Tensor>,
+    ) -> Result<Self> {
+        crate::field::check_inputs(field, z, given)?;
+        let times = Tensor::from_slice(times, (times.len(), 1), &candle_core::Device::Cpu)?;
+        let times = times.to_dtype(field.dtype())?.to_device(field.device())?;
+        Self::new(field, &times, z, given, &Request::VALUE)
+    }
+
+    /// `f(z, t)`, `[B, …]`, without gradient.
+    #[must_use]
+    pub fn value(&self) -> Tensor {
+        self.value.detach()
+    }
+
+    /// The derivatives along the path that were asked for, `[B, …]` each, without gradient.
+    #[must_use]
+    pub fn along(&self) -> Vec<Tensor> {
+        self.along.iter().map(Tensor::detach).collect()
+    }
+
+    /// The products, `[K, B, …]`, without gradient; none when no probes were given.
+    #[must_use]
+    pub fn products(&self) -> Option<Tensor> {
+        self.products.as_ref().map(Tensor::detach)
+    }
+
+    /// Gradients for the cotangents of everything that was asked for.
+    ///
+    /// # Errors
+    /// When a cotangent's shape differs from that of its value.
+    pub fn pullback(self, parameters: &[Parameter], cotangents: &OutputCotangents<'_>) -> Result<Cotangents> {
+        let mut contraction = (&self.value * cotangents.value.detach())?.sum_all()?;
+        let products = self.products.iter().zip(cotangents.products);
+        for (output, cotangent) in products.chain(self.along.iter().zip(cotangents.along)) {
+            contraction = (contraction + (output * cotangent.detach())?.sum_all()?)?;
+        }
+        let gradients = contraction.backward()?;
+        let gradient = |var: &Var| -> Result<Tensor> {
+            Ok(match gradients.get(var) {
+                Some(gradient) => gradient.detach(),
+                None => var.zeros_like()?.detach(),
+            })
+        };
+        Ok(Cotangents {
+            state: gradient(&self.state)?,
+            given: self.given.as_ref().map(&gradient).transpose()?,
+            time: gradient(&self.time)?.sum_all()?.to_dtype(DType::F64)?.to_scalar()?,
+            parameters: parameters
+                .iter()
+                .map(|parameter| gradient(&parameter.var))
+                .collect::<Result<_>>()?,
+        })
+    }
+}
