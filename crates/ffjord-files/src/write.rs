@@ -37,10 +37,10 @@ pub fn write_atomic(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result
 /// Writes a file as [`write_atomic`] does, from a function that is handed a buffered writer.
 ///
 /// # Errors
-/// [`FileError::Write`] if the folder is missing, the folder or the file cannot be written, or `write` fails; the file is
-/// then unchanged. [`FileError::Folder`] and [`FileError::EmptyPath`] for what is no name of a file. [`FileError::Sync`] if
-/// the file is written but might not outlast a power cut. [`FileError::WriteThrough`] if a device or a pipe fails: it may
-/// then have taken a part.
+/// [`FileError::Write`] if the folder is missing, the folder or the file cannot be written, or `write` fails; the file
+/// is then unchanged. [`FileError::Folder`] and [`FileError::EmptyPath`] for what is no name of a file.
+/// [`FileError::Sync`] if the file is written but might not outlast a power cut. [`FileError::WriteThrough`] if a
+/// device or a pipe fails: it may then have taken a part.
 ///
 /// ```
 /// let folder = tempfile::tempdir()?;
@@ -103,7 +103,8 @@ fn fill(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io
     buffered.flush()
 }
 
-/// A new file in the folder of `path`, with a name of its own, so that two programs that write the same file do not mix.
+/// A new file in the folder of `path`, with a name of its own, so that two programs that write the same file do not
+/// mix.
 fn new_temporary(path: &Path) -> io::Result<NamedTempFile> {
     let mut prefix = OsString::from(".");
     // The name says what was being written; one that leaves no room for what is added to it does not.

@@ -19,8 +19,8 @@ pub(crate) const LEAST_PROBES: usize = 8;
 /// that are needed.
 ///
 /// Whoever stops as soon as the sample variance is small has picked a small one. Therefore the variance asked for, and
-/// reported, is not the sample variance itself but a bound that the true one is below 95 times in 100: 3.2 times it for 8
-/// probes, 1.4 times for 64, 1.2 times for 256. That is what a standard error to rely on costs in further probes.
+/// reported, is not the sample variance itself but a bound that the true one is below 95 times in 100: 3.2 times it for
+/// 8 probes, 1.4 times for 64, 1.2 times for 256. That is what a standard error to rely on costs in further probes.
 ///
 /// ```
 /// use ffjord_trace::{AdaptiveHutchinson, DenseOperator, ProbeDistribution, TraceEstimator};
@@ -80,8 +80,8 @@ impl AdaptiveHutchinson {
     }
 }
 
-/// What the sample variance of `count` numbers has to be multiplied by to be a bound that the true one is below 95 times
-/// in 100: ν over the lower quantile of χ² with `ν = count − 1` degrees of freedom (Wilson, Hilferty 1931).
+/// What the sample variance of `count` numbers has to be multiplied by to be a bound that the true one is below 95
+/// times in 100: ν over the lower quantile of χ² with `ν = count − 1` degrees of freedom (Wilson, Hilferty 1931).
 fn bound(count: usize) -> f64 {
     const Z: f64 = 1.645;
     let part = 2.0 / (9.0 * (count - 1) as f64);

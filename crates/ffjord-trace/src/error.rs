@@ -108,6 +108,20 @@ pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {
         /// The first row concerned.
         row: usize,
     },
+    /// An operator is not symmetric, as Lanczos' method needs.
+    #[error("the operator of row {row} is not symmetric: Lanczos' method is for symmetric operators only")]
+    NotSymmetric {
+        /// The first row concerned.
+        row: usize,
+    },
+    /// A number cannot be one that no eigenvalue is below.
+    #[error("{given} cannot be a lower bound of the spectrum: {reason}; give a smaller one, or 0 if none is known")]
+    SpectrumBound {
+        /// The bound given, as text.
+        given: String,
+        /// What is against it.
+        reason: &'static str,
+    },
     /// A product with the operator failed.
     #[error("a product with the operator failed: {0}")]
     Operator(#[source] E),
@@ -164,6 +178,8 @@ impl TraceError {
             Self::Target { given } => TraceError::Target { given },
             Self::ProbeLimits { least, most } => TraceError::ProbeLimits { least, most },
             Self::NotPositive { row } => TraceError::NotPositive { row },
+            Self::NotSymmetric { row } => TraceError::NotSymmetric { row },
+            Self::SpectrumBound { given, reason } => TraceError::SpectrumBound { given, reason },
             Self::Operator(never) => match never {},
         }
     }

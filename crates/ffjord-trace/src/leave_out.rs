@@ -18,9 +18,10 @@ pub(crate) trait Sketch: Sized {
 
 /// The mean of the terms with its variance; no variance for a single test vector.
 ///
-/// The terms share all vectors but one, so what they vary among themselves is too little. The variance is the jackknife's
-/// instead, `Σⱼ (T₍ⱼ₎ − T̄)² (k − 1)/k`, with T₍ⱼ₎ the same estimate by all vectors but ωⱼ (Tukey 1958). Its mean is not
-/// below the variance of T₍ⱼ₎ but for the factor (Efron, Stein 1981), and that is above the variance of T itself.
+/// The terms share all vectors but one, so what they vary among themselves is too little. The variance is the
+/// jackknife's instead, `Σⱼ (T₍ⱼ₎ − T̄)² (k − 1)/k`, with T₍ⱼ₎ the same estimate by all vectors but ωⱼ (Tukey 1958).
+/// Its mean is not below the variance of T₍ⱼ₎ but for the factor (Efron, Stein 1981), and that is above the variance of
+/// T itself.
 pub(crate) fn estimate(sketch: &impl Sketch) -> (f64, Option<f64>) {
     let count = sketch.count();
     let trace = mean(&sketch.terms());

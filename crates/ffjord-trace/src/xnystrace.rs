@@ -9,10 +9,10 @@ use crate::probe::{ProbeDistribution, Probes};
 use crate::scalar::Scalar;
 use rand::Rng;
 
-/// For symmetric positive semi-definite operators: the mean over i of `tr A⟨Ω₍ᵢ₎⟩ + νᵢᵀ (A − A⟨Ω₍ᵢ₎⟩) νᵢ` with Nyström's
-/// approximation `A⟨Ω⟩ = AΩ (ΩᵀAΩ)⁻¹ (AΩ)ᵀ`, Ω₍ᵢ₎ all test vectors but ωᵢ, and νᵢ the part of ωᵢ at right angles to
-/// them, scaled to the radius `√(D − k + 1)` (Epperly, Tropp, Webber 2024, algorithm 2 with the normalisation of section
-/// 2.3).
+/// For symmetric positive semi-definite operators: the mean over i of `tr A⟨Ω₍ᵢ₎⟩ + νᵢᵀ (A − A⟨Ω₍ᵢ₎⟩) νᵢ` with
+/// Nyström's approximation `A⟨Ω⟩ = AΩ (ΩᵀAΩ)⁻¹ (AΩ)ᵀ`, Ω₍ᵢ₎ all test vectors but ωᵢ, and νᵢ the part of ωᵢ at right
+/// angles to them, scaled to the radius `√(D − k + 1)` (Epperly, Tropp, Webber 2024, algorithm 2 with the normalisation
+/// of section 2.3).
 ///
 /// The Jacobian of a flow is not positive semi-definite in general; covariance and kernel matrices are. The variance is
 /// the jackknife's, as for [`XTrace`](crate::XTrace).

@@ -10,8 +10,8 @@ use crate::scalar::Scalar;
 use rand::Rng;
 
 /// The mean over i of `tr Q₍ᵢ₎ᵀAQ₍ᵢ₎ + νᵢᵀ A νᵢ`, where Q₍ᵢ₎ is an orthonormal basis of A times all test vectors but ωᵢ
-/// and `νᵢ` is `(I − Q₍ᵢ₎Q₍ᵢ₎ᵀ) ωᵢ` scaled to the radius `√(D − rank Q₍ᵢ₎)` (Epperly, Tropp, Webber 2024, algorithm 1 with
-/// the normalisation of section 2.3).
+/// and `νᵢ` is `(I − Q₍ᵢ₎Q₍ᵢ₎ᵀ) ωᵢ` scaled to the radius `√(D − rank Q₍ᵢ₎)` (Epperly, Tropp, Webber 2024, algorithm 1
+/// with the normalisation of section 2.3).
 ///
 /// Every test vector serves as sketch for the others and as probe for what they leave, so that no product is taken for
 /// one purpose alone; exact where the rank of A is below the number of test vectors. The variance is the
@@ -122,8 +122,8 @@ impl XTraceSketch {
         self.core.iter().zip(y).map(|(column, y)| dot(column, x) * y).sum()
     }
 
-    /// For each image the unit vector s such that Q s is the direction that no other image has a part of; zero if all of
-    /// the image is in the span of the others.
+    /// For each image the unit vector s such that Q s is the direction that no other image has a part of; zero if all
+    /// of the image is in the span of the others.
     fn directions(&self) -> Vec<Vec<f64>> {
         let count = self.count();
         if self.rank() == count {
