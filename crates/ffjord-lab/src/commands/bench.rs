@@ -1,14 +1,14 @@
 //! `bench`: times whole workloads beside the product ceiling of the machine.
 
-use crate::bench::{
-    Ceiling, Division, Measurement, Method, Repetitions, Subject, Workload, add_to_history, all, median, print_header,
-    print_row, read_history,
-};
-use crate::error::{LabError, Result};
-use crate::provenance::Provenance;
+use crate::error::Result;
 use crate::terminal::say;
 use clap::Args;
-use serde_json::{Value, json};
+use ffjord_run::Provenance;
+use ffjord_study::bench::{
+    Ceiling, Division, Measurement, Method, Repetitions, ThreadScaling, Workload, add_to_history, all, header,
+    load_average, read_history, row, select, thread_scaling,
+};
+use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,12 +81,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         ceiling.kernels_gflops,
         ceiling.candle_gflops
     );
-    print_header();
+    say!("{}", header());
     let mut measurements = Vec::new();
     for (workload, method) in &selected {
         let division = arguments.division(workload);
         let measurement = Measurement::take(workload, *method, division, repetitions, ceiling.gflops())?;
-        print_row(&measurement);
+        say!("{}", row(&measurement));
         measurements.push(measurement);
     }
     let scaling = scaling(arguments, repetitions)?;
@@ -107,70 +107,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The workloads and methods whose line contains `filter`.
-///
-/// # Errors
-/// When there is none.
-pub(super) fn select(
-    filter: &str,
-    methods: &[Method],
-    wanted: impl Fn(&Workload) -> bool,
-) -> Result<Vec<(Workload, Method)>> {
-    let fits = |(workload, method): &(Workload, Method)| {
-        let line = format!("{} {}", workload.name, method.name()).to_lowercase();
-        line.contains(&filter.to_lowercase())
-    };
-    let selected: Vec<_> = all()
-        .into_iter()
-        .filter(wanted)
-        .flat_map(|workload| methods.iter().map(move |method| (workload.clone(), *method)))
-        .filter(fits)
-        .collect();
-    if !selected.is_empty() {
-        return Ok(selected);
-    }
-    let names: Vec<String> = all().into_iter().map(|workload| workload.name).collect();
-    Err(LabError::NoWorkload {
-        given: filter.to_string(),
-        accepted: names.join("; "),
-    })
-}
-
-/// Programs that ran or waited over the last minute, where the system tells (Linux): beside other programs than this
-/// one, seconds and ceiling are not those of the machine.
-pub(super) fn load_average() -> Option<f64> {
-    std::fs::read_to_string("/proc/loadavg")
-        .ok()?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
-}
-
 /// Times one workload on pools of one and of two threads.
-fn scaling(arguments: &Arguments, repetitions: Repetitions) -> Result<Value> {
+fn scaling(arguments: &Arguments, repetitions: Repetitions) -> Result<ThreadScaling> {
     let workloads = all();
     let workload = &workloads[1];
-    let subject = Subject::new(workload, Method::RK4, arguments.division(workload))?;
-    let mut seconds = [0.0; 2];
-    for (threads, seconds) in (1..).zip(&mut seconds) {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        *seconds = median(pool.install(|| subject.train(repetitions))?.seconds());
-    }
-    let [one, two] = seconds;
+    let scaling = thread_scaling(workload, arguments.division(workload), repetitions)?;
     say!(
         "{}, {}: {:.2} ms with one thread, {:.2} ms with two: {:.2} times as fast",
-        workload.name,
-        Method::RK4.name(),
-        one * 1e3,
-        two * 1e3,
-        one / two
+        scaling.workload,
+        scaling.solver,
+        scaling.seconds_with_one_thread * 1e3,
+        scaling.seconds_with_two_threads * 1e3,
+        scaling.speedup
     );
-    Ok(json!({
-        "workload": workload.name,
-        "solver": Method::RK4.name(),
-        "seconds_with_one_thread": one,
-        "seconds_with_two_threads": two,
-        "speedup": one / two,
-    }))
+    Ok(scaling)
 }

@@ -1,13 +1,13 @@
 //! `compare`: times training beside the same training on other projects' software.
 
-use super::bench::{load_average, select};
-use crate::bench::{Method, Subject};
-use crate::compare::{Rival, compare, markdown, print_header, print_row};
-use crate::error::{LabError, Result};
-use crate::provenance::Provenance;
+use crate::error::Result;
 use crate::terminal::say;
 use clap::Args;
-use ffjord_files::write_atomic;
+use ffjord_run::Provenance;
+use ffjord_study::StudyError;
+use ffjord_study::bench::{Method, Subject, load_average, select};
+use ffjord_study::compare::{Rival, compare, header, markdown, row};
+use ffjord_train::write_atomic;
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -49,15 +49,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         .filter(|rival| rival.name().to_lowercase().contains(&arguments.beside.to_lowercase()))
         .collect();
     if rivals.is_empty() {
-        return Err(LabError::NoRival {
+        return Err(StudyError::NoRival {
             given: arguments.beside.clone(),
             accepted: Rival::ALL.map(Rival::name).join("; "),
-        });
+        }
+        .into());
     }
     let methods = [Method::RK4, Method::Dopri5, IMAGE_METHOD];
     let selected = select(&arguments.filter, &methods, |_| true)?;
     let load_before = load_average();
-    print_header();
+    say!("{}", header());
     let mut comparisons = Vec::new();
     for (workload, method) in &selected {
         if workload.is_convolutional() != (*method == IMAGE_METHOD) {
@@ -66,7 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let subject = Subject::new(workload, *method, workload.division())?;
         let rounds = arguments.rounds.get();
         for comparison in compare(workload, *method, &subject, &rivals, &arguments.python, rounds)? {
-            print_row(&comparison);
+            say!("{}", row(&comparison));
             comparisons.push(comparison);
         }
         // What has been measured is not lost to a failure further down.

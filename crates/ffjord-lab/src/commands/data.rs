@@ -1,8 +1,8 @@
 //! `data`: the tabular benchmarks, from their publishers to the cache.
 
-use crate::data::default_cache;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
+use crate::workspace::default_cache;
 use clap::{Args, Subcommand};
 use ffjord_data::Benchmark;
 use ffjord_data::benchmark::store;

@@ -1,14 +1,11 @@
 //! `eval`: the log-likelihood of a file's rows.
 
 use crate::error::{LabError, Result};
-use crate::evaluation::{log_likelihoods, summarise};
-use crate::model::Model;
-use crate::original;
-use crate::run_folder::RunFolder;
 use crate::terminal::say;
 use clap::Args;
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_data::{Matrix, Standardizer};
+use ffjord_run::{RunError, Trained, log_likelihoods, summarise};
 use ffjord_train::Streams;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -37,77 +34,25 @@ pub struct Arguments {
     batch: NonZeroUsize,
 }
 
-/// A model from a run folder or an original checkpoint.
-pub struct LoadedModel {
-    /// The model.
-    pub model: Model,
-    origin: PathBuf,
-    standardizer: Option<Standardizer>,
-}
-
-impl LoadedModel {
-    /// Loads a run folder, a `.safetensors` file of one, or a `.pth` file.
-    ///
-    /// # Errors
-    /// When it is none of these, or cannot be read.
-    pub fn open(path: &Path) -> Result<Self> {
-        let origin = path.to_path_buf();
-        let weights = path.extension().is_some_and(|extension| extension == "safetensors");
-        if !(path.is_dir() || weights) {
-            return Ok(Self {
-                model: original::load(path)?,
-                origin,
-                standardizer: None,
-            });
-        }
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let folder = RunFolder::existing(if weights { parent } else { path })?;
-        let model = if weights {
-            folder.model_from(path)?
-        } else {
-            folder.model()?
-        };
-        Ok(Self {
-            model,
-            origin,
-            standardizer: folder.data()?.standardizer()?,
-        })
-    }
-
-    /// The map between the training data's units and the model's.
-    ///
-    /// # Errors
-    /// When the model has none.
-    pub fn standardizer(&self) -> Result<&Standardizer> {
-        self.standardizer.as_ref().ok_or_else(|| LabError::RunFolder {
-            path: self.origin.clone(),
-            reason: "this model's data were not standardised: leave --raw out".to_string(),
-        })
-    }
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// When the model or the rows cannot be loaded, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let loaded = LoadedModel::open(&arguments.model)?;
+    let trained = Trained::open(&arguments.model)?;
     let mut rows = load_rows(&arguments.data, arguments.array.as_deref())?;
-    if rows.columns() != loaded.model.dimension() {
+    if rows.columns() != trained.dimension() {
         return Err(LabError::Columns {
             path: arguments.data.clone(),
             given: rows.columns(),
-            expected: loaded.model.dimension(),
+            expected: trained.dimension(),
         });
     }
     if arguments.raw {
-        rows = loaded.standardizer()?.apply(&rows)?;
+        rows = standardizer(&trained, &arguments.model)?.apply(&rows)?;
     }
     let streams = Streams::new(0);
-    let (values, nfe) = log_likelihoods(&loaded.model, &rows, arguments.batch.get(), &streams, |_| ())?;
+    let (values, nfe) = log_likelihoods(trained.model(), &rows, arguments.batch.get(), &streams, |_| ())?;
     let out = arguments.out.clone().unwrap_or_else(|| default_output(&arguments.data));
     table::save_csv(
         &out,
@@ -127,6 +72,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         say!("largest difference from the file's own `logp`: {error:.3e} nats");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The map between the training data's units and the model's.
+///
+/// # Errors
+/// When the model has none.
+pub(super) fn standardizer<'a>(trained: &'a Trained, model: &Path) -> Result<&'a Standardizer> {
+    Ok(trained.standardizer().ok_or_else(|| RunError::RunFolder {
+        path: model.to_path_buf(),
+        reason: "this model's data were not standardised: leave --raw out".to_string(),
+    })?)
 }
 
 fn load_rows(path: &Path, array: Option<&str>) -> Result<Matrix<f64>> {

@@ -1,18 +1,13 @@
 //! `figure`: figures of the paper from a trained model.
 
 use super::experiment;
-use crate::config::Precision;
-use crate::density_integral::{Integral, Quadrature, integrate};
 use crate::error::{LabError, Result};
-use crate::provenance::Provenance;
-use crate::run_folder::RunFolder;
 use crate::terminal::say;
 use clap::Args;
-use ffjord_files::write_atomic;
-use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
-use serde_json::json;
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use ffjord_run::RunFolder;
+use ffjord_run::config::Precision;
+use ffjord_study::density_integral::{Quadrature, integrate, row, write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What is trained where no run is given.
@@ -73,56 +68,4 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     write(&arguments.out, &folder, grid, &integrals)?;
     say!("{}", arguments.out.join("figure8.png").display());
     Ok(ExitCode::SUCCESS)
-}
-
-fn write(out: &Path, folder: &RunFolder, grid: Quadrature, integrals: &[Integral]) -> Result<()> {
-    let config = folder.config()?;
-    let report = json!({
-        "figure": 8,
-        "provenance": Provenance::now(),
-        "config": config,
-        "grid": grid,
-        "integrals": integrals,
-    });
-    let text = format!("{}\n", serde_json::to_string_pretty(&report)?);
-    write_atomic(out.join("figure8.json"), text.as_bytes())?;
-    let mut table = String::from("| precision | tolerance | ∫p dx | error | NFE |\n|---|---|---|---|---|\n");
-    for integral in integrals {
-        // Writing to a string cannot fail.
-        let _ = writeln!(table, "{}", row(integral));
-    }
-    write_atomic(out.join("figure8.md"), table.as_bytes())?;
-
-    let points = |precision: Precision| -> Vec<(f64, f64)> {
-        let of = integrals.iter().filter(|integral| integral.precision == precision);
-        of.map(|integral| (integral.tolerance.log10(), integral.error.unwrap_or(f64::NAN)))
-            .collect()
-    };
-    let (single, double) = (points(Precision::F32), points(Precision::F64));
-    let panel = CurvePanel::new(vec![Series::new("f32", &single), Series::new("f64", &double)])
-        .title("|∫p dx − 1|")
-        .labels("log₁₀ tolerance", "error")
-        .scale(Scale::Log);
-    training_curves(&[panel], "")?.save(out.join("figure8.png"))?;
-    Ok(())
-}
-
-/// A line of the table.
-fn row(integral: &Integral) -> String {
-    let precision = match integral.precision {
-        Precision::F32 => "f32",
-        Precision::F64 => "f64",
-    };
-    match (integral.integral, integral.error, integral.nfe) {
-        (Some(mass), Some(error), Some(nfe)) => {
-            format!(
-                "| {precision} | {:e} | {mass:.10} | {error:.2e} | {nfe:.0} |",
-                integral.tolerance
-            )
-        }
-        _ => {
-            let failure = integral.failure.as_deref().unwrap_or("failed");
-            format!("| {precision} | {:e} | {failure} | – | – |", integral.tolerance)
-        }
-    }
 }

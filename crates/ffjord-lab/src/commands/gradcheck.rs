@@ -1,15 +1,13 @@
 //! `gradcheck`: every adjoint against finite differences.
 
-use crate::config::Precision;
-use crate::data::RunData;
 use crate::error::Result;
-use crate::gradcheck::{check, print};
-use crate::provenance::Provenance;
-use crate::run_folder::RunFolder;
 use crate::terminal::say;
+use crate::workspace::default_cache;
 use clap::Args;
-use ffjord_files::write_atomic;
-use ffjord_train::Streams;
+use ffjord_run::config::Precision;
+use ffjord_run::{Provenance, RunData, RunFolder};
+use ffjord_study::gradcheck::{check, table};
+use ffjord_train::{Streams, write_atomic};
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -40,10 +38,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // Its gradient is checked whether or not it was trained.
     config.model.learn_end_time = true;
     let streams = Streams::new(config.seed);
-    let batch = RunData::load(&config, &streams)?.source.batch(0, &streams)?;
+    let batch = RunData::load(&config, &streams, &default_cache())?
+        .source
+        .batch(0, &streams)?;
     let check = check(&folder, &config, &batch)?;
     say!("{}", check.description);
-    print(&check);
+    say!("{}", table(&check));
     if let Some(path) = &arguments.json {
         let report = json!({ "provenance": Provenance::now(), "gradcheck": check });
         write_atomic(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;

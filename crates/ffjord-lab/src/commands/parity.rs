@@ -1,10 +1,10 @@
 //! `parity`: compares this implementation with a folder of reference vectors.
 
-use crate::error::{LabError, Result};
-use crate::parity::{self, Case, Comparison, ReferenceFile, Subject, compare_field, compare_flow};
+use crate::error::Result;
 use crate::terminal::say;
-use clap::Args;
-use std::path::{Path, PathBuf};
+use clap::{Args, ValueEnum};
+use ffjord_study::parity::{self, Comparison, Subject, compare, reference_files};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `parity`.
@@ -13,11 +13,29 @@ pub struct Arguments {
     /// The folder with `.safetensors` files
     directory: PathBuf,
     /// What evaluates the networks; the kernels are compared in double and in single precision
-    #[arg(long, value_enum, default_value_t = parity::Path::Generic)]
-    path: parity::Path,
+    #[arg(long, value_enum, default_value_t = Path::Generic)]
+    path: Path,
     /// Prints every quantity
     #[arg(long)]
     verbose: bool,
+}
+
+/// What evaluates the networks.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Path {
+    /// candle's tensor operations
+    Generic,
+    /// The fused kernels
+    Fused,
+}
+
+impl From<Path> for parity::Path {
+    fn from(path: Path) -> Self {
+        match path {
+            Path::Generic => Self::Generic,
+            Path::Fused => Self::Fused,
+        }
+    }
 }
 
 /// Runs the command; fails if a file cannot be compared or an error exceeds its limit.
@@ -27,7 +45,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let files = reference_files(&arguments.directory)?;
     let mut failures = 0;
-    let subjects = Subject::all(arguments.path);
+    let subjects = Subject::all(arguments.path.into());
     for (path, &subject) in files
         .iter()
         .flat_map(|path| subjects.iter().map(move |subject| (path, subject)))
@@ -59,30 +77,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-fn reference_files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(directory).map_err(LabError::io("read", directory))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        return Err(LabError::Reference {
-            path: directory.to_path_buf(),
-            reason: "this folder has no .safetensors file to compare with".to_string(),
-        });
-    }
-    Ok(files)
-}
-
-fn compare(path: &Path, subject: Subject) -> Result<Vec<Comparison>> {
-    let file = ReferenceFile::open(path)?;
-    match file.case {
-        Case::Mlp { .. } | Case::Conv { .. } => compare_field(&file, subject),
-        Case::Flow { .. } => compare_flow(&file, subject),
-    }
 }
 
 /// Every quantity with its error; the parameters' gradients as one, unless all are asked for.

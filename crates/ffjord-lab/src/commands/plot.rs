@@ -1,12 +1,11 @@
 //! `plot`: draws a run's pictures again, or several runs on one clock.
 
-use crate::data::RunData;
 use crate::error::Result;
 use crate::pictures;
-use crate::results::RunResult;
-use crate::run_folder::RunFolder;
 use crate::terminal::say;
+use crate::workspace::default_cache;
 use clap::Args;
+use ffjord_run::{RunData, RunFolder, RunResult};
 use ffjord_train::Streams;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,7 +43,7 @@ fn draw(run: &Path) -> Result<()> {
     let folder = RunFolder::existing(run)?;
     let config = folder.config()?;
     let streams = Streams::new(config.seed);
-    let data = RunData::load(&config, &streams)?;
+    let data = RunData::load(&config, &streams, &default_cache())?;
     let model = folder.model()?;
     pictures::draw(&config, &data, &model, &folder, &streams)?;
     say!("pictures: {}", folder.plots().display());

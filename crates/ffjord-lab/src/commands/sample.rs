@@ -1,19 +1,14 @@
 //! `sample`: draws samples from a run or a checkpoint.
 
-use crate::commands::eval::LoadedModel;
+use super::eval::standardizer;
 use crate::error::{LabError, Result};
-use crate::sampling::samples;
 use crate::terminal::say;
-use candle_core::DType;
 use clap::Args;
-use ffjord_data::{Matrix, table};
-use ffjord_train::Streams;
+use ffjord_data::table;
+use ffjord_run::{Trained, Units};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Samples drawn at a time.
-const BATCH: usize = 4096;
 
 /// Arguments of `sample`.
 #[derive(Debug, Args)]
@@ -59,14 +54,12 @@ impl Format {
 /// When the model cannot be loaded, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (format, number) = (Format::of(&arguments.out)?, arguments.number.get());
-    let loaded = LoadedModel::open(&arguments.model)?;
-    let model = &loaded.model;
-    let streams = Streams::new(arguments.seed);
-    let samples = samples(model, number, BATCH, &streams)?.to_dtype(DType::F64)?;
-    let mut samples = Matrix::new(number, model.dimension(), samples.flatten_all()?.to_vec1()?)?;
+    let mut trained = Trained::open(&arguments.model)?.in_units(Units::Standardised);
     if arguments.raw {
-        samples = loaded.standardizer()?.invert(&samples)?;
+        standardizer(&trained, &arguments.model)?;
+        trained = trained.in_units(Units::Data);
     }
+    let samples = trained.sample(number, arguments.seed)?;
     match format {
         Format::Csv => table::save_csv(&arguments.out, &samples, None)?,
         Format::Npy => table::save_npy(&arguments.out, &samples)?,

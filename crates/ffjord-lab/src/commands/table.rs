@@ -1,12 +1,12 @@
 //! `table`: a table of the paper beside the results of our runs.
 
-use crate::benchmark_table::{PublishedTable, Selection, compare, markdown};
-use crate::data::workspace;
 use crate::error::{LabError, Result};
-use crate::results::RunResult;
 use crate::terminal::say;
+use crate::workspace;
 use clap::Args;
-use ffjord_files::write_atomic;
+use ffjord_run::{RunError, RunResult};
+use ffjord_study::benchmark_table::{PublishedTable, Selection, compare, markdown};
+use ffjord_train::write_atomic;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         model: arguments.model.clone(),
     };
     let table = PublishedTable::table_2()?.select(&selection)?;
-    let documented = workspace().join("docs/results");
+    let documented = workspace::root().join("docs/results");
     let folders = match arguments.results.as_slice() {
         [] => vec![documented.clone(), PathBuf::from("runs")],
         given => given.to_vec(),
@@ -56,16 +56,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     for folder in &folders {
         // A folder that was asked for by name and is not there is a mistake, not an absence of results.
         if !arguments.results.is_empty() && !folder.is_dir() {
-            return Err(LabError::RunFolder {
+            return Err(RunError::RunFolder {
                 path: folder.clone(),
                 reason: "there is no such folder: give one that holds results or run folders".to_string(),
-            });
+            }
+            .into());
         }
         results.extend(RunResult::collect(folder)?);
     }
     // Paths inside the workspace are the same on every machine.
     for (path, _) in &mut results {
-        if let Ok(inside) = path.strip_prefix(workspace()) {
+        if let Ok(inside) = path.strip_prefix(workspace::root()) {
             *path = inside.to_path_buf();
         }
     }

@@ -1,12 +1,10 @@
 //! `trace-variance`: the variance of every trace estimator against its cost, on a trained model.
 
-use super::eval::LoadedModel;
 use crate::error::Result;
-use crate::provenance::Provenance;
 use crate::terminal::say;
-use crate::trace_variance::{Measured, bottleneck, jacobians, measure};
 use clap::Args;
-use ffjord_files::write_atomic;
+use ffjord_run::{Provenance, Trained};
+use ffjord_study::trace_variance::{Measured, bottleneck, jacobians, measure};
 use ffjord_trace::LinearOperator;
 use ffjord_train::Streams;
 use serde_json::json;
@@ -35,11 +33,12 @@ pub struct Arguments {
 /// # Errors
 /// When the model cannot be loaded, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let model = LoadedModel::open(&arguments.run)?.model;
+    let trained = Trained::open(&arguments.run)?;
+    let model = trained.model();
     model.require_solves("trace-variance")?;
     let (streams, rows) = (Streams::new(0), arguments.rows.get());
     let repetitions = arguments.repetitions.get();
-    let matrices = jacobians(&model, rows, &streams)?;
+    let matrices = jacobians(model, rows, &streams)?;
     say!(
         "{} Jacobians of dimension {}: {rows} samples of the model at the start, middle and end of every continuous \
          block; {repetitions} draws each",
@@ -47,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         matrices.dimension()
     );
     let mut measured = measure(&matrices, "jacobian", repetitions, &streams)?;
-    let narrow = bottleneck(&model, rows, &streams)?;
+    let narrow = bottleneck(model, rows, &streams)?;
     if let Some(narrow) = &narrow {
         measured.extend(measure(narrow, "bottleneck", repetitions, &streams)?);
     }

@@ -1,12 +1,11 @@
 //! `work-precision`: error against evaluations for every method.
 
 use crate::error::{LabError, Result};
-use crate::provenance::Provenance;
 use crate::terminal::say;
-use crate::work_precision::{Curve, TrainedFlow, curve, draw, markdown, problems, reference_solver};
 use clap::Args;
-use ffjord_files::write_atomic;
-use ffjord_ode::Method;
+use ffjord_run::Provenance;
+use ffjord_study::work_precision::{TrainedFlow, classical_curves, draw, markdown};
+use ffjord_train::write_atomic;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,8 +37,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(run) => TrainedFlow::open(run, arguments.seed)?,
         None => TrainedFlow::train(arguments.seed)?,
     };
-    let mut curves = classical()?;
-    curves.extend(flow.curves(&Method::ALL)?);
+    let mut curves = classical_curves()?;
+    curves.extend(flow.curves()?);
     let table = markdown(&curves);
     say!("{table}");
     std::fs::create_dir_all(&arguments.out).map_err(LabError::io("create", &arguments.out))?;
@@ -61,29 +60,4 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         say!("{}", path.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Every method on every problem of DETEST.
-fn classical() -> Result<Vec<Curve>> {
-    let mut curves = Vec::new();
-    for problem in problems() {
-        let rhs = |t: f64, y: &Vec<f64>, dy: &mut Vec<f64>| (problem.rhs)(t, y, dy);
-        let solve = |solver: &ffjord_ode::Solver| solver.solve(&rhs, &problem.y0, 0.0, problem.end());
-        let reference = solve(&reference_solver()?).map_err(|error| LabError::Reference {
-            path: PathBuf::from(problem.name),
-            reason: error.to_string(),
-        })?;
-        for method in Method::ALL {
-            curves.push(curve(problem.name, method, |solver| {
-                // A solve that fails, as at a loose tolerance it may, is no point of the curve.
-                let Ok(solution) = solve(solver) else {
-                    return Ok(None);
-                };
-                let errors = solution.state.iter().zip(&reference.state);
-                let error = errors.map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f64::max);
-                Ok(Some((solution.stats.nfe as f64, error)))
-            })?);
-        }
-    }
-    Ok(curves)
 }

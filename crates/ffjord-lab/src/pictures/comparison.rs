@@ -1,8 +1,8 @@
 //! Several runs on one clock: negative log-likelihood against seconds of training.
 
-use crate::error::{LabError, Result};
-use crate::results::{CurvePoint, RunResult};
+use crate::error::Result;
 use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
+use ffjord_run::{CurvePoint, RunError, RunResult};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 pub fn compare(runs: &[(PathBuf, RunResult)], top: Option<f64>, file: &Path) -> Result<()> {
     for (path, run) in runs {
         if run.validation_curve.is_empty() {
-            return Err(LabError::RunFolder {
+            return Err(RunError::RunFolder {
                 path: path.clone(),
                 reason: "this result has no validation curve to draw: give runs that were validated".to_string(),
-            });
+            }
+            .into());
         }
     }
     let names = names(runs);

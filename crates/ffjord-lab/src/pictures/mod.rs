@@ -8,12 +8,10 @@ mod two_dimensional;
 
 pub use comparison::compare;
 
-use crate::config::RunConfig;
-use crate::data::RunData;
 use crate::error::Result;
-use crate::model::Model;
-use crate::run_folder::RunFolder;
 use candle_core::{DType, Tensor};
+use ffjord_run::config::RunConfig;
+use ffjord_run::{Model, RunData, RunFolder};
 use ffjord_train::Streams;
 
 /// Draws everything that suits the data into the folder's `plots/`; for two-dimensional data, returns the integral of

@@ -1,9 +1,9 @@
 //! A flow as a path from noise to data, at equally spaced moments.
 
 use crate::error::Result;
-use crate::model::{Model, Part};
 use candle_core::Tensor;
 use ffjord_flow::{Bijection, Density, Pass};
+use ffjord_run::{Model, Part};
 use ffjord_train::{Purpose, Streams};
 
 /// One moment on the path from noise (0) to data (1).

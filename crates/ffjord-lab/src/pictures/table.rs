@@ -1,12 +1,10 @@
 //! Pictures of tables: held-out rows against samples.
 
-use crate::config::RunConfig;
-use crate::data::RunData;
 use crate::error::Result;
-use crate::model::Model;
-use crate::sampling::samples;
 use candle_core::DType;
 use ffjord_plot::{PairPlotOptions, pair_plot};
+use ffjord_run::config::RunConfig;
+use ffjord_run::{Model, RunData, samples};
 use ffjord_train::Streams;
 use std::path::Path;
 

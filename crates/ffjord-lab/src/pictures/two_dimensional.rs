@@ -1,11 +1,7 @@
 //! Pictures of two-dimensional densities.
 
 use super::{path, points};
-use crate::config::RunConfig;
-use crate::data::RunData;
 use crate::error::Result;
-use crate::model::Model;
-use crate::sampling::samples;
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::Matrix;
 use ffjord_flow::{Density, Pass};
@@ -13,6 +9,8 @@ use ffjord_plot::{
     AnimationFrame, AnimationOptions, Content, Grid, Panel, PanelOptions, Trajectories, Window, animation, density_map,
     side_by_side, trajectories,
 };
+use ffjord_run::config::RunConfig;
+use ffjord_run::{Model, RunData, samples};
 use ffjord_train::{Purpose, Streams};
 use std::path::Path;
 

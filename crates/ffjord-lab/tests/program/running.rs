@@ -3,6 +3,12 @@
 use crate::harness::{Answer, Place, csv, json, moons, table};
 use std::collections::BTreeSet;
 use std::fs;
+#[cfg(unix)]
+use std::time::{Duration, Instant};
+
+/// How long a run may take to its first line of metrics, on a machine that has much else to do.
+#[cfg(unix)]
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn names(folder: &std::path::Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
@@ -183,11 +189,19 @@ fn interrupt(iterations: usize, settings: &[&str]) {
     place.succeed(&moons("whole", &long));
 
     let mut command = place.command(&moons("cut", &long));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let metrics = place.path("cut/metrics.jsonl");
     // The handler is there before the first line of metrics.
+    let start = Instant::now();
     while !fs::metadata(&metrics).is_ok_and(|metadata| metadata.len() > 0) {
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("the run ended before it could be interrupted: {status}");
+        }
+        if start.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("no line of metrics after {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
     let sent = Command::new("kill")
         .args(["-INT", &child.id().to_string()])

@@ -5,15 +5,13 @@ mod seeds;
 mod tighter;
 mod training;
 
-use crate::config::{PRESETS, Preset, resolve};
-use crate::data::RunData;
 use crate::error::Result;
-use crate::initial_weights;
-use crate::model::Model;
 use crate::pictures;
-use crate::run_folder::RunFolder;
 use crate::terminal::say;
+use crate::workspace::default_cache;
 use clap::Args;
+use ffjord_run::config::{PRESETS, Preset, resolve};
+use ffjord_run::{Model, RunData, RunFolder, load_initial_weights};
 use ffjord_train::{Purpose, Streams, TrainingEnd};
 use outcome::Outcome;
 use seeds::SeedRun;
@@ -137,12 +135,12 @@ fn run_seed(
     let streams = Streams::new(config.seed);
     // Everything that can be wrong with settings and data is found before a folder is made.
     let options = training::trainer_options(&config.training)?;
-    let data = RunData::load(&config, &streams)?;
+    let data = RunData::load(&config, &streams, &default_cache())?;
     let model = Model::build(&config, data.dimension, &mut streams.rng(Purpose::Initialise, 0, 0))?;
     // A run that is resumed may have lost them since.
     let folder = folder(config.seed);
     if let Some(from) = config.from.as_ref().filter(|_| !RunFolder::has_checkpoint(&folder)) {
-        initial_weights::load(from, &model)?;
+        load_initial_weights(from, &model)?;
     }
     let folder = RunFolder::open(&folder, &config, &data.summary(), arguments.resume)?;
     say!("{}\nrun folder: {}", config.description, folder.path().display());

@@ -1,14 +1,10 @@
 //! What a finished run is worth: its evaluation, `result.json` and the lines on the terminal.
 
 use super::tighter::Tighter;
-use crate::config::{ModelKind, RunConfig};
-use crate::data::RunData;
 use crate::error::Result;
-use crate::evaluation::{Likelihood, log_likelihoods, summarise};
-use crate::model::Model;
-use crate::provenance::Provenance;
-use crate::run_folder::RunFolder;
 use crate::terminal::say;
+use ffjord_run::config::{ModelKind, RunConfig};
+use ffjord_run::{Likelihood, Model, Provenance, RunData, RunFolder, log_likelihoods, summarise};
 use ffjord_train::{Streams, TrainingEnd, TrainingSummary, read_metrics};
 use serde_json::{Value, json};
 

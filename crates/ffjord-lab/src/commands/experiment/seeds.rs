@@ -1,11 +1,9 @@
 //! Several runs that differ in their seed alone, as one result.
 
 use crate::error::Result;
-use crate::evaluation::Likelihood;
-use crate::provenance::Provenance;
-use crate::statistics::mean_and_standard_error;
 use crate::terminal::say;
-use ffjord_files::write_atomic;
+use ffjord_run::{Likelihood, Provenance, mean_and_standard_error};
+use ffjord_train::write_atomic;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

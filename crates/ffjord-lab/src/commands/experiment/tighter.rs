@@ -1,10 +1,8 @@
 //! The test likelihood at a tighter tolerance: how much of it is the solver's error.
 
-use crate::config::{ModelKind, Precision, RunConfig, StepConfig};
-use crate::data::RunData;
 use crate::error::Result;
-use crate::evaluation::{log_likelihoods, summarise};
-use crate::run_folder::RunFolder;
+use ffjord_run::config::{ModelKind, Precision, RunConfig, StepConfig};
+use ffjord_run::{RunData, RunFolder, log_likelihoods, summarise};
 use ffjord_train::Streams;
 use serde::Serialize;
 

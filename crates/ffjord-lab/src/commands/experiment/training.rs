@@ -1,14 +1,11 @@
 //! The training of a run.
 
-use crate::config::{ObjectiveConfig, OnFailure, RunConfig, TrainingConfig};
-use crate::data::RunData;
 use crate::error::Result;
-use crate::evaluation::{Likelihood, log_likelihoods, summarise};
-use crate::model::Model;
-use crate::run_folder::RunFolder;
 use crate::terminal::say;
 use ffjord_data::Matrix;
 use ffjord_flow::{Chain, Flow};
+use ffjord_run::config::{ObjectiveConfig, OnFailure, RunConfig, TrainingConfig};
+use ffjord_run::{Likelihood, Model, RunData, RunFolder, log_likelihoods, summarise};
 use ffjord_train::{
     FailurePolicy, FlowMatching, JsonLines, MaximumLikelihood, MetricsWriter, NoiseCoupling, Objective, Observer,
     Progress, Streams, TrainError, Trainer, TrainerOptions, TrainingSummary, Validation,

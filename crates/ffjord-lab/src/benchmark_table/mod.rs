@@ -1,9 +1,0 @@
-//! Published results of the tabular benchmarks beside those of our runs (table 2 of the paper).
-
-mod comparison;
-mod markdown;
-mod published;
-
-pub use comparison::compare;
-pub use markdown::markdown;
-pub use published::{PublishedTable, Selection};

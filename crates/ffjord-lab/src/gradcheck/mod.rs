@@ -1,9 +1,0 @@
-//! Gradients of every adjoint against finite differences, on a run's own model and rows.
-
-mod direction;
-mod measurement;
-mod report;
-mod subject;
-
-pub use measurement::check;
-pub use report::print;

@@ -1,0 +1,138 @@
+//! What can go wrong between a configuration and a trained model.
+
+use std::path::{Path, PathBuf};
+
+/// Errors of configurations, data, models and run folders.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The name of a preset is not known.
+    #[error("there is no preset `{given}`: accepted are {accepted}")]
+    UnknownPreset {
+        /// The name that was given.
+        given: String,
+        /// The names that are accepted.
+        accepted: String,
+    },
+    /// A configuration cannot be used.
+    #[error("the configuration ({origin}) cannot be used: {reason}")]
+    Config {
+        /// The preset or file.
+        origin: String,
+        /// What is wrong, and what is accepted.
+        reason: String,
+    },
+    /// A `--set` cannot be applied.
+    #[error("--set {setting}: {reason}")]
+    Setting {
+        /// What was given.
+        setting: String,
+        /// What is wrong, and what is accepted.
+        reason: String,
+    },
+    /// A run folder cannot be used as asked.
+    #[error("{}: {reason}", .path.display())]
+    RunFolder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// Rows do not fit a model.
+    #[error("the rows have {given} columns, but {} was trained on {expected}", .model.display())]
+    Columns {
+        /// The model's file or folder.
+        model: PathBuf,
+        /// Columns given.
+        given: usize,
+        /// The model's dimension.
+        expected: usize,
+    },
+    /// A split of the data is too small for what it is needed for.
+    #[error("the {split} split has {rows} rows, but {needed}: give more data{remedy}")]
+    TooFewRows {
+        /// The split.
+        split: &'static str,
+        /// Its rows.
+        rows: usize,
+        /// How many are needed, and for what.
+        needed: String,
+        /// What else helps.
+        remedy: &'static str,
+    },
+    /// A checkpoint of the original implementation cannot be read.
+    #[error(
+        "{} is not a checkpoint of the original implementation (.pth) that can be read: {reason}. Accepted are these, \
+         and folders that `cargo xtask experiment` writes",
+        .path.display()
+    )]
+    OriginalCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Weights to start from are those of another architecture.
+    #[error(
+        "{}: its weights do not fit this run's `model`: {source}. Give a run of the same architecture, or set `model` to \
+         that of the weights",
+        .path.display()
+    )]
+    OtherWeights {
+        /// The file or folder.
+        path: PathBuf,
+        /// What differs.
+        source: ffjord_nn::NnError,
+    },
+    /// A command about solves is asked about a flow that has none.
+    #[error("{command} is about solves, but the flow has no continuous block: accepted are runs of `model.kind=cnf`")]
+    NothingToSolve {
+        /// The command.
+        command: &'static str,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Tensors.
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// Data.
+    #[error(transparent)]
+    Data(#[from] ffjord_data::DataError),
+    /// Flows.
+    #[error(transparent)]
+    Flow(#[from] ffjord_flow::FlowError),
+    /// Networks.
+    #[error(transparent)]
+    Network(#[from] ffjord_nn::NnError),
+    /// Solver settings.
+    #[error(transparent)]
+    Solver(#[from] ffjord_ode::SetupError),
+    /// Probe distributions.
+    #[error(transparent)]
+    Trace(#[from] ffjord_trace::TraceError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] ffjord_train::TrainError),
+    /// JSON.
+    #[error("JSON failed: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// A result with this crate's error.
+pub type Result<T, E = RunError> = std::result::Result<T, E>;
+
+impl RunError {
+    /// Adds to an error of the system what was tried and where.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+}

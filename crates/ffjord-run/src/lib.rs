@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod data;
+mod error;
+mod evaluation;
+mod initial_weights;
+mod model;
+mod original;
+mod provenance;
+mod results;
+mod run_folder;
+mod sampling;
+mod statistics;
+mod trained;
+
+pub use data::{RunData, SplitLabel};
+pub use error::{Result, RunError};
+pub use evaluation::{Likelihood, gaussian_nll, log_likelihoods, summarise};
+pub use ffjord_data::Matrix;
+pub use initial_weights::load_initial_weights;
+pub use model::{DEFAULT_TAPE_MB, Model, Part, solve_settings};
+pub use original::load_original;
+pub use provenance::Provenance;
+pub use results::{CurvePoint, RunResult, SplitRecord, TestRecord, TrainingRecord};
+pub use run_folder::{DataSummary, RunFolder};
+pub use sampling::samples;
+pub use statistics::mean_and_standard_error;
+pub use trained::{Trained, Units};

@@ -1,0 +1,295 @@
+//! Flows from configurations.
+
+use crate::config::{
+    ModelConfig, ModelKind, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig,
+};
+use crate::error::{Result, RunError};
+use candle_core::{DType, Device, Tensor};
+use ffjord_flow::{
+    Architecture, Backend, Bijection, Chain, Cnf, CnfSettings, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
+    PathIntegral, RationalQuadraticSpline, SolveSettings, StandardNormalBase, TraceMode,
+};
+use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
+use ffjord_ode::adjoint::{AdjointMethod, AdjointNorm, Binomial};
+use ffjord_ode::{Solver, Tolerance};
+use rand::RngCore;
+use std::sync::Arc;
+
+/// A flow with its parts at hand.
+#[derive(Debug)]
+pub struct Model {
+    /// The density.
+    pub flow: Flow<Chain>,
+    /// The parts of the chain, the first nearest to the data.
+    pub parts: Vec<Part>,
+}
+
+/// One part of a chain.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// A continuous block.
+    Continuous(Arc<Cnf>),
+    /// A map without a path: normalisation between blocks, or a part of a discrete flow.
+    Discrete(Arc<dyn Bijection>),
+}
+
+impl Model {
+    /// The flow of a chain of parts on rows of `dimension` numbers.
+    ///
+    /// # Errors
+    /// When the parts do not fit together.
+    pub fn new(parts: Vec<Part>, dimension: usize, dtype: DType) -> Result<Self> {
+        let boxed = parts
+            .iter()
+            .map(|part| -> Box<dyn Bijection> {
+                match part {
+                    Part::Continuous(cnf) => Box::new(cnf.clone()),
+                    Part::Discrete(map) => Box::new(map.clone()),
+                }
+            })
+            .collect();
+        let base = StandardNormalBase::new(&[dimension], dtype, &Device::Cpu)?;
+        Ok(Self {
+            flow: Flow::new(Chain::new(boxed)?, base),
+            parts,
+        })
+    }
+
+    /// The flow that a configuration describes, with weights drawn from `rng`.
+    ///
+    /// # Errors
+    /// When the configuration names something that does not exist or cannot be built.
+    pub fn build(config: &RunConfig, dimension: usize, rng: &mut dyn RngCore) -> Result<Self> {
+        let dtype = dtype(config.model.precision);
+        let parts = match architecture(&config.model)? {
+            None => continuous_parts(config, dimension, dtype, rng)?,
+            Some(architecture) => {
+                let sizes = DiscreteFlowConfig {
+                    dimension,
+                    condition: 0,
+                    blocks: config.model.blocks,
+                    hidden: config.model.hidden.clone(),
+                    activation: config.model.activation.parse()?,
+                };
+                let parts = architecture.parts(&sizes, rng, dtype, &Device::Cpu)?;
+                parts.into_iter().map(Part::Discrete).collect()
+            }
+        };
+        Self::new(parts, dimension, dtype)
+    }
+
+    /// Fails for `command` unless a part of the flow is continuous.
+    ///
+    /// # Errors
+    /// [`RunError::NothingToSolve`].
+    pub fn require_solves(&self, command: &'static str) -> Result<()> {
+        let continuous = |part: &Part| matches!(part, Part::Continuous(_));
+        if self.parts.iter().any(continuous) {
+            return Ok(());
+        }
+        Err(RunError::NothingToSolve { command })
+    }
+
+    /// The floating-point type.
+    pub fn dtype(&self) -> DType {
+        self.flow.base().dtype()
+    }
+
+    /// The dimension D of a row.
+    pub fn dimension(&self) -> usize {
+        self.flow.base().row_shape().iter().product()
+    }
+}
+
+impl Part {
+    /// The part as a bijection.
+    fn bijection(&self) -> &dyn Bijection {
+        match self {
+            Self::Continuous(cnf) => cnf.as_ref(),
+            Self::Discrete(map) => map.as_ref(),
+        }
+    }
+
+    /// The images `[B, …]` of rows, from data to noise.
+    ///
+    /// # Errors
+    /// When the rows do not fit or a solve fails.
+    pub fn forward(&self, rows: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+        Ok(self.bijection().forward(rows, pass)?.value)
+    }
+}
+
+/// The type that a precision stands for.
+pub fn dtype(precision: Precision) -> DType {
+    match precision {
+        Precision::F32 => DType::F32,
+        Precision::F64 => DType::F64,
+    }
+}
+
+/// The discrete flow that a configuration asks for; none for a continuous one.
+fn architecture(model: &ModelConfig) -> Result<Option<Architecture>> {
+    Ok(match model.kind {
+        ModelKind::Cnf => None,
+        ModelKind::RealNvp => Some(Architecture::RealNvp),
+        ModelKind::Glow => Some(Architecture::Glow),
+        ModelKind::Maf => Some(Architecture::Maf),
+        ModelKind::Made => Some(Architecture::Made),
+        ModelKind::Spline => {
+            let (bins, tail_bound) = (model.bins.unwrap_or(8), model.tail_bound.unwrap_or(3.0));
+            Some(Architecture::Spline(RationalQuadraticSpline::new(bins, tail_bound)?))
+        }
+    })
+}
+
+fn continuous_parts(config: &RunConfig, dimension: usize, dtype: DType, rng: &mut dyn RngCore) -> Result<Vec<Part>> {
+    let settings = cnf_settings(&config.model, &config.solver, &config.regularisation)?;
+    let norm = || -> Result<Part> {
+        let norm = MovingBatchNorm::new(&[dimension], dtype, &Device::Cpu)?;
+        Ok(Part::Discrete(Arc::new(norm)))
+    };
+    let mut parts = Vec::new();
+    if config.model.batch_norm {
+        parts.push(norm()?);
+    }
+    for _ in 0..config.model.blocks {
+        let field = vector_field(&config.model, dimension, dtype, rng)?;
+        let cnf = Cnf::new(field, settings.clone())?.with_random_end_time(config.training.end_time_spread)?;
+        parts.push(Part::Continuous(Arc::new(cnf)));
+        if config.model.batch_norm {
+            parts.push(norm()?);
+        }
+    }
+    Ok(parts)
+}
+
+fn vector_field(
+    config: &ModelConfig,
+    dimension: usize,
+    dtype: DType,
+    rng: &mut dyn RngCore,
+) -> Result<Arc<dyn VectorField>> {
+    let network = MlpConfig {
+        dimension,
+        hidden: config.hidden.clone(),
+        layer: config.layer.as_deref().unwrap_or("concatsquash").parse()?,
+        activation: config.activation.parse()?,
+    };
+    let network = Mlp::new(&network, rng, dtype, &Device::Cpu)?;
+    Ok(if config.residual {
+        Arc::new(Residual::new(network))
+    } else {
+        Arc::new(network)
+    })
+}
+
+fn cnf_settings(
+    model: &ModelConfig,
+    solver: &SolverConfig,
+    regularisation: &RegularisationConfig,
+) -> Result<CnfSettings> {
+    let mut integrals: Vec<_> = regularisation
+        .weights()
+        .into_iter()
+        .map(|(integral, _)| integral)
+        .collect();
+    let training = solve_settings(&solver.train)?;
+    // Reported without a weight too, since the products are there.
+    let several = matches!(
+        training.trace,
+        TraceMode::Hutchinson { probes: 2.., .. } | TraceMode::Bottleneck { probes: 2.., .. }
+    );
+    if several && !integrals.contains(&PathIntegral::TraceVariance) {
+        integrals.push(PathIntegral::TraceVariance);
+    }
+    Ok(CnfSettings {
+        end_time: model.end_time.unwrap_or(1.0),
+        learn_end_time: model.learn_end_time,
+        training,
+        evaluation: solve_settings(&solver.test)?,
+        adjoint: adjoint(solver, model.blocks)?,
+        integrals,
+        backend: Backend::Fused,
+    })
+}
+
+/// Memory that the tapes of a training step may take where a configuration does not say, in MB (10⁶ bytes).
+pub const DEFAULT_TAPE_MB: usize = 200;
+
+/// The adjoint of each of this many continuous blocks, which share the memory for tapes.
+fn adjoint(config: &SolverConfig, blocks: usize) -> Result<AdjointMethod> {
+    let backward = &config.backward;
+    Ok(match (config.adjoint.parse()?, backward.snapshots) {
+        (AdjointMethod::Backsolve(mut backsolve), _) => {
+            if let (Some(rtol), Some(atol)) = (backward.rtol, backward.atol) {
+                backsolve = backsolve.tolerance(Tolerance::new(rtol, atol)?);
+            }
+            if backward.full_norm {
+                backsolve = backsolve.norm(AdjointNorm::Full);
+            }
+            AdjointMethod::Backsolve(backsolve)
+        }
+        (AdjointMethod::Checkpointed(checkpointed), _) => {
+            let bytes = backward.tape_mb.unwrap_or(DEFAULT_TAPE_MB).saturating_mul(1_000_000);
+            AdjointMethod::Checkpointed(checkpointed.keep_tapes(bytes / blocks.max(1)))
+        }
+        (AdjointMethod::Binomial(_), Some(snapshots)) => AdjointMethod::Binomial(Binomial::new(snapshots)),
+        (adjoint, _) => adjoint,
+    })
+}
+
+/// The solver that a configuration describes.
+///
+/// # Errors
+/// When a name is not known or a number is outside its range.
+pub fn solve_settings(config: &SolveConfig) -> Result<SolveSettings> {
+    let solver = Solver::new(config.method.parse()?);
+    let solver = match config.control {
+        StepConfig::Adaptive { rtol, atol } => solver.adaptive(Tolerance::new(rtol, atol)?),
+        StepConfig::Fixed { steps } => solver.fixed_steps(steps),
+    };
+    let probes = config.probes;
+    let trace = match (config.trace.as_str(), config.bottleneck) {
+        ("exact", false) => TraceMode::Exact,
+        ("exact", true) => TraceMode::BottleneckExact,
+        (distribution, bottleneck) => {
+            let distribution = distribution.parse()?;
+            if bottleneck {
+                TraceMode::Bottleneck { distribution, probes }
+            } else {
+                TraceMode::Hutchinson { distribution, probes }
+            }
+        }
+    };
+    let block_rows = match config.block_rows {
+        0 => SolveSettings::WHOLE_BATCH,
+        rows => rows,
+    };
+    Ok(SolveSettings {
+        solver,
+        trace,
+        block_rows,
+    })
+}
+
+impl RegularisationConfig {
+    /// The integrals with weights other than 0.
+    pub fn weights(&self) -> Vec<(PathIntegral, f64)> {
+        [
+            (PathIntegral::Kinetic, self.kinetic),
+            (PathIntegral::Jacobian, self.jacobian),
+            (PathIntegral::L1, self.l1),
+            (PathIntegral::L2, self.l2),
+            (PathIntegral::Frobenius, self.frobenius),
+            (PathIntegral::Diagonal, self.diagonal),
+            (PathIntegral::OffDiagonal, self.off_diagonal),
+            (PathIntegral::EnergyGradient, self.energy_gradient),
+            (PathIntegral::TraceVariance, self.trace_variance),
+            (PathIntegral::Directional, self.directional),
+            (PathIntegral::Acceleration, self.acceleration),
+        ]
+        .into_iter()
+        .filter(|(_, weight)| *weight != 0.0)
+        .collect()
+    }
+}

@@ -1,0 +1,214 @@
+//! A workload ready to be trained: its flow, its batch, and how the batch is cut.
+
+use super::stopwatch::{FixedBatch, Stopwatch, TimedLikelihood};
+use super::{Method, Repetitions, Workload};
+use crate::error::{Result, StudyError};
+use candle_core::{DType, Device, Tensor};
+use ffjord_flow::{Chain, Flow, Pass};
+use ffjord_nn::Parameter;
+use ffjord_trace::{ProbeDistribution, Probes};
+use ffjord_train::{
+    CheckpointStore, FailurePolicy, IterationReport, MaximumLikelihood, Model, Objective, OptimizerKind, Purpose,
+    ScheduleConfig, Streams, Trainer, TrainerOptions, Validation,
+};
+use serde::Serialize;
+use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// So small that the weights, and with them the number of evaluations, stay what they are.
+const LEARNING_RATE: f64 = 1e-7;
+
+/// How a batch is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Division {
+    /// Rows that share a solve.
+    pub block_rows: usize,
+    /// Rows whose gradient is computed at a time.
+    pub accumulate_rows: usize,
+    /// Memory for evaluations that are kept for the gradient, in MB (10⁶ bytes).
+    pub tape_mb: usize,
+}
+
+/// A flow with a batch to train it on.
+pub struct Subject {
+    model: Flow<Chain>,
+    batch: Tensor,
+    streams: Streams,
+    accumulate_rows: usize,
+}
+
+/// The first training step on the whole batch.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstStep {
+    /// The loss in nats.
+    pub loss: f64,
+    /// The norm of its gradient.
+    pub gradient_norm: f64,
+}
+
+impl Subject {
+    /// The workload's flow and batch.
+    ///
+    /// # Errors
+    /// When a network or a tensor cannot be made.
+    pub fn new(workload: &Workload, method: Method, division: Division) -> Result<Self> {
+        let streams = Streams::new(0);
+        Ok(Self {
+            model: workload.model(method, division, &streams)?,
+            batch: workload.data(&streams)?,
+            streams,
+            accumulate_rows: division.accumulate_rows,
+        })
+    }
+
+    pub(super) fn model(&self) -> &Flow<Chain> {
+        &self.model
+    }
+
+    pub(super) fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// The batch `[B, …]`.
+    pub fn batch(&self) -> &Tensor {
+        &self.batch
+    }
+
+    /// Every weight with its name.
+    pub fn weights(&self) -> Vec<Parameter> {
+        Model::parameters(&self.model)
+    }
+
+    /// The probes `[blocks, B, …]` of the first step on the whole batch.
+    ///
+    /// # Errors
+    /// When memory cannot hold them.
+    pub fn first_probes(&self, workload: &Workload) -> Result<Tensor> {
+        let mut rng = self.streams.rng(Purpose::Probe, 0, 0);
+        let row: usize = workload.row_shape().iter().product();
+        let mut probes = Vec::new();
+        for _ in 0..workload.blocks() {
+            let drawn = Probes::<f64>::draw(ProbeDistribution::Rademacher, 1, workload.batch, row, &mut rng)?;
+            probes.extend_from_slice(drawn.vectors());
+        }
+        let mut shape = vec![workload.blocks(), workload.batch];
+        shape.extend(workload.row_shape());
+        Ok(Tensor::from_vec(probes, shape, &Device::Cpu)?.to_dtype(DType::F32)?)
+    }
+
+    /// Loss and gradient of the whole batch with [`first_probes`](Self::first_probes).
+    ///
+    /// # Errors
+    /// When a solve fails.
+    pub fn first_step(&self) -> Result<FirstStep> {
+        let mut rng = self.streams.rng(Purpose::Probe, 0, 0);
+        let loss = MaximumLikelihood::default().loss(&self.model, &self.batch, &mut Pass::training(&mut rng))?;
+        let gradients = loss.total.backward()?;
+        let mut squares = 0.0;
+        for parameter in self.weights() {
+            if let Some(gradient) = gradients.get(&parameter.var) {
+                squares += gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?;
+            }
+        }
+        Ok(FirstStep {
+            loss: loss.total.to_dtype(DType::F64)?.to_scalar()?,
+            gradient_norm: squares.sqrt(),
+        })
+    }
+
+    /// Trains as an experiment does, on the rayon pool this is called in.
+    ///
+    /// # Errors
+    /// When a solve fails.
+    pub fn train(&self, repetitions: Repetitions) -> Result<Training> {
+        let folder = tempfile::tempdir().map_err(StudyError::io("create", &std::env::temp_dir()))?;
+        let store = CheckpointStore::new(folder.path());
+        let objective = TimedLikelihood::default();
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopwatch = Stopwatch::new(records.clone(), stop.clone(), repetitions);
+        let never_validate = |_: &_| {
+            Ok(Validation {
+                nll: 0.0,
+                standard_error: 0.0,
+                test_nll: None,
+            })
+        };
+        let mut trainer = Trainer {
+            model: &self.model,
+            objective: &objective,
+            source: &FixedBatch(self.batch.clone()),
+            validate: &never_validate,
+            streams: self.streams,
+            options: TrainerOptions {
+                iterations: (repetitions.warm_up + repetitions.most) as u64,
+                accumulate_rows: NonZeroUsize::new(self.accumulate_rows),
+                optimizer: OptimizerKind::Adam,
+                weight_decay: 0.0,
+                schedule: ScheduleConfig::Constant { rate: LEARNING_RATE },
+                tolerance: None,
+                spectral_norm: None,
+                clip_norm: None,
+                average: None,
+                validate_every: u64::MAX,
+                patience: None,
+                checkpoint_every: u64::MAX,
+                on_failure: FailurePolicy::Stop,
+            },
+            store: &store,
+            observers: vec![Box::new(stopwatch)],
+            stop: &stop,
+        };
+        trainer.run()?;
+        let records = records.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ends: Vec<f64> = records.iter().map(|record: &Record| record.report.seconds).collect();
+        let starts = std::iter::once(0.0).chain(ends.iter().copied());
+        let seconds = ends.iter().zip(starts).map(|(end, start)| end - start);
+        Ok(Training {
+            seconds: seconds.skip(repetitions.warm_up).collect(),
+            forward_seconds: objective.seconds(records.len()).split_off(repetitions.warm_up),
+            records,
+        })
+    }
+}
+
+/// What is kept of an iteration.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) report: IterationReport,
+    /// The most bytes held at a time beyond those of its beginning.
+    pub(super) allocated: usize,
+}
+
+/// What training took.
+pub struct Training {
+    /// Of all iterations, those before the first that counts included; at least one.
+    records: Vec<Record>,
+    seconds: Vec<f64>,
+    forward_seconds: Vec<f64>,
+}
+
+impl Training {
+    /// Of every iteration that counts.
+    pub fn seconds(&self) -> &[f64] {
+        &self.seconds
+    }
+
+    /// Of the forward solves of every iteration that counts.
+    pub(super) fn forward_seconds(&self) -> &[f64] {
+        &self.forward_seconds
+    }
+
+    /// Evaluations of the last iteration, forward and in the gradient.
+    pub fn evaluations(&self) -> (f64, f64) {
+        self.records.last().map_or((0.0, 0.0), |Record { report, .. }| {
+            (report.forward_evaluations, report.backward_evaluations)
+        })
+    }
+
+    /// Bytes that the last iteration allocated beyond those of its beginning.
+    pub(super) fn allocated_bytes(&self) -> usize {
+        self.records.last().map_or(0, |record| record.allocated)
+    }
+}

@@ -1,0 +1,295 @@
+//! What is timed: networks, batches and solvers.
+
+use super::Division;
+use crate::error::Result;
+use candle_core::{DType, Device, Tensor};
+use ffjord_data::ToyDensity;
+use ffjord_flow::{
+    Backend, Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormalBase, TraceMode,
+};
+use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, Stride, VectorField};
+use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
+use ffjord_ode::{Solver, Tolerance};
+use ffjord_run::DEFAULT_TAPE_MB;
+use ffjord_trace::ProbeDistribution;
+use ffjord_train::{Purpose, Streams, to_tensor};
+use rand::RngCore;
+use std::sync::Arc;
+
+/// Relative and absolute tolerance of the adaptive solver.
+const TOLERANCE: f64 = 1e-5;
+
+/// How a workload is solved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Kutta's 3/8 rule.
+    Rk4 {
+        /// The number of equal steps, of four evaluations each.
+        steps: usize,
+    },
+    /// Dopri5 at a tolerance of 1e-5.
+    Dopri5,
+}
+
+impl Method {
+    /// The fixed-step method of the benchmark: 80 evaluations.
+    pub const RK4: Self = Self::Rk4 { steps: 20 };
+
+    /// Those of the benchmark.
+    pub const ALL: [Self; 2] = [Self::RK4, Self::Dopri5];
+
+    /// The name in tables.
+    pub fn name(self) -> String {
+        match self {
+            Self::Rk4 { steps } => format!("rk4_38, {steps} steps"),
+            Self::Dopri5 => "dopri5, 1e-5".to_string(),
+        }
+    }
+
+    /// The number of fixed steps; none where they adapt.
+    pub fn steps(self) -> Option<usize> {
+        match self {
+            Self::Rk4 { steps } => Some(steps),
+            Self::Dopri5 => None,
+        }
+    }
+
+    /// Relative and absolute tolerance; none where steps are fixed.
+    pub fn tolerance(self) -> Option<f64> {
+        match self {
+            Self::Rk4 { .. } => None,
+            Self::Dopri5 => Some(TOLERANCE),
+        }
+    }
+
+    fn solver(self) -> Result<Solver> {
+        Ok(match self {
+            Self::Rk4 { steps } => Solver::new(ffjord_ode::Method::Rk4ThreeEighths).fixed_steps(steps),
+            Self::Dopri5 => Solver::new(ffjord_ode::Method::Dopri5).adaptive(Tolerance::new(TOLERANCE, TOLERANCE)?),
+        })
+    }
+}
+
+/// The vector field of a workload.
+#[derive(Debug, Clone, PartialEq)]
+enum Network {
+    /// Concatsquash layers of these hidden widths on D numbers.
+    Dense { dimension: usize, hidden: Vec<usize> },
+    /// 3×3 convolutions of the layer type concat with these hidden channels on square images of one channel.
+    Convolutional { size: usize, hidden: Vec<usize> },
+}
+
+/// A flow and a batch to train it on, in single precision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// The name in tables, with the batch.
+    pub name: String,
+    network: Network,
+    activation: ActivationKind,
+    blocks: usize,
+    end_time: f64,
+    /// Rows of the batch.
+    pub batch: usize,
+}
+
+/// Every workload, those that take little memory first: what one has taken may stay with the process.
+pub fn all() -> Vec<Workload> {
+    let workload = |name: &str, network, activation, blocks, end_time, batch| Workload {
+        name: format!("{name}, batch {batch}"),
+        network,
+        activation,
+        blocks,
+        end_time,
+        batch,
+    };
+    let dense = |dimension, hidden: &[usize]| Network::Dense {
+        dimension,
+        hidden: hidden.to_vec(),
+    };
+    let mut workloads: Vec<Workload> = [100, 1_000, 10_000]
+        .map(|batch| workload("W1", dense(2, &[64; 3]), ActivationKind::Tanh, 1, 0.5, batch))
+        .into();
+    workloads.push(workload("W3", dense(6, &[60; 3]), ActivationKind::Tanh, 5, 1.0, 10_000));
+    let images = Network::Convolutional {
+        size: 28,
+        hidden: vec![64; 3],
+    };
+    workloads.push(workload("W4", images, ActivationKind::Softplus, 1, 0.5, 16));
+    workloads.push(workload(
+        "W2",
+        dense(43, &[860; 2]),
+        ActivationKind::Softplus,
+        1,
+        1.0,
+        1_000,
+    ));
+    workloads
+}
+
+impl Workload {
+    /// Whether its rows are images and its layers convolutions.
+    pub fn is_convolutional(&self) -> bool {
+        matches!(self.network, Network::Convolutional { .. })
+    }
+
+    /// The nonlinearity.
+    pub fn activation(&self) -> ActivationKind {
+        self.activation
+    }
+
+    /// The flows in the chain.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// T.
+    pub fn end_time(&self) -> f64 {
+        self.end_time
+    }
+
+    /// Whether it belongs to a quick run.
+    pub fn is_quick(&self) -> bool {
+        matches!(self.network, Network::Dense { dimension: 2, .. }) && self.batch <= 1_000
+    }
+
+    /// The flow with PyTorch's default initialisation, drawn from `streams`.
+    ///
+    /// # Errors
+    /// When a network cannot be made.
+    pub fn model(&self, method: Method, division: Division, streams: &Streams) -> Result<Flow<Chain>> {
+        let solve = |trace| -> Result<SolveSettings> {
+            Ok(SolveSettings {
+                solver: method.solver()?,
+                trace,
+                block_rows: division.block_rows,
+            })
+        };
+        let hutchinson = TraceMode::Hutchinson {
+            distribution: ProbeDistribution::Rademacher,
+            probes: 1,
+        };
+        let exact = match self.network {
+            Network::Dense { .. } => TraceMode::Exact,
+            Network::Convolutional { .. } => hutchinson,
+        };
+        let settings = CnfSettings {
+            end_time: self.end_time,
+            learn_end_time: false,
+            training: solve(hutchinson)?,
+            evaluation: solve(exact)?,
+            adjoint: AdjointMethod::Checkpointed(
+                Checkpointed::new().keep_tapes(division.tape_mb * 1_000_000 / self.blocks),
+            ),
+            integrals: Vec::new(),
+            backend: Backend::Fused,
+        };
+        let mut rng = streams.rng(Purpose::Initialise, 0, 0);
+        let parts = (0..self.blocks)
+            .map(|_| Ok(Box::new(Cnf::new(self.field(&mut rng)?, settings.clone())?) as Box<dyn Bijection>))
+            .collect::<Result<_>>()?;
+        let base = StandardNormalBase::new(&self.row_shape(), DType::F32, &Device::Cpu)?;
+        Ok(Flow::new(Chain::new(parts)?, base))
+    }
+
+    fn field(&self, rng: &mut dyn RngCore) -> Result<Arc<dyn VectorField>> {
+        Ok(match &self.network {
+            Network::Dense { dimension, hidden } => {
+                let network = MlpConfig {
+                    dimension: *dimension,
+                    hidden: hidden.clone(),
+                    layer: LayerKind::ConcatSquash,
+                    activation: self.activation,
+                };
+                Arc::new(Mlp::new(&network, rng, DType::F32, &Device::Cpu)?)
+            }
+            Network::Convolutional { size, hidden } => {
+                let network = ConvNetConfig {
+                    channels: 1,
+                    size: (*size, *size),
+                    hidden: hidden.clone(),
+                    strides: vec![Stride::Keep; hidden.len() + 1],
+                    layer: LayerKind::Concat,
+                    activation: self.activation,
+                };
+                Arc::new(ConvNet::new(&network, rng, DType::F32, &Device::Cpu)?)
+            }
+        })
+    }
+
+    /// The shape of a row, `[D]` or `[C, H, W]`.
+    pub fn row_shape(&self) -> Vec<usize> {
+        match self.network {
+            Network::Dense { dimension, .. } => vec![dimension],
+            Network::Convolutional { size, .. } => vec![1, size, size],
+        }
+    }
+
+    /// How its batch is cut where nothing else is asked for: blocks as large as the cache likes them, never more than half
+    /// of what is computed at a time, and no more rows at a time than the tapes of a solve have memory for.
+    pub fn division(&self) -> Division {
+        let (block_rows, accumulate_rows, tape_mb) = match &self.network {
+            Network::Dense { dimension: 2, .. } => (250, 1_000, DEFAULT_TAPE_MB),
+            Network::Dense { dimension: 6, .. } => (250, 500, 400),
+            // Fewer rows would make the products of these wide layers slow.
+            Network::Dense { .. } => (250, 500, 1_600),
+            Network::Convolutional { .. } => (2, self.batch, DEFAULT_TAPE_MB),
+        };
+        let accumulate_rows = accumulate_rows.min(self.batch);
+        Division {
+            block_rows: block_rows.min(accumulate_rows.div_ceil(2)),
+            accumulate_rows,
+            tape_mb,
+        }
+    }
+
+    /// The batch `[B, …]`: the pinwheel in two dimensions, standardised rows that are correlated and not Gaussian in
+    /// more, and noise for images.
+    ///
+    /// # Errors
+    /// When a tensor cannot be made.
+    pub fn data(&self, streams: &Streams) -> Result<Tensor> {
+        let mut rng = streams.rng(Purpose::Data, 0, 0);
+        let d = match self.network {
+            Network::Dense { dimension, .. } => dimension,
+            Network::Convolutional { .. } => {
+                let normal = StandardNormalBase::new(&self.row_shape(), DType::F32, &Device::Cpu)?;
+                return Ok(normal.sample(self.batch, &mut Pass::sampling(&mut rng))?);
+            }
+        };
+        if d == 2 {
+            return Ok(to_tensor(
+                &ToyDensity::Pinwheel.sample(self.batch, &mut rng),
+                DType::F32,
+            )?);
+        }
+        let normal = StandardNormalBase::new(&[d], DType::F32, &Device::Cpu)?;
+        let mut draw = |rows| normal.sample(rows, &mut Pass::sampling(&mut rng));
+        let (linear, bent) = (draw(d)?, draw(d)?);
+        let (z, noise) = (draw(self.batch)?, draw(self.batch)?);
+        let scale = 1.0 / (d as f64).sqrt();
+        let bent = (z.matmul(&bent)? * (2.0 * scale))?.tanh()?;
+        let rows = (((z.matmul(&linear)? * scale)? + bent)? + (noise * 0.3)?)?;
+        let centred = rows.broadcast_sub(&rows.mean_keepdim(0)?)?;
+        Ok(centred.broadcast_div(&centred.sqr()?.mean_keepdim(0)?.sqrt()?)?)
+    }
+
+    /// Floating-point operations of one pass of the batch through the matrices of one network.
+    pub fn pass_flops(&self) -> f64 {
+        let (ends, hidden, pixels) = match &self.network {
+            Network::Dense { dimension, hidden } => (*dimension, hidden, 1),
+            // Nine taps at every pixel.
+            Network::Convolutional { size, hidden } => (1, hidden, 9 * size * size),
+        };
+        let widths: Vec<usize> = [&[ends], hidden.as_slice(), &[ends]].concat();
+        let weights: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        2.0 * (weights * pixels * self.batch) as f64
+    }
+
+    /// Samples that are drawn at a time.
+    pub fn samples(&self) -> usize {
+        match self.network {
+            Network::Dense { .. } => 10_000,
+            Network::Convolutional { .. } => self.batch,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Timing training beside the same training on other projects' software, in turn on one machine.
+
+mod exchange;
+mod peer;
+mod report;
+mod rival;
+
+pub use peer::{Description, Peer};
+pub use report::{header, markdown, row};
+pub use rival::Rival;
+
+use crate::bench::{Method, Repetitions, Subject, Workload, median};
+use crate::error::Result;
+use serde::Serialize;
+
+/// How often each side is timed in turn, and how long each time.
+const ROUND: Repetitions = Repetitions {
+    warm_up: 1,
+    least: 1,
+    most: 200,
+    seconds: 2.0,
+};
+
+/// A workload with a solver, on this project and on one rival.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// The workload.
+    pub workload: String,
+    /// The solver.
+    pub solver: String,
+    /// What it was compared with.
+    pub rival: &'static str,
+    /// The versions of what the rival is made of.
+    pub versions: String,
+    /// Median seconds of a training iteration here.
+    pub seconds: f64,
+    /// Median seconds of a training iteration of the rival.
+    pub rival_seconds: f64,
+    /// The rival's seconds over ours: how many times faster this project is.
+    pub ratio: f64,
+    /// The smallest and the largest ratio of the medians of one round.
+    pub ratio_range: (f64, f64),
+    /// Evaluations forward and in the gradient here.
+    pub evaluations: (f64, f64),
+    /// The rival's, where it counts them.
+    pub rival_evaluations: Option<(f64, f64)>,
+    /// The loss of the first iteration here,
+    pub loss: f64,
+    /// and of the rival, from the same weights, rows and probes.
+    pub rival_loss: f64,
+    /// The norm of its gradient here,
+    pub gradient_norm: f64,
+    /// and of the rival.
+    pub rival_gradient_norm: f64,
+}
+
+/// Times a workload with a solver here and on every rival that fits them, in turn for some rounds.
+///
+/// # Errors
+/// When a rival cannot be run or computes something else, or a solve here fails.
+pub fn compare(
+    workload: &Workload,
+    method: Method,
+    subject: &Subject,
+    rivals: &[Rival],
+    python: &std::path::Path,
+    rounds: usize,
+) -> Result<Vec<Comparison>> {
+    let folder = exchange::write(workload, method, subject)?;
+    let reference = subject.first_step()?;
+    let mut peers = Vec::new();
+    for rival in rivals.iter().filter(|rival| rival.solves(method)) {
+        let peer = Peer::start(*rival, python, folder.path())?;
+        peer.check(reference)?;
+        peers.push((peer, Vec::new()));
+    }
+    let (mut ours, mut evaluations) = (Vec::new(), (0.0, 0.0));
+    for _ in 0..rounds {
+        let training = subject.train(ROUND)?;
+        evaluations = training.evaluations();
+        ours.push(training.seconds().to_vec());
+        for (peer, rounds) in &mut peers {
+            rounds.push(peer.time(ROUND)?);
+        }
+    }
+    let seconds = median(&ours.concat());
+    Ok(peers
+        .into_iter()
+        .map(|(peer, theirs)| {
+            let rival_seconds = median(&theirs.concat());
+            let ratios = theirs
+                .iter()
+                .zip(&ours)
+                .map(|(theirs, ours)| median(theirs) / median(ours));
+            let ratio_range = ratios.fold((f64::INFINITY, 0.0), |(low, high), ratio| {
+                (f64::min(low, ratio), f64::max(high, ratio))
+            });
+            let description = peer.description();
+            Comparison {
+                workload: workload.name.clone(),
+                solver: method.name(),
+                rival: peer.rival().name(),
+                versions: description.versions.clone(),
+                seconds,
+                rival_seconds,
+                ratio: rival_seconds / seconds,
+                ratio_range,
+                evaluations,
+                rival_evaluations: description.forward_evaluations.zip(description.backward_evaluations),
+                loss: reference.loss,
+                rival_loss: description.loss,
+                gradient_norm: reference.gradient_norm,
+                rival_gradient_norm: description.gradient_norm,
+            }
+        })
+        .collect())
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod benchmark_table;
+pub mod compare;
+pub mod density_integral;
+mod error;
+pub mod gradcheck;
+mod memory;
+pub mod parity;
+pub mod trace_variance;
+pub mod work_precision;
+
+pub use error::{Result, StudyError};
