@@ -7,7 +7,6 @@
 pub mod convolution;
 pub mod elementwise;
 mod error;
-mod interim;
 mod kernel;
 pub mod linalg;
 pub mod mlp;
@@ -17,7 +16,6 @@ mod real;
 pub mod simd;
 
 pub use error::KernelError;
-pub use interim::MinusState;
 pub use kernel::{DynKernel, GradientMut, Kernel, Opaque, SharedKernel, TraceMut};
 pub use network::{NetworkKernel, NetworkTape, NetworkWorkspace};
 pub use real::Real;

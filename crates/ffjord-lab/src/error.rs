@@ -78,6 +78,9 @@ pub enum LabError {
     /// Pictures.
     #[error(transparent)]
     Plot(#[from] ffjord_plot::PlotError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] ffjord_files::FileError),
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),

@@ -118,6 +118,9 @@ pub enum RunError {
     /// Probe distributions.
     #[error(transparent)]
     Trace(#[from] ffjord_trace::TraceError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] ffjord_files::FileError),
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),

@@ -6,8 +6,8 @@ use crate::config::{
 use crate::error::{Result, RunError};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
-    Architecture, Backend, Bijection, Chain, Cnf, CnfSettings, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
-    PathIntegral, RationalQuadraticSpline, SolveSettings, StandardNormalBase, TraceMode,
+    Architecture, Bijection, Chain, Cnf, CnfSettings, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
+    PathIntegral, RationalQuadraticSpline, SolveSettings, StandardNormal, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
 use ffjord_ode::adjoint::{AdjointMethod, AdjointNorm, Binomial};
@@ -48,9 +48,9 @@ impl Model {
                 }
             })
             .collect();
-        let base = StandardNormalBase::new(&[dimension], dtype, &Device::Cpu)?;
+        let base = StandardNormal::new(&[dimension], dtype, &Device::Cpu)?;
         Ok(Self {
-            flow: Flow::new(Chain::new(boxed)?, base),
+            flow: Flow::new(Chain::new(boxed)?, base)?,
             parts,
         })
     }
@@ -171,6 +171,7 @@ fn vector_field(
 ) -> Result<Arc<dyn VectorField>> {
     let network = MlpConfig {
         dimension,
+        given: 0,
         hidden: config.hidden.clone(),
         layer: config.layer.as_deref().unwrap_or("concatsquash").parse()?,
         activation: config.activation.parse()?,
@@ -209,7 +210,6 @@ fn cnf_settings(
         evaluation: solve_settings(&solver.test)?,
         adjoint: adjoint(solver, model.blocks)?,
         integrals,
-        backend: Backend::Fused,
     })
 }
 

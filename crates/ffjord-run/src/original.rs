@@ -4,7 +4,7 @@ use crate::error::{Result, RunError};
 use crate::model::{Model, Part};
 use candle_core::pickle::{Object, Stack};
 use candle_core::{DType, Device, Tensor};
-use ffjord_flow::{Backend, Cnf, CnfSettings, MovingBatchNorm, SolveSettings, TraceMode};
+use ffjord_flow::{Cnf, CnfSettings, MovingBatchNorm, SolveSettings, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Residual, VectorField, load_parameters};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver, Tolerance};
@@ -99,6 +99,7 @@ fn part(tensors: &BTreeMap<String, Tensor>, dimension: usize, architecture: &Arc
     }
     let config = MlpConfig {
         dimension,
+        given: 0,
         hidden: architecture.hidden.clone(),
         layer: architecture.layer,
         activation: architecture.activation,
@@ -123,7 +124,6 @@ fn part(tensors: &BTreeMap<String, Tensor>, dimension: usize, architecture: &Arc
         evaluation: solve,
         adjoint: AdjointMethod::default(),
         integrals: Vec::new(),
-        backend: Backend::Fused,
     };
     let cnf = Cnf::new(field, settings)?;
     let mut stored = tensors.clone();

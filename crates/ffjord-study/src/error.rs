@@ -114,6 +114,9 @@ pub enum StudyError {
     /// Pictures.
     #[error(transparent)]
     Plot(#[from] ffjord_plot::PlotError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] ffjord_files::FileError),
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),

@@ -25,6 +25,7 @@ fn normal(rows: usize, index: u64) -> Result<Tensor, FlowError> {
 fn block(end_time: f64, condition: usize, hidden: &[usize], seed: u64) -> Outcome<Cnf> {
     let network = MlpConfig {
         dimension: 2,
+        given: 0,
         hidden: hidden.to_vec(),
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,

@@ -138,6 +138,7 @@ fn main() -> Outcome {
 
     let network = MlpConfig {
         dimension: 1,
+        given: 0,
         hidden: vec![64, 64],
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,

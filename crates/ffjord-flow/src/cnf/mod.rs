@@ -14,7 +14,7 @@ use crate::backend::{Backend, CpuBackend};
 use crate::bijection::{Bijection, Transformed, Velocity, check_rows};
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use ffjord_nn::{Parameter, VectorField};
 use solve::Direction;
 use std::sync::Arc;
@@ -114,6 +114,15 @@ impl Cnf {
         &self.settings
     }
 
+    /// The end time T as it is now.
+    ///
+    /// # Errors
+    /// When the device cannot be read.
+    pub fn end_time(&self) -> Result<f64> {
+        let root: f64 = self.sqrt_end_time.to_dtype(DType::F64)?.to_scalar()?;
+        Ok(root * root)
+    }
+
     /// Fails unless `input` is a batch of finite states of the field.
     fn check_input(&self, input: &Tensor) -> Result<()> {
         check_rows("batch", input, self.field.state_shape())?;
@@ -181,7 +190,7 @@ impl Bijection for Cnf {
     }
 
     fn end_times(&self) -> Vec<f64> {
-        Velocity::end_time(self).into_iter().collect()
+        self.end_time().into_iter().collect()
     }
 
     fn velocities(&self) -> Option<Vec<&dyn Velocity>> {

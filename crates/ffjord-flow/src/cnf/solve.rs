@@ -8,7 +8,7 @@ use crate::bijection::{Transformed, Velocity};
 use crate::error::{FlowError, Result};
 use crate::integral::{PathIntegral, PathIntegrals};
 use crate::pass::{Pass, Purpose, SolveCost};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use rand::Rng;
 
 /// The direction of a solve in time.
@@ -251,7 +251,6 @@ impl Velocity for Cnf {
     }
 
     fn end_time(&self) -> Result<f64> {
-        let root: f64 = self.sqrt_end_time.to_dtype(DType::F64)?.to_scalar()?;
-        Ok(root * root)
+        Cnf::end_time(self)
     }
 }

@@ -3,7 +3,7 @@
 use crate::check::{COLUMNS, Check, EXACT};
 use crate::common::{Path, TestResult, cnf, field, max_abs, rng, settings, shallow_field, uniform};
 use candle_core::{DType, Device, Tensor};
-use ffjord_flow::{Bijection, Chain, Cnf, Density, Flow, MovingBatchNorm, Pass, StandardNormal, TraceMode};
+use ffjord_flow::{Bijection, Chain, Cnf, Density, Flow, MovingBatchNorm, Pass, TraceMode};
 use ffjord_ode::{Method, Solver};
 
 type BoxError = Box<dyn std::error::Error>;

@@ -112,7 +112,7 @@ impl Check {
             } else {
                 bijection.forward(&x, &mut pass)?
             };
-            let value = (image.value * uniform(8, &[ROWS, COLUMNS])?)?.sum_all()?;
+            let value = (&image.value * uniform(8, &[ROWS, COLUMNS])?)?.sum_all()?;
             Ok((value + (image.log_det()? * uniform(9, &[ROWS])?)?.sum_all()?)?)
         };
         let gradients = loss()?.backward()?;

@@ -3,7 +3,7 @@
 use crate::check::{COLUMNS, Check};
 use crate::common::{TestResult, max_abs, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor, Var};
-use ffjord_flow::{Bijection, Cnf, Density, Flow, FlowError, Pass, PathIntegral, StandardNormal, TraceMode};
+use ffjord_flow::{Bijection, Cnf, Density, Flow, FlowError, Pass, PathIntegral, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
 use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
     ActNorm, Affine, Architecture, Autoregressive, AutoregressiveFlowConfig, Bijection, Chain, ColumnTransform,
     Coupling, CouplingConfig, Density, DiscreteFlowConfig, Flow, FlowError, LuLinear, MovingBatchNorm, Pass,
-    Permutation, RationalQuadraticSpline, StandardNormal,
+    Permutation, RationalQuadraticSpline,
 };
 use ffjord_nn::ActivationKind;
 use std::sync::Arc;

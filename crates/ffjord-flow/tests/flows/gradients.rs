@@ -24,7 +24,7 @@ fn loss(cnf: &Cnf, x: &Tensor, inverse: bool) -> Result<Tensor, BoxError> {
         cnf.forward(x, &mut pass)?
     };
     let mut total =
-        ((image.value * uniform(8, &[6, 3])?)?.sum_all()? + (image.log_det()? * uniform(9, &[6])?)?.sum_all()?)?;
+        ((&image.value * uniform(8, &[6, 3])?)?.sum_all()? + (image.log_det()? * uniform(9, &[6])?)?.sum_all()?)?;
     for integral in cnf.settings().integrals.clone() {
         let values = image.integrals.get(integral).ok_or("the integral was asked for")?;
         total = (total + (values * 0.3)?.sum_all()?)?;
@@ -39,7 +39,7 @@ fn value(tensor: &Tensor) -> Result<f64, BoxError> {
 fn check(trace: TraceMode, adjoint: &str, inverse: bool, tolerance: f64) -> TestResult {
     [Path::Kernels, Path::Tensors]
         .into_iter()
-        .try_for_each(|backend| check_backend(backend, trace, adjoint, inverse, tolerance))
+        .try_for_each(|backend| check_backend(backend, trace.clone(), adjoint, inverse, tolerance))
 }
 
 fn check_backend(backend: Path, trace: TraceMode, adjoint: &str, inverse: bool, tolerance: f64) -> TestResult {
@@ -55,7 +55,7 @@ fn check_backend(backend: Path, trace: TraceMode, adjoint: &str, inverse: bool, 
         }
         _ => {}
     }
-    check_flow(&cnf(settings)?, adjoint, inverse, tolerance)
+    check_flow(&backend.on(cnf(settings)?), adjoint, inverse, tolerance)
 }
 
 /// The gradient of every parameter and of the input against differences along a random direction.
@@ -95,7 +95,7 @@ fn checkpointed_with_exact_trace_backwards_in_time() -> TestResult {
 /// Flows with few fixed steps and these integrals, on both paths.
 fn check_integrals(trace: TraceMode, integrals: &[PathIntegral]) -> TestResult {
     for backend in [Path::Kernels, Path::Tensors] {
-        let mut settings = settings(1e-9, trace)?;
+        let mut settings = settings(1e-9, trace.clone())?;
         settings.integrals = integrals.to_vec();
         settings.training.solver = Solver::new(Method::Rk4).fixed_steps(2);
         check_flow(&backend.on(cnf(settings)?), &format!("{backend:?}"), false, 1e-7)?;

@@ -6,7 +6,7 @@ use crate::workspace;
 use clap::Args;
 use ffjord_run::{RunError, RunResult};
 use ffjord_study::benchmark_table::{PublishedTable, Selection, compare, markdown};
-use ffjord_train::write_atomic;
+use ffjord_files::write_atomic;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use candle_core::Tensor;
-use ffjord_flow::{Bijection, Density, Pass};
+use ffjord_flow::{Bijection, Density, Pass, Transformed};
 use ffjord_run::{Model, Part};
 use ffjord_train::{Purpose, Streams};
 
@@ -30,8 +30,8 @@ fn moments(parts: usize, count: usize) -> Vec<Moment> {
 }
 
 /// Moves states from one place of a part towards the data side (or back); a map without a path jumps when its data side is reached.
-fn within(part: &Part, state: &Tensor, from: f64, to: f64, pass: &mut Pass<'_>) -> Result<(Tensor, Tensor)> {
-    let image = match part {
+fn within(part: &Part, state: &Tensor, from: f64, to: f64, pass: &mut Pass<'_>) -> Result<Transformed> {
+    Ok(match part {
         Part::Continuous(cnf) => {
             let end = cnf.end_time()?;
             cnf.between(state, (from * end, to * end), pass)?
@@ -39,13 +39,10 @@ fn within(part: &Part, state: &Tensor, from: f64, to: f64, pass: &mut Pass<'_>) 
         Part::Discrete(map) if from > 0.0 && to <= 0.0 => map.inverse(state, pass)?,
         Part::Discrete(map) if from <= 0.0 && to > 0.0 => map.forward(state, pass)?,
         Part::Discrete(_) => {
-            return Ok((
-                state.clone(),
-                Tensor::zeros(state.dim(0)?, state.dtype(), state.device())?,
-            ));
+            let no_change = Tensor::zeros(state.dim(0)?, state.dtype(), state.device())?;
+            Transformed::new(state.clone(), no_change)
         }
-    };
-    Ok((image.value, image.log_det))
+    })
 }
 
 /// Positions of `samples` draws at `count` moments from noise to data, `[count][samples, D]`.
@@ -60,14 +57,14 @@ pub(super) fn positions(model: &Model, samples: usize, count: usize, streams: &S
     let mut positions = Vec::with_capacity(count);
     for moment in moments(model.parts.len(), count) {
         while at.part > moment.part {
-            state = within(&model.parts[at.part], &state, at.place, 0.0, &mut pass)?.0;
+            state = within(&model.parts[at.part], &state, at.place, 0.0, &mut pass)?.value;
             at = Moment {
                 part: at.part - 1,
                 place: 1.0,
             };
         }
         if at.place > moment.place {
-            state = within(&model.parts[at.part], &state, at.place, moment.place, &mut pass)?.0;
+            state = within(&model.parts[at.part], &state, at.place, moment.place, &mut pass)?.value;
             at = moment;
         }
         positions.push(state.clone());
@@ -82,13 +79,13 @@ pub(super) fn log_densities(model: &Model, points: &Tensor, count: usize, stream
     moments(model.parts.len(), count)
         .into_iter()
         .map(|moment| {
-            let (mut state, mut log_det) = within(&model.parts[moment.part], points, moment.place, 1.0, &mut pass)?;
+            let mut image = within(&model.parts[moment.part], points, moment.place, 1.0, &mut pass)?;
             for part in &model.parts[moment.part + 1..] {
-                let (next, change) = within(part, &state, 0.0, 1.0, &mut pass)?;
-                state = next;
-                log_det = (log_det + change)?;
+                let next = within(part, &image.value, 0.0, 1.0, &mut pass)?;
+                image = image.then(next)?;
             }
-            Ok((model.flow.base().log_prob(&state, &mut pass)? + log_det)?)
+            let of_base = model.flow.base().log_prob(&image.value, &mut pass)?;
+            Ok((of_base + image.log_det()?)?)
         })
         .collect()
 }

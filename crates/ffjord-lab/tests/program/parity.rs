@@ -2,7 +2,7 @@
 
 use crate::harness::Place;
 use candle_core::{DType, Device, Tensor};
-use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
+use ffjord_nn::{OutputCotangents, Request, ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
 use ffjord_train::{Purpose, Streams, save_tensors};
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,6 +21,7 @@ fn values(scale: f64, shape: impl Into<candle_core::Shape>) -> Tensor {
 fn reference() -> Vec<(String, Tensor)> {
     let config = MlpConfig {
         dimension: 2,
+        given: 0,
         hidden: vec![4],
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,
@@ -30,7 +31,7 @@ fn reference() -> Vec<(String, Tensor)> {
     let (y, e) = (values(1.1, (ROWS, 2)), values(2.3, (ROWS, 2)));
     let (a, b) = (values(0.7, (ROWS, 2)), values(1.9, ROWS));
     let probes = e.unsqueeze(0).unwrap();
-    let (f, products) = field.jvp(T, &y, &probes).unwrap();
+    let (f, products) = field.jvp(T, &y, None, &probes).unwrap();
     let hutch = (products.get(0).unwrap() * &e).unwrap().sum(1).unwrap();
     // The divergence by central differences, independently of the field's own products.
     let step = 1e-5;
@@ -38,12 +39,18 @@ fn reference() -> Vec<(String, Tensor)> {
         let mut values: Vec<f64> = y.flatten_all().unwrap().to_vec1().unwrap();
         values.iter_mut().skip(column).step_by(2).for_each(|value| *value += by);
         let moved = Tensor::from_vec(values, (ROWS, 2), &Device::Cpu).unwrap();
-        field.value(T, &moved).unwrap().get_on_dim(1, column).unwrap()
+        field.value(T, &moved, None).unwrap().get_on_dim(1, column).unwrap()
     };
     let slope = |column| ((shifted(column, step) - shifted(column, -step)).unwrap() / (2.0 * step)).unwrap();
     let div = (slope(0) + slope(1)).unwrap();
     let cotangent = probes.broadcast_mul(&b.reshape((1, ROWS, 1)).unwrap()).unwrap();
-    let gradients = field.vjp(T, &y, Some(&probes), &a, Some(&cotangent)).unwrap();
+    let linearization = field.linearize(T, &y, None, &Request::products(&probes)).unwrap();
+    let outputs = OutputCotangents {
+        value: &a,
+        products: Some(&cotangent),
+        along: &[],
+    };
+    let gradients = linearization.pullback(field.parameters(), &outputs).unwrap();
 
     let scalar = |value: f64| Tensor::new(&[value], &Device::Cpu).unwrap();
     let mut tensors: Vec<(String, Tensor)> = [

@@ -1,7 +1,7 @@
 //! The file of a benchmark: what every run of it has measured, the latest last.
 
 use crate::error::{Result, StudyError};
-use ffjord_train::write_atomic;
+use ffjord_files::write_atomic;
 use serde_json::Value;
 use std::fs;
 use std::io::ErrorKind;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::ToyDensity;
 use ffjord_flow::{
-    Backend, Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormalBase, TraceMode,
+    Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormal, TraceMode,
 };
 use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, Stride, VectorField};
 use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
@@ -170,25 +170,23 @@ impl Workload {
         };
         let exact = match self.network {
             Network::Dense { .. } => TraceMode::Exact,
-            Network::Convolutional { .. } => hutchinson,
+            Network::Convolutional { .. } => hutchinson.clone(),
         };
         let settings = CnfSettings {
             end_time: self.end_time,
             learn_end_time: false,
-            training: solve(hutchinson)?,
+            training: solve(hutchinson.clone())?,
             evaluation: solve(exact)?,
             adjoint: AdjointMethod::Checkpointed(
                 Checkpointed::new().keep_tapes(division.tape_mb * 1_000_000 / self.blocks),
             ),
             integrals: Vec::new(),
-            backend: Backend::Fused,
         };
         let mut rng = streams.rng(Purpose::Initialise, 0, 0);
         let parts = (0..self.blocks)
             .map(|_| Ok(Box::new(Cnf::new(self.field(&mut rng)?, settings.clone())?) as Box<dyn Bijection>))
             .collect::<Result<_>>()?;
-        let base = StandardNormalBase::new(&self.row_shape(), DType::F32, &Device::Cpu)?;
-        Ok(Flow::new(Chain::new(parts)?, base))
+        Ok(Flow::over_normal(Chain::new(parts)?)?)
     }
 
     fn field(&self, rng: &mut dyn RngCore) -> Result<Arc<dyn VectorField>> {
@@ -196,6 +194,7 @@ impl Workload {
             Network::Dense { dimension, hidden } => {
                 let network = MlpConfig {
                     dimension: *dimension,
+                    given: 0,
                     hidden: hidden.clone(),
                     layer: LayerKind::ConcatSquash,
                     activation: self.activation,
@@ -252,7 +251,7 @@ impl Workload {
         let d = match self.network {
             Network::Dense { dimension, .. } => dimension,
             Network::Convolutional { .. } => {
-                let normal = StandardNormalBase::new(&self.row_shape(), DType::F32, &Device::Cpu)?;
+                let normal = StandardNormal::new(&self.row_shape(), DType::F32, &Device::Cpu)?;
                 return Ok(normal.sample(self.batch, &mut Pass::sampling(&mut rng))?);
             }
         };
@@ -262,7 +261,7 @@ impl Workload {
                 DType::F32,
             )?);
         }
-        let normal = StandardNormalBase::new(&[d], DType::F32, &Device::Cpu)?;
+        let normal = StandardNormal::new(&[d], DType::F32, &Device::Cpu)?;
         let mut draw = |rows| normal.sample(rows, &mut Pass::sampling(&mut rng));
         let (linear, bent) = (draw(d)?, draw(d)?);
         let (z, noise) = (draw(self.batch)?, draw(self.batch)?);

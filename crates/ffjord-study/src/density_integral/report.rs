@@ -5,7 +5,7 @@ use crate::error::Result;
 use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
 use ffjord_run::config::Precision;
 use ffjord_run::{Provenance, RunFolder};
-use ffjord_train::write_atomic;
+use ffjord_files::write_atomic;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
@@ -24,13 +24,13 @@ pub fn write(out: &Path, folder: &RunFolder, grid: Quadrature, integrals: &[Inte
         "integrals": integrals,
     });
     let text = format!("{}\n", serde_json::to_string_pretty(&report)?);
-    write_atomic(&out.join("figure8.json"), text.as_bytes())?;
+    write_atomic(out.join("figure8.json"), text.as_bytes())?;
     let mut table = String::from("| precision | tolerance | ∫p dx | error | NFE |\n|---|---|---|---|---|\n");
     for integral in integrals {
         // Writing to a string cannot fail.
         let _ = writeln!(table, "{}", row(integral));
     }
-    write_atomic(&out.join("figure8.md"), table.as_bytes())?;
+    write_atomic(out.join("figure8.md"), table.as_bytes())?;
 
     let points = |precision: Precision| -> Vec<(f64, f64)> {
         let of = integrals.iter().filter(|integral| integral.precision == precision);

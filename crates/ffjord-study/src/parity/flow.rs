@@ -5,7 +5,7 @@ use super::{Case, Comparison, ReferenceFile, Subject};
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor, Var};
 use ffjord_flow::{
-    Bijection, Cnf, CnfSettings, Density, Pass, SolveCost, SolveSettings, StandardNormalBase, TraceMode,
+    Bijection, Cnf, CnfSettings, Density, Pass, SolveCost, SolveSettings, StandardNormal, TraceMode,
 };
 use ffjord_nn::{Parameter, load_parameters};
 use ffjord_ode::adjoint::{AdjointMethod, Backsolve};
@@ -67,10 +67,9 @@ fn chain(file: &ReferenceFile, subject: Subject, adjoint: AdjointMethod) -> Resu
         evaluation: solve,
         adjoint,
         integrals: Vec::new(),
-        backend: subject.path.backend(),
     };
     let chain: Vec<Cnf> = (0..*blocks)
-        .map(|_| Ok(Cnf::new(field(&file.case, subject.dtype)?, settings.clone())?))
+        .map(|_| Ok(Cnf::new(field(&file.case, subject.dtype)?, settings.clone())?.with_backend(subject.path.backend())))
         .collect::<Result<_>>()?;
     load_parameters(&parameters(&chain), &file.under_as("param.", subject.dtype)?)?;
     Ok(chain)
@@ -106,15 +105,16 @@ fn forward(file: &ReferenceFile, chain: &[Cnf]) -> Result<Forward> {
     for (index, cnf) in chain.iter().enumerate() {
         let probes = file.get(&format!("e.{index}"))?.to_dtype(dtype)?.unsqueeze(0)?;
         let image = cnf.forward_with_probes(&z, &probes, &SolveCost::default())?;
-        z = image.value;
+        let of_block = image.log_det()?;
         log_det = Some(match log_det {
-            None => image.log_det,
-            Some(sum) => (sum + image.log_det)?,
+            None => of_block.clone(),
+            Some(sum) => (sum + of_block)?,
         });
+        z = image.value;
     }
     let log_det = log_det.ok_or_else(|| file.refuse("its flow has no blocks"))?;
     let mut rng = Streams::new(0).rng(Purpose::Probe, 0, 0);
-    let base = StandardNormalBase::new(&z.dims()[1..], dtype, &Device::Cpu)?;
+    let base = StandardNormal::new(&z.dims()[1..], dtype, &Device::Cpu)?;
     let log_prob = (base.log_prob(&z, &mut Pass::training(&mut rng))? + &log_det)?;
     Ok(Forward {
         x,
@@ -132,8 +132,8 @@ fn exact(file: &ReferenceFile, chain: &[Cnf]) -> Result<Tensor> {
     let mut dlogp = Tensor::zeros(z.dim(0)?, z.dtype(), &Device::Cpu)?;
     for cnf in chain {
         let image = cnf.forward(&z, &mut pass)?;
+        dlogp = (dlogp - image.log_det()?)?;
         z = image.value;
-        dlogp = (dlogp - image.log_det)?;
     }
     Ok(dlogp)
 }

@@ -2,10 +2,11 @@
 
 use crate::error::{Result, StudyError};
 use candle_core::{DType, Device, Tensor, WithDType};
-use ffjord_flow::Backend;
+use ffjord_flow::{Backend, CpuBackend, TensorBackend};
 use ffjord_kernels::mlp::{Stack, StackMut};
-use ffjord_kernels::{NetworkKernel, Real};
-use ffjord_nn::{Cotangents, FusedField, NnError, VectorField};
+use ffjord_kernels::{GradientMut, Real, SharedKernel};
+use ffjord_nn::{Cotangents, FieldKernel, NnError, OutputCotangents, Request, VectorField};
+use std::sync::Arc;
 
 /// What evaluates a vector field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +19,10 @@ pub enum Path {
 
 impl Path {
     /// The flow's name for it.
-    pub fn backend(self) -> Backend {
+    pub fn backend(self) -> Arc<dyn Backend> {
         match self {
-            Self::Generic => Backend::Generic,
-            Self::Fused => Backend::Fused,
+            Self::Generic => Arc::new(TensorBackend),
+            Self::Fused => Arc::new(CpuBackend::default()),
         }
     }
 
@@ -31,11 +32,12 @@ impl Path {
     /// When the field cannot be evaluated, or has no kernel on the fused path.
     pub fn jvp(self, field: &dyn VectorField, t: f64, y: &Tensor, tangents: &Tensor) -> Result<(Tensor, Tensor)> {
         if self == Self::Generic {
-            return Ok(field.jvp(t, y, tangents)?);
+            return Ok(field.jvp(t, y, None, tangents)?);
         }
         match kernel_of(field)? {
-            FusedField::F32(kernel) => jvp(&kernel, t, y, tangents),
-            FusedField::F64(kernel) => jvp(&kernel, t, y, tangents),
+            FieldKernel::F32(kernel) => jvp(&kernel, t, y, tangents),
+            FieldKernel::F64(kernel) => jvp(&kernel, t, y, tangents),
+            _ => Err(StudyError::NoKernel),
         }
     }
 
@@ -51,7 +53,13 @@ impl Path {
         (a, b): (&Tensor, &Tensor),
     ) -> Result<Cotangents> {
         if self == Self::Generic {
-            return Ok(field.vjp(t, y, Some(tangents), a, Some(b))?);
+            let linearization = field.linearize(t, y, None, &Request::products(tangents))?;
+            let outputs = OutputCotangents {
+                value: a,
+                products: Some(b),
+                along: &[],
+            };
+            return Ok(linearization.pullback(field.parameters(), &outputs)?);
         }
         let shapes: Vec<&[usize]> = field
             .parameters()
@@ -59,14 +67,15 @@ impl Path {
             .map(|parameter| parameter.var.dims())
             .collect();
         match kernel_of(field)? {
-            FusedField::F32(kernel) => vjp(&kernel, t, (y, tangents), (a, b), &shapes),
-            FusedField::F64(kernel) => vjp(&kernel, t, (y, tangents), (a, b), &shapes),
+            FieldKernel::F32(kernel) => vjp(&kernel, t, (y, tangents), (a, b), &shapes),
+            FieldKernel::F64(kernel) => vjp(&kernel, t, (y, tangents), (a, b), &shapes),
+            _ => Err(StudyError::NoKernel),
         }
     }
 }
 
-fn kernel_of(field: &dyn VectorField) -> Result<FusedField> {
-    field.fused(false)?.ok_or(StudyError::NoKernel)
+fn kernel_of(field: &dyn VectorField) -> Result<FieldKernel> {
+    field.kernel()?.ok_or(StudyError::NoKernel)
 }
 
 fn numbers<T: WithDType>(tensor: &Tensor) -> Result<Vec<T>> {
@@ -74,7 +83,7 @@ fn numbers<T: WithDType>(tensor: &Tensor) -> Result<Vec<T>> {
 }
 
 fn jvp<T: Real + WithDType>(
-    kernel: &NetworkKernel<T>,
+    kernel: &SharedKernel<T>,
     t: f64,
     y: &Tensor,
     tangents: &Tensor,
@@ -91,7 +100,7 @@ fn jvp<T: Real + WithDType>(
         tangents: &mut u,
     };
     kernel
-        .forward(t, input, output, &mut workspace)
+        .forward(t, input, &[], output, &mut workspace)
         .map_err(NnError::Kernel)?;
     Ok((
         Tensor::from_vec(f, y.shape(), &Device::Cpu)?,
@@ -100,7 +109,7 @@ fn jvp<T: Real + WithDType>(
 }
 
 fn vjp<T: Real + WithDType>(
-    kernel: &NetworkKernel<T>,
+    kernel: &SharedKernel<T>,
     t: f64,
     (y, tangents): (&Tensor, &Tensor),
     (a, b): (&Tensor, &Tensor),
@@ -124,15 +133,20 @@ fn vjp<T: Real + WithDType>(
         tangents: &mut u,
     };
     kernel
-        .record(t, input, output, &mut tape, &mut workspace)
+        .record(t, input, &[], output, &mut tape, &mut workspace)
         .map_err(NnError::Kernel)?;
     let (mut state, mut gradient) = (vec![T::ZERO; z.len()], vec![T::ZERO; kernel.parameter_count()]);
     let cotangent = Stack {
         value: &a,
         tangents: &b,
     };
+    let into = GradientMut {
+        state: &mut state,
+        parameters: &mut gradient,
+        given: &mut [],
+    };
     let time = kernel
-        .reverse(&tape, cotangent, &mut state, &mut gradient, &mut workspace)
+        .reverse(&tape, cotangent, into, &mut workspace)
         .map_err(NnError::Kernel)?;
     let mut rest = gradient.as_slice();
     let mut parameters = Vec::new();
@@ -143,6 +157,7 @@ fn vjp<T: Real + WithDType>(
     }
     Ok(Cotangents {
         state: Tensor::from_vec(state, y.shape(), &Device::Cpu)?,
+        given: None,
         time,
         parameters,
     })

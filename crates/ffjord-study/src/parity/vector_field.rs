@@ -76,6 +76,7 @@ pub(super) fn field(case: &Case, dtype: DType) -> Result<Arc<dyn VectorField>> {
         } => {
             let config = MlpConfig {
                 dimension: *dim,
+                given: 0,
                 hidden: hidden.clone(),
                 layer: layer.parse()?,
                 activation: activation.parse()?,

@@ -105,7 +105,7 @@ impl LinearOperator<f64> for FieldOperator<'_> {
             Tangents::State(&vectors)
         };
         let request = Request { tangents, along: &[] };
-        let linearization = self.field.linearize_for(self.t, self.z, &request)?;
+        let linearization = self.field.linearize(self.t, self.z, None, &request)?;
         if let Some(made) = linearization.products() {
             products.copy_from_slice(&made.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?);
         }

@@ -72,6 +72,7 @@ fn chain(parts: Vec<Box<dyn Bijection>>) -> TinyFlow {
 fn block(seed: u64, solver: Solver, trace: TraceMode) -> Box<dyn Bijection> {
     let network = MlpConfig {
         dimension: 2,
+        given: 0,
         hidden: vec![8],
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,
