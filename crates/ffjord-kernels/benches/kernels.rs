@@ -9,6 +9,7 @@ use ffjord_kernels::elementwise::Function;
 use ffjord_kernels::linalg::{AlignedBuffer, PackedMatrix, PanelLayout, Rows, RowsMut, accumulate_outer, multiply};
 use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
 use ffjord_kernels::simd::SimdLevel;
+use ffjord_kernels::{GradientMut, Kernel};
 
 fn numbers(len: usize, scale: f32) -> AlignedBuffer<f32> {
     let mut buffer = AlignedBuffer::zeros(len);
@@ -147,7 +148,9 @@ fn networks(c: &mut Criterion) {
                         value: &mut f,
                         tangents: &mut u,
                     };
-                    kernel.forward(0.3, input, output, &mut workspace).expect("shapes fit");
+                    kernel
+                        .forward(0.3, input, &[], output, &mut workspace)
+                        .expect("shapes fit");
                 });
             });
             group.throughput(Throughput::Elements(6 * pass));
@@ -158,11 +161,14 @@ fn networks(c: &mut Criterion) {
                         tangents: &mut u,
                     };
                     kernel
-                        .record(0.3, input, output, &mut tape, &mut workspace)
+                        .record(0.3, input, &[], output, &mut tape, &mut workspace)
                         .expect("shapes fit");
-                    kernel
-                        .reverse(&tape, input, &mut grad_z, &mut gradient, &mut workspace)
-                        .expect("shapes fit");
+                    let to = GradientMut {
+                        state: &mut grad_z,
+                        parameters: &mut gradient,
+                        given: &mut [],
+                    };
+                    kernel.reverse(&tape, input, to, &mut workspace).expect("shapes fit");
                 });
             });
         }

@@ -9,9 +9,12 @@ pub enum KernelError {
     /// A network needs an input and an output dimension, all of them positive.
     #[error("dimensions {0:?} do not describe a network: give at least an input and an output dimension, all positive")]
     Dimensions(Vec<usize>),
-    /// A residual network needs equal input and output dimensions.
-    #[error("a residual network needs as many outputs as inputs, but has {inputs} inputs and {outputs} outputs")]
-    Residual {
+    /// A vector field has as many outputs as its state has numbers, which are inputs.
+    #[error(
+        "a network with {inputs} inputs and {outputs} outputs is no vector field: \
+         give a state of {outputs} numbers, and whatever its rows are given beside it, as inputs"
+    )]
+    Outputs {
         /// Input dimension.
         inputs: usize,
         /// Output dimension.
@@ -89,12 +92,6 @@ pub enum KernelError {
     /// A workspace, tape or gradient of another network.
     #[error("the {0} was made for a network of another shape: make it with this kernel")]
     Foreign(&'static str),
-    /// The trace in closed form needs one hidden layer and as many outputs as inputs.
-    #[error(
-        "a network of dimensions {0:?} has no trace in closed form: \
-         it needs one hidden layer and as many outputs as inputs; use unit tangents"
-    )]
-    ClosedFormTrace(Vec<usize>),
     /// The trace of this kernel has no closed form.
     #[error("this kernel has no trace in closed form: use unit tangents")]
     NoExactTrace,

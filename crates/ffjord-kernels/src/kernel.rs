@@ -1,6 +1,5 @@
 //! What a solver asks of a compiled vector field, whatever the network behind it.
 
-use crate::mlp::{Stack, StackMut};
 use crate::{KernelError, Real};
 use std::any::Any;
 use std::fmt;
@@ -160,6 +159,34 @@ pub trait Kernel<T: Real>: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(), KernelError> {
         let _ = (t, z, given, output, workspace);
         Err(KernelError::NoExactTrace)
+    }
+}
+
+/// A value array and K tangents of it, to read: `[R, D]` and `[K, R, D]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack<'a, T> {
+    /// `[R, D]`.
+    pub value: &'a [T],
+    /// `[K, R, D]`; empty without tangents.
+    pub tangents: &'a [T],
+}
+
+/// A value array and K tangents of it, to write: `[R, D]` and `[K, R, D]`.
+#[derive(Debug)]
+pub struct StackMut<'a, T> {
+    /// `[R, D]`.
+    pub value: &'a mut [T],
+    /// `[K, R, D]`; empty without tangents.
+    pub tangents: &'a mut [T],
+}
+
+impl<T> StackMut<'_, T> {
+    /// The same arrays for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> StackMut<'_, T> {
+        StackMut {
+            value: &mut *self.value,
+            tangents: &mut *self.tangents,
+        }
     }
 }
 

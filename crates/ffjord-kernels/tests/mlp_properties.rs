@@ -4,72 +4,44 @@ mod reference;
 
 use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut, contract};
 use ffjord_kernels::simd::SimdLevel;
-use ffjord_kernels::{KernelError, Real};
+use ffjord_kernels::{GradientMut, Kernel, KernelError, MinusState, Real, SharedKernel, TraceMut};
 use proptest::prelude::*;
+use reference::case::{Case, Outcome};
 use reference::{noises, relative_error};
+use std::sync::Arc;
 
 fn numbers<T: Real>(seed: usize, len: usize, scale: f64) -> Vec<T> {
     noises(seed, len).into_iter().map(|x| T::from_f64(scale * x)).collect()
 }
 
-/// (f, u, grad z, gradient, grad t) in double precision, of a kernel that runs in `T`.
-fn all_outputs<T: Real>(level: SimdLevel, net: &MlpArchitecture, rows: usize, tangents: usize) -> [Vec<f64>; 4] {
+/// Everything that a network in `T` gives.
+fn outcome<T: Real>(level: SimdLevel, net: &MlpArchitecture, rows: usize, tangents: usize) -> Outcome {
     let widest = net.dimensions().iter().copied().max().unwrap_or(1) as f64;
-    let kernel = MlpKernel::<T>::new(
-        level,
-        net.clone(),
-        &numbers(1, net.parameter_count(), widest.powf(-0.5)),
-    )
-    .unwrap();
-    let (n_in, n_out) = (rows * net.inputs(), rows * net.outputs());
-    let (z, e) = (numbers::<T>(2, n_in, 1.0), numbers::<T>(3, tangents * n_in, 1.0));
-    let (of_f, of_u) = (numbers::<T>(4, n_out, 1.0), numbers::<T>(5, tangents * n_out, 1.0));
-    let (mut f, mut u) = (vec![T::ZERO; n_out], vec![T::ZERO; tangents * n_out]);
-    let stacked = rows * (1 + tangents);
-    let (mut workspace, mut tape) = (kernel.workspace(stacked), kernel.tape(stacked));
-    let (mut grad_z, mut gradient) = (vec![T::ZERO; n_in], vec![T::ZERO; net.parameter_count()]);
-    let input = Stack {
-        value: &z,
-        tangents: &e,
-    };
-    kernel
-        .record(
-            0.3,
-            input,
-            StackMut {
-                value: &mut f,
-                tangents: &mut u,
-            },
-            &mut tape,
-            &mut workspace,
-        )
-        .unwrap();
-    let cotangent = Stack {
-        value: &of_f,
-        tangents: &of_u,
-    };
-    kernel
-        .reverse(&tape, cotangent, &mut grad_z, &mut gradient, &mut workspace)
-        .unwrap();
-    let double = |x: &[T]| x.iter().map(|x| x.to_f64()).collect();
-    [double(&f), double(&u), double(&grad_z), double(&gradient)]
+    let parameters = numbers(1, net.parameter_count(), widest.powf(-0.5));
+    let sizes = (net.outputs(), net.inputs() - net.outputs());
+    let case = Case::new(sizes, parameters, rows, tangents, 1);
+    let parameters: Vec<T> = case.parameters.iter().map(|&p| T::from_f64(p)).collect();
+    case.evaluate(&MlpKernel::new(level, net.clone(), &parameters).unwrap(), 0.0)
 }
 
 #[test]
 fn single_precision_agrees_with_double_precision() {
     for (dimensions, activation) in [
         (&[2usize, 64, 64, 64, 2][..], Activation::Tanh),
-        (&[6, 60, 60, 60, 6], Activation::Swish),
+        (&[8, 60, 60, 60, 6], Activation::Swish),
         (&[43, 250, 250, 43], Activation::Softplus),
     ] {
         for conditioning in [Conditioning::ConcatSquash, Conditioning::Blend] {
             let net = MlpArchitecture::new(dimensions, conditioning, activation).unwrap();
             for level in SimdLevel::available() {
-                let single = all_outputs::<f32>(level, &net, 61, 1);
-                let double = all_outputs::<f64>(level, &net, 61, 1);
-                for (single, double) in single.iter().zip(&double) {
+                let single = outcome::<f32>(level, &net, 61, 1);
+                let double = outcome::<f64>(level, &net, 61, 1);
+                for ((what, single), (_, double)) in single.iter().zip(&double) {
                     let error = relative_error(single, double);
-                    assert!(error < 1e-4, "{level} {dimensions:?} {conditioning:?}: {error:e}");
+                    assert!(
+                        error < 1e-4,
+                        "{level} {dimensions:?} {conditioning:?}: {what} {error:e}"
+                    );
                 }
             }
         }
@@ -94,7 +66,7 @@ fn a_row_does_not_depend_on_its_neighbours() {
             tangents: &mut u,
         };
         kernel
-            .forward(0.7, Stack { value: z, tangents: e }, output, &mut workspace)
+            .forward(0.7, Stack { value: z, tangents: e }, &[], output, &mut workspace)
             .unwrap();
         (f, u)
     };
@@ -134,6 +106,7 @@ fn several_recordings_add_up_and_no_rows_are_no_error() {
                         value: z,
                         tangents: &[],
                     },
+                    &[],
                     output,
                     tape,
                     workspace,
@@ -144,9 +117,12 @@ fn several_recordings_add_up_and_no_rows_are_no_error() {
                 value: &ones,
                 tangents: &[],
             };
-            kernel
-                .reverse(tape, cotangent, &mut grad_z, &mut gradient, workspace)
-                .unwrap();
+            let to = GradientMut {
+                state: &mut grad_z,
+                parameters: &mut gradient,
+                given: &mut [],
+            };
+            kernel.reverse(tape, cotangent, to, workspace).unwrap();
         }
         gradient
     };
@@ -164,6 +140,7 @@ fn several_recordings_add_up_and_no_rows_are_no_error() {
                 value: &[],
                 tangents: &[],
             },
+            &[],
             nothing,
             &mut workspace,
         )
@@ -175,10 +152,7 @@ fn wrong_arguments_are_refused() {
     let net = |dimensions: &[usize]| MlpArchitecture::new(dimensions, Conditioning::Ignore, Activation::Tanh);
     assert_eq!(net(&[2]), Err(KernelError::Dimensions(vec![2])));
     assert_eq!(net(&[2, 0, 2]), Err(KernelError::Dimensions(vec![2, 0, 2])));
-    assert_eq!(
-        net(&[2, 3]).unwrap().residual(),
-        Err(KernelError::Residual { inputs: 2, outputs: 3 })
-    );
+    assert_eq!(net(&[2, 3]), Err(KernelError::Outputs { inputs: 2, outputs: 3 }));
     let net = net(&[2, 4, 2]).unwrap();
     assert!(matches!(
         MlpKernel::<f32>::new(SimdLevel::detect(), net.clone(), &[0.0; 3]),
@@ -202,6 +176,7 @@ fn wrong_arguments_are_refused() {
                 value: z,
                 tangents: &[],
             },
+            &[],
             output,
             &mut tape,
             &mut workspace,
@@ -235,13 +210,24 @@ fn wrong_arguments_are_refused() {
             ..
         })
     ));
-    let mut gradient = vec![0.0; kernel.architecture().parameter_count()];
+    let gradient = GradientMut {
+        state: &mut [],
+        parameters: &mut [0.0; 22],
+        given: &mut [],
+    };
     let cotangent = Stack {
         value: &[],
         tangents: &[],
     };
-    let refusal = kernel.reverse(&kernel.tape(1), cotangent, &mut [], &mut gradient, &mut workspace);
+    let refusal = kernel.reverse(&kernel.tape(1), cotangent, gradient, &mut workspace);
     assert_eq!(refusal, Err(KernelError::EmptyTape));
+}
+
+/// The D unit vectors for every row, `[D, R, D]`.
+fn unit_tangents(rows: usize, dimension: usize) -> Vec<f64> {
+    let column = |i: usize| (i / (rows * dimension), i % dimension);
+    let unit = |i| if column(i).0 == column(i).1 { 1.0 } else { 0.0 };
+    (0..dimension * rows * dimension).map(unit).collect()
 }
 
 proptest! {
@@ -254,27 +240,31 @@ proptest! {
         rows in 1usize..20,
         conditioning in 0usize..7,
         activation in 0usize..8,
-        residual: bool,
+        given in 0usize..3,
+        minus: bool,
         seed in 0usize..1000,
     ) {
         let (conditioning, activation) = (Conditioning::ALL[conditioning], Activation::ALL[activation]);
-        let mut net = MlpArchitecture::new(&[dimension, units, dimension], conditioning, activation).unwrap();
-        if residual {
-            net = net.residual().unwrap();
-        }
+        let net = MlpArchitecture::new(&[dimension + given, units, dimension], conditioning, activation).unwrap();
         let parameters = numbers::<f64>(seed, net.parameter_count(), 1.0);
         let z = numbers::<f64>(seed + 1, rows * dimension, 1.0);
+        let c = numbers::<f64>(seed + 2, rows * given, 1.0);
         for level in SimdLevel::available() {
             let kernel = MlpKernel::new(level, net.clone(), &parameters).unwrap();
+            let mut kernel: SharedKernel<f64> = Arc::new(kernel);
+            if minus {
+                kernel = Arc::new(MinusState::new(kernel));
+            }
             let mut workspace = kernel.workspace(rows * (1 + dimension));
-            let mut units = vec![0.0; dimension * z.len()];
-            kernel.unit_tangents(rows, &mut units).unwrap();
+            let units = unit_tangents(rows, dimension);
             let (mut f, mut u) = (vec![0.0; z.len()], vec![0.0; units.len()]);
             let output = StackMut { value: &mut f, tangents: &mut u };
-            kernel.forward(0.4, Stack { value: &z, tangents: &units }, output, &mut workspace).unwrap();
+            kernel.forward(0.4, Stack { value: &z, tangents: &units }, &c, output, &mut workspace).unwrap();
             let (mut exact, mut closed, mut g) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; z.len()]);
             contract(dimension, &units, &u, &mut exact).unwrap();
-            kernel.closed_form_trace(0.4, &z, &mut g, &mut closed, &mut workspace).unwrap();
+            prop_assert!(kernel.has_exact_trace());
+            let output = TraceMut { value: &mut g, trace: &mut closed };
+            kernel.exact_trace(0.4, &z, &c, output, &mut workspace).unwrap();
             prop_assert_eq!(&f, &g);
             for (exact, closed) in exact.iter().zip(&closed) {
                 prop_assert!((exact - closed).abs() < 1e-11 * (1.0 + exact.abs()), "{} and {}", exact, closed);

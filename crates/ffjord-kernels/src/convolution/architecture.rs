@@ -2,8 +2,11 @@
 
 use super::conditioning::ConvConditioning;
 use super::patches::Grid;
-use crate::KernelError;
-use crate::mlp::{Activation, ParameterSpec};
+use super::weights::ConvLayer;
+use crate::layered::{Architecture, LayerParameters, ParameterLayout, ParameterSpec, RowForm};
+use crate::mlp::Activation;
+use crate::simd::SimdLevel;
+use crate::{KernelError, Real};
 
 /// How a convolution changes the size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,11 +45,8 @@ impl ConvStride {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvArchitecture {
     shapes: Vec<ConvShape>,
-    /// Where each layer's parameters end: every evaluation asks for them, so they are not counted again.
-    ends: Vec<usize>,
     conditioning: ConvConditioning,
-    activation: Activation,
-    residual: bool,
+    layout: ParameterLayout,
 }
 
 impl ConvArchitecture {
@@ -92,11 +92,6 @@ impl ConvArchitecture {
             });
             (height, width) = (next_height, next_width);
         }
-        let ends = shapes.iter().scan(0, |end, shape| {
-            *end += conditioning.parameter_count(*shape);
-            Some(*end)
-        });
-        let ends = ends.collect();
         if (height, width) != size {
             return Err(KernelError::ImageReturn {
                 from: size,
@@ -104,19 +99,10 @@ impl ConvArchitecture {
             });
         }
         Ok(Self {
+            layout: ParameterLayout::new(layer_parameters(&shapes, conditioning), activation),
             shapes,
-            ends,
             conditioning,
-            activation,
-            residual: false,
         })
-    }
-
-    /// The same network with its input subtracted from its output: f(z) − z.
-    #[must_use]
-    pub fn residual(mut self) -> Self {
-        self.residual = true;
-        self
     }
 
     /// The number of convolutions.
@@ -141,55 +127,49 @@ impl ConvArchitecture {
     /// The function between the layers.
     #[must_use]
     pub fn activation(&self) -> Activation {
-        self.activation
-    }
-
-    /// Whether the input is subtracted from the output.
-    #[must_use]
-    pub fn is_residual(&self) -> bool {
-        self.residual
-    }
-
-    /// The numbers of one state, C · H · W.
-    pub(super) fn state_len(&self) -> usize {
-        self.shapes[0].input_len()
-    }
-
-    pub(super) fn shapes(&self) -> &[ConvShape] {
-        &self.shapes
-    }
-
-    /// Where the parameters of layer `layer` lie in the flat buffer.
-    pub(super) fn span(&self, layer: usize) -> std::ops::Range<usize> {
-        layer.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[layer]
+        self.layout.activation()
     }
 
     /// The length of the flat parameter buffer.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
-        self.ends[self.layers() - 1] + usize::from(self.activation == Activation::Swish)
+        self.layout.count()
     }
 
     /// Every parameter tensor in the order of the flat buffer; kernels are `[outputs, inputs, k, k]`, those of a
     /// transposed convolution `[inputs, outputs, k, k]`.
     #[must_use]
     pub fn parameters(&self) -> Vec<ParameterSpec> {
-        let mut specs = Vec::new();
-        let mut offset = 0;
-        let mut push = |name: String, shape: Vec<usize>| {
-            let spec = ParameterSpec { name, shape, offset };
-            offset += spec.len();
-            specs.push(spec);
-        };
-        for (layer, &shape) in self.shapes.iter().enumerate() {
-            for (name, shape) in self.conditioning.parameters(shape) {
-                push(format!("layers.{layer}.{name}"), shape);
-            }
-        }
-        if self.activation == Activation::Swish {
-            push("activation_fns.0.beta".to_owned(), vec![1]);
-        }
-        specs
+        self.layout.specs(layer_parameters(&self.shapes, self.conditioning))
+    }
+}
+
+fn layer_parameters(shapes: &[ConvShape], conditioning: ConvConditioning) -> impl Iterator<Item = LayerParameters> {
+    shapes
+        .iter()
+        .map(move |&shape| conditioning.rule::<f32>().parameters(shape))
+}
+
+impl Architecture for ConvArchitecture {
+    type Layer<T: Real> = ConvLayer<T>;
+
+    fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    fn input_form(&self) -> RowForm {
+        let ConvShape { inputs: channels, .. } = self.shapes[0];
+        let len = self.shapes[0].input_len();
+        RowForm::Pixels { channels, len }
+    }
+
+    fn output_form(&self) -> RowForm {
+        self.input_form()
+    }
+
+    fn layers<T: Real>(&self, level: SimdLevel) -> Vec<ConvLayer<T>> {
+        let layer = |&shape| ConvLayer::zeros(level, self.conditioning, shape);
+        self.shapes.iter().map(layer).collect()
     }
 }
 

@@ -1,205 +1,142 @@
-//! Packed kernels: constant ones, once per optimiser step, and those that depend on time, once per evaluation.
+//! The linear part of a convolutional layer: convolutions of images with its kernel, and one bias for each pixel.
 
-use super::architecture::{ConvShape, ConvStride};
-use super::conditioning::{ConvRule, WeightView};
-use super::operator::{ImageOperator, Method};
+use super::conditioning::{EffectiveGradient, Planes};
+use super::weight_gradient::WeightGradient;
+use super::weights::{ConvLayer, EffectiveLayer};
 use crate::Real;
-use crate::linalg::AlignedBuffer;
-use crate::simd::SimdLevel;
+use crate::kernel::{Stack, StackMut};
+use crate::layered::{Linear, Moment};
+use crate::linalg::{AlignedBuffer, Rows, add_column_sums};
+use crate::mlp::conditioning::add_scaled;
 
-/// A convolution and its adjoint, each with a packed kernel.
+/// Buffers that every layer uses anew.
 #[derive(Clone, Debug)]
-pub(super) struct Operators<T: Real> {
-    shape: ConvShape,
-    pub(super) forward: ImageOperator<T>,
-    pub(super) backward: ImageOperator<T>,
+pub struct ConvScratch<T: Real> {
+    /// Patches of a few image lines.
+    patches: AlignedBuffer<T>,
+    /// One kernel, or the gradient of one.
+    weight: AlignedBuffer<T>,
+    /// The gradient of a kernel as it is summed.
+    sum: AlignedBuffer<T>,
+    /// The gradient of a map of biases.
+    map: AlignedBuffer<T>,
+    /// A bias, or the gradient of one.
+    bias: AlignedBuffer<T>,
+    /// The kernels of the time and position channels.
+    planes: AlignedBuffer<T>,
 }
 
-/// With equal sizes a convolution can be done either way: patches are best made of the image with fewer channels.
-fn method(shape: ConvShape, source: usize, target: usize, forward: bool) -> Method {
-    let gather = match shape.stride {
-        ConvStride::Keep => 2 * target >= source,
-        ConvStride::Halve => forward,
-        ConvStride::Double => !forward,
-    };
-    if gather { Method::Gather } else { Method::Scatter }
-}
+impl<T: Real> Linear<T> for ConvLayer<T> {
+    type Effective = EffectiveLayer<T>;
+    type Scratch = ConvScratch<T>;
 
-impl<T: Real> Operators<T> {
-    pub(super) fn zeros(level: SimdLevel, shape: ConvShape) -> Self {
-        let operator = |source, target, forward| {
-            let method = method(shape, source, target, forward);
-            ImageOperator::zeros(level, method, shape.grid(), source, target)
+    fn input_len(&self) -> usize {
+        self.shape.input_len()
+    }
+
+    fn output_len(&self) -> usize {
+        self.shape.output_len()
+    }
+
+    fn flops(&self) -> usize {
+        let (height, width) = self.shape.grid().coarse;
+        2 * self.shape.weights() * height * width
+    }
+
+    fn pack(&mut self, parameters: &[T]) {
+        self.pack_weights(parameters);
+    }
+
+    fn effective(&self) -> EffectiveLayer<T> {
+        EffectiveLayer::new(self)
+    }
+
+    fn scratch(layers: &[Self]) -> ConvScratch<T> {
+        let buffer = |numbers: &dyn Fn(&Self) -> usize| {
+            let most = layers.iter().map(numbers).max().unwrap_or(0);
+            AlignedBuffer::zeros(most)
         };
-        Self {
-            shape,
-            forward: operator(shape.inputs, shape.outputs, true),
-            backward: operator(shape.outputs, shape.inputs, false),
+        let patches = |layer: &Self| {
+            let gradient = WeightGradient::new(layer.shape).patch_numbers::<T>();
+            layer.patch_numbers().max(gradient)
+        };
+        let planes = |layer: &Self| layer.rule().planes(layer.shape).map_or(0, Planes::kernel_numbers);
+        ConvScratch {
+            patches: buffer(&patches),
+            weight: buffer(&|layer| layer.shape.weights()),
+            sum: buffer(&|layer| layer.shape.weights()),
+            map: buffer(&|layer| layer.shape.output_len()),
+            bias: buffer(&|layer| layer.shape.outputs),
+            planes: buffer(&planes),
         }
     }
 
-    /// Packs the convolution's kernel, which lies at `view` of `weight`.
-    pub(super) fn fill_forward(&mut self, weight: &[T], view: WeightView) {
-        let shape = self.shape;
-        let turned = self.forward.method == Method::Scatter;
-        self.forward
-            .fill_with(|input, output, tap| weight[index(shape, view, input, output, turn(shape, turned, tap))]);
-    }
-
-    /// Packs the adjoint's kernel, which lies at `view` of `weight`.
-    pub(super) fn fill_backward(&mut self, weight: &[T], view: WeightView) {
-        let shape = self.shape;
-        let turned = self.backward.method == Method::Gather;
-        self.backward
-            .fill_with(|output, input, tap| weight[index(shape, view, input, output, turn(shape, turned, tap))]);
-    }
-}
-
-/// A 3×3 convolution that scatters, and an adjoint that gathers, have the kernel turned by half a turn.
-fn turn(shape: ConvShape, turned: bool, tap: usize) -> usize {
-    if turned && shape.stride == ConvStride::Keep {
-        shape.taps() - 1 - tap
-    } else {
-        tap
-    }
-}
-
-fn index(shape: ConvShape, view: WeightView, input: usize, output: usize, tap: usize) -> usize {
-    let (coarse, fine) = if shape.is_transposed() {
-        (input, output)
-    } else {
-        (output, input)
-    };
-    view.offset + coarse * view.row + fine * shape.taps() + tap
-}
-
-/// One layer of a kernel: shared by all threads, written once per optimiser step.
-#[derive(Clone, Debug)]
-pub(super) struct ConvLayer<T: Real> {
-    pub(super) shape: ConvShape,
-    /// Where the kernel does not depend on time.
-    constant: Option<(WeightView, Operators<T>)>,
-}
-
-impl<T: Real> ConvLayer<T> {
-    pub(super) fn zeros(level: SimdLevel, shape: ConvShape, rule: &dyn ConvRule<T>) -> Self {
-        let constant = rule.constant_weight(shape);
-        Self {
-            shape,
-            constant: constant.map(|view| (view, Operators::zeros(level, shape))),
-        }
-    }
-
-    /// Packs the kernel among the layer's `parameters`, where it does not depend on time.
-    pub(super) fn pack(&mut self, parameters: &[T]) {
-        if let Some((view, operators)) = &mut self.constant {
-            operators.fill_forward(parameters, *view);
-            operators.fill_backward(parameters, *view);
-        }
-    }
-}
-
-/// The effective coefficients of one layer at one time: part of a workspace.
-#[derive(Clone, Debug)]
-pub(super) struct EffectiveLayer<T: Real> {
-    /// Where the kernel depends on time.
-    operators: Option<Operators<T>>,
-    /// The bias of every pixel, `[H', W', outputs]`.
-    pub(super) map: AlignedBuffer<T>,
-}
-
-impl<T: Real> EffectiveLayer<T> {
-    pub(super) fn new(level: SimdLevel, layer: &ConvLayer<T>) -> Self {
-        let shape = layer.shape;
-        Self {
-            operators: layer.constant.is_none().then(|| Operators::zeros(level, shape)),
-            map: AlignedBuffer::zeros(shape.output_len()),
-        }
-    }
-
-    /// Makes the map of biases that of time `t`. `scratch` holds a bias and the planes' kernels.
-    pub(super) fn prepare_map(
-        &mut self,
-        shape: ConvShape,
-        rule: &dyn ConvRule<T>,
-        parameters: &[T],
-        t: T,
-        scratch: (&mut [T], &mut [T]),
+    fn apply(
+        &self,
+        moment: Moment<'_, T>,
+        effective: &mut EffectiveLayer<T>,
+        scratch: &mut ConvScratch<T>,
+        x: Stack<'_, T>,
+        y: StackMut<'_, T>,
     ) {
-        let (bias, planes) = scratch;
-        let bias = &mut bias[..shape.outputs];
-        rule.bias(shape, parameters, t, bias);
-        for pixel in self.map.chunks_exact_mut(shape.outputs) {
-            pixel.copy_from_slice(bias);
-        }
-        if let Some(kernels) = rule.planes(shape) {
-            kernels.add_to(parameters, t, &mut self.map, planes);
+        effective.prepare_map(self, moment, (&mut scratch.bias, &mut scratch.planes));
+        let operator = effective.forward(self, moment, &mut scratch.weight);
+        operator.apply(self.level, x.value, y.value, &mut scratch.patches);
+        operator.apply(self.level, x.tangents, y.tangents, &mut scratch.patches);
+        for image in y.value.chunks_exact_mut(self.output_len()) {
+            add_scaled(image, T::ONE, &effective.map);
         }
     }
 
-    /// The convolution at time `t`; `weight` is scratch for one kernel.
-    pub(super) fn forward<'a>(
-        &'a mut self,
-        layer: &'a ConvLayer<T>,
-        (rule, parameters, t): (&dyn ConvRule<T>, &[T], T),
-        weight: &mut [T],
-    ) -> &'a ImageOperator<T> {
-        match (&layer.constant, &mut self.operators) {
-            (None, Some(operators)) => {
-                let (weight, view) = at_time(layer.shape, rule, parameters, t, weight);
-                operators.fill_forward(weight, view);
-                &operators.forward
-            }
-            (Some((_, operators)), _) => &operators.forward,
-            (None, None) => unreachable!("a kernel that depends on time has a place in the workspace"),
-        }
+    fn apply_adjoint(
+        &self,
+        moment: Moment<'_, T>,
+        effective: &mut EffectiveLayer<T>,
+        scratch: &mut ConvScratch<T>,
+        y: Stack<'_, T>,
+        x: StackMut<'_, T>,
+    ) {
+        let adjoint = effective.backward(self, moment, &mut scratch.weight);
+        adjoint.apply(self.level, y.value, x.value, &mut scratch.patches);
+        adjoint.apply(self.level, y.tangents, x.tangents, &mut scratch.patches);
     }
 
-    /// The adjoint at time `t`; `weight` is scratch for one kernel.
-    pub(super) fn backward<'a>(
-        &'a mut self,
-        layer: &'a ConvLayer<T>,
-        (rule, parameters, t): (&dyn ConvRule<T>, &[T], T),
-        weight: &mut [T],
-    ) -> &'a ImageOperator<T> {
-        match (&layer.constant, &mut self.operators) {
-            (None, Some(operators)) => {
-                let (weight, view) = at_time(layer.shape, rule, parameters, t, weight);
-                operators.fill_backward(weight, view);
-                &operators.backward
-            }
-            (Some((_, operators)), _) => &operators.backward,
-            (None, None) => unreachable!("a kernel that depends on time has a place in the workspace"),
+    fn gradient(
+        &self,
+        moment: Moment<'_, T>,
+        _effective: &mut EffectiveLayer<T>,
+        scratch: &mut ConvScratch<T>,
+        x: Stack<'_, T>,
+        y: Stack<'_, T>,
+        gradient: &mut [T],
+    ) -> T {
+        let (shape, rule) = (self.shape, self.rule());
+        let sum = &mut scratch.sum[..shape.weights()];
+        sum.fill(T::ZERO);
+        let weight_gradient = WeightGradient::new(shape);
+        for (x, y) in [(x.value, y.value), (x.tangents, y.tangents)] {
+            weight_gradient.accumulate(self.level, x, y, &mut scratch.patches, sum);
         }
-    }
+        let weight = &mut scratch.weight[..shape.weights()];
+        weight_gradient.unpack(sum, weight);
 
-    /// The numbers of the buffer for patches that the layer's operators need.
-    pub(super) fn patch_numbers(&self, layer: &ConvLayer<T>) -> usize {
-        let operators = layer.constant.as_ref().map(|(_, operators)| operators);
-        let of = |operators: &Operators<T>| {
-            operators
-                .forward
-                .patch_numbers()
-                .max(operators.backward.patch_numbers())
+        let map = &mut scratch.map[..shape.output_len()];
+        map.fill(T::ZERO);
+        for image in y.value.chunks_exact(shape.output_len()) {
+            add_scaled(map, T::ONE, image);
+        }
+        let bias = &mut scratch.bias[..shape.outputs];
+        bias.fill(T::ZERO);
+        let pixels = Rows {
+            data: &*map,
+            stride: shape.outputs,
         };
-        operators.or(self.operators.as_ref()).map_or(0, of)
-    }
-}
+        add_column_sums(self.level, pixels, bias);
 
-/// Writes the kernel `[coarse, fine, k, k]` of time `t`.
-fn at_time<'a, T: Real>(
-    shape: ConvShape,
-    rule: &dyn ConvRule<T>,
-    parameters: &[T],
-    t: T,
-    weight: &'a mut [T],
-) -> (&'a [T], WeightView) {
-    let weight = &mut weight[..shape.weights()];
-    rule.weight(shape, parameters, t, weight);
-    let (_, fine) = shape.coarse_and_fine();
-    let view = WeightView {
-        offset: 0,
-        row: fine * shape.taps(),
-    };
-    (weight, view)
+        let Moment { parameters, t } = moment;
+        let of_planes = rule.planes(shape).map_or(T::ZERO, |planes| {
+            planes.pull_back(parameters, t, map, &mut scratch.planes, gradient)
+        });
+        of_planes + rule.pull_back(shape, parameters, t, EffectiveGradient { weight, bias }, gradient)
+    }
 }

@@ -5,18 +5,45 @@
 //! are then summed. Patches are made a few image lines at a time and stay in the cache.
 
 mod architecture;
-mod buffers;
 mod conditioning;
-mod forward;
-mod kernel;
 mod layer;
-mod layout;
 mod operator;
 mod patches;
-mod reverse;
 mod weight_gradient;
+mod weights;
 
 pub use architecture::{ConvArchitecture, ConvStride};
-pub use buffers::{ConvTape, ConvWorkspace};
 pub use conditioning::ConvConditioning;
-pub use kernel::ConvKernel;
+
+use crate::layered::Layered;
+
+/// A time-conditioned convolutional network f(z, t; θ), evaluated together with its tangents.
+///
+/// ```
+/// use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvKernel, ConvStride};
+/// use ffjord_kernels::mlp::{Activation, Stack, StackMut};
+/// use ffjord_kernels::simd::SimdLevel;
+/// use ffjord_kernels::{GradientMut, Kernel};
+///
+/// let strides = [ConvStride::Keep; 2];
+/// let net = ConvArchitecture::new(1, (4, 4), &[8], &strides, ConvConditioning::Concat, Activation::Softplus)?;
+/// let parameters = vec![0.1f32; net.parameter_count()];
+/// let kernel = ConvKernel::new(SimdLevel::detect(), net, &parameters)?;
+/// let (mut workspace, mut tape) = (kernel.workspace(3 * 2), kernel.tape(3 * 2));
+///
+/// // f and u = (∂f/∂z) ε for three images.
+/// let (z, probe) = ([0.5; 3 * 16], [1.0; 3 * 16]);
+/// let (mut f, mut u) = ([0.0; 3 * 16], [0.0; 3 * 16]);
+/// let input = Stack { value: &z, tangents: &probe };
+/// let output = StackMut { value: &mut f, tangents: &mut u };
+/// kernel.record(0.3, input, &[], output, &mut tape, &mut workspace)?;
+///
+/// // The gradient of Σ f + Σ εᵀu.
+/// let (mut of_z, mut of_parameters) = ([0.0; 3 * 16], vec![0.0; parameters.len()]);
+/// let cotangent = Stack { value: &[1.0; 3 * 16], tangents: &probe };
+/// let gradient = GradientMut { state: &mut of_z, parameters: &mut of_parameters, given: &mut [] };
+/// let of_t = kernel.reverse(&tape, cotangent, gradient, &mut workspace)?;
+/// assert!(of_t.is_finite() && of_parameters.iter().all(|g| *g != 0.0));
+/// # Ok::<(), ffjord_kernels::KernelError>(())
+/// ```
+pub type ConvKernel<T> = Layered<ConvArchitecture, T>;

@@ -15,6 +15,16 @@ pub(super) enum Method {
     Scatter,
 }
 
+impl Method {
+    /// Channels of the image that patches are made of.
+    pub(super) fn patch_channels(self, source: usize, target: usize) -> usize {
+        match self {
+            Self::Gather => source,
+            Self::Scatter => target,
+        }
+    }
+}
+
 /// A linear map of images `[H, W, source]` → `[H', W', target]`.
 #[derive(Clone, Debug)]
 pub(super) struct ImageOperator<T: Real> {
@@ -72,18 +82,6 @@ impl<T: Real> ImageOperator<T> {
         }
     }
 
-    /// The numbers of the buffer for patches.
-    pub(super) fn patch_numbers(&self) -> usize {
-        patch_numbers::<T>(self.grid, self.patch_channels())
-    }
-
-    fn patch_channels(&self) -> usize {
-        match self.method {
-            Method::Gather => self.source,
-            Method::Scatter => self.target,
-        }
-    }
-
     /// Writes the image of every image in `from`.
     pub(super) fn apply(&self, level: SimdLevel, from: &[T], to: &mut [T], patches: &mut [T]) {
         let size = |(height, width): (usize, usize)| height * width;
@@ -104,8 +102,9 @@ impl<T: Real> ImageOperator<T> {
         if self.method == Method::Scatter {
             to.fill(T::ZERO);
         }
-        let row = self.grid.taps() * self.patch_channels();
-        for lines in line_tiles::<T>(self.grid, self.patch_channels()) {
+        let channels = self.method.patch_channels(self.source, self.target);
+        let row = self.grid.taps() * channels;
+        for lines in line_tiles::<T>(self.grid, channels) {
             let pixels = lines.start * self.grid.coarse.1..lines.end * self.grid.coarse.1;
             let patches = &mut patches[..pixels.len() * row];
             match self.method {

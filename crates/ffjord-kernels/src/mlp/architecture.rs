@@ -1,7 +1,12 @@
 //! The shape of a network, and where its parameters lie in a flat buffer.
 
+use super::conditioning::Conditioning;
+use super::trace;
+use super::weights::DenseLayer;
 use crate::elementwise::Function;
-use crate::mlp::conditioning::Conditioning;
+use crate::kernel::TraceMut;
+use crate::layered::{Architecture, LayerParameters, Layered, ParameterLayout, ParameterSpec, RowForm, Workspace};
+use crate::simd::SimdLevel;
 use crate::{KernelError, Real};
 
 /// The function between the layers of a network; there is none after the last layer.
@@ -38,6 +43,11 @@ impl Activation {
         Self::Swish,
     ];
 
+    /// Whether it has a learned coefficient, which all layers share.
+    pub(crate) fn has_coefficient(self) -> bool {
+        self == Self::Swish
+    }
+
     pub(crate) fn function<T: Real>(self, beta: T) -> Function<T> {
         match self {
             Self::Identity => Function::Identity,
@@ -52,32 +62,10 @@ impl Activation {
     }
 }
 
-/// One parameter tensor in the flat parameter buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParameterSpec {
-    /// Its name in the state dict of the original FFJORD code, such as `layers.0._layer.weight`.
-    pub name: String,
-    /// Its shape; weights are `[outputs, inputs]`, row-major.
-    pub shape: Vec<usize>,
-    /// Where it begins in the flat buffer.
-    pub offset: usize,
-}
-
-impl ParameterSpec {
-    /// How many numbers the tensor has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether the tensor has no numbers.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 /// The shape of a multilayer perceptron with time-conditioned layers.
+///
+/// The output has the D numbers of a state. A first layer with more inputs, D + G, sees behind the state the G numbers
+/// that each row is given.
 ///
 /// ```
 /// use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture};
@@ -92,17 +80,15 @@ impl ParameterSpec {
 pub struct MlpArchitecture {
     dimensions: Vec<usize>,
     conditionings: Vec<Conditioning>,
-    /// Where each layer's parameters end: every evaluation asks for them, so they are not counted again.
-    ends: Vec<usize>,
-    activation: Activation,
-    residual: bool,
+    layout: ParameterLayout,
 }
 
 impl MlpArchitecture {
     /// A network of the given `dimensions` (input, hidden …, output), all of whose layers have one `conditioning`.
     ///
     /// # Errors
-    /// [`KernelError::Dimensions`] if there are fewer than two dimensions or one is zero.
+    /// [`KernelError::Dimensions`] if there are fewer than two dimensions or one is zero, and [`KernelError::Outputs`]
+    /// if there are more outputs than inputs.
     pub fn new(dimensions: &[usize], conditioning: Conditioning, activation: Activation) -> Result<Self, KernelError> {
         let layers = dimensions.len().saturating_sub(1);
         Self::with_conditionings(dimensions, &vec![conditioning; layers], activation)
@@ -127,34 +113,16 @@ impl MlpArchitecture {
                 layers,
             });
         }
-        let shapes = dimensions.windows(2).map(|pair| LayerShape {
-            inputs: pair[0],
-            outputs: pair[1],
-        });
-        let ends = shapes.zip(conditionings).scan(0, |end, (shape, conditioning)| {
-            *end += conditioning.parameter_count(shape);
-            Some(*end)
-        });
+        let (inputs, outputs) = (dimensions[0], dimensions[layers]);
+        if inputs < outputs {
+            return Err(KernelError::Outputs { inputs, outputs });
+        }
+        let parameters = layer_parameters(dimensions, conditionings);
         Ok(Self {
-            ends: ends.collect(),
+            layout: ParameterLayout::new(parameters, activation),
             dimensions: dimensions.to_vec(),
             conditionings: conditionings.to_vec(),
-            activation,
-            residual: false,
         })
-    }
-
-    /// The same network with its input subtracted from its output: f(z) − z.
-    ///
-    /// # Errors
-    /// [`KernelError::Residual`] if the input and output dimensions differ.
-    pub fn residual(mut self) -> Result<Self, KernelError> {
-        let (inputs, outputs) = (self.inputs(), self.outputs());
-        if inputs != outputs {
-            return Err(KernelError::Residual { inputs, outputs });
-        }
-        self.residual = true;
-        Ok(self)
     }
 
     /// The number of linear layers.
@@ -190,53 +158,76 @@ impl MlpArchitecture {
     /// The function between the layers.
     #[must_use]
     pub fn activation(&self) -> Activation {
-        self.activation
-    }
-
-    /// Whether the input is subtracted from the output.
-    #[must_use]
-    pub fn is_residual(&self) -> bool {
-        self.residual
-    }
-
-    /// Inputs and outputs of layer `layer`.
-    pub(crate) fn shape(&self, layer: usize) -> LayerShape {
-        LayerShape {
-            inputs: self.dimensions[layer],
-            outputs: self.dimensions[layer + 1],
-        }
-    }
-
-    /// Where the parameters of layer `layer` lie in the flat buffer.
-    pub(crate) fn span(&self, layer: usize) -> std::ops::Range<usize> {
-        layer.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[layer]
+        self.layout.activation()
     }
 
     /// The length of the flat parameter buffer.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
-        self.ends[self.layers() - 1] + usize::from(self.activation == Activation::Swish)
+        self.layout.count()
     }
 
     /// Every parameter tensor in the order of the flat buffer.
     #[must_use]
     pub fn parameters(&self) -> Vec<ParameterSpec> {
-        let mut specs = Vec::new();
-        let mut offset = 0;
-        let mut push = |name: String, shape: Vec<usize>| {
-            let spec = ParameterSpec { name, shape, offset };
-            offset += spec.len();
-            specs.push(spec);
-        };
-        for (layer, conditioning) in self.conditionings.iter().enumerate() {
-            for (name, shape) in conditioning.parameters(self.shape(layer)) {
-                push(format!("layers.{layer}.{name}"), shape);
-            }
+        self.layout
+            .specs(layer_parameters(&self.dimensions, &self.conditionings))
+    }
+}
+
+fn shapes(dimensions: &[usize]) -> impl Iterator<Item = LayerShape> {
+    dimensions.windows(2).map(|pair| LayerShape {
+        inputs: pair[0],
+        outputs: pair[1],
+    })
+}
+
+fn layer_parameters(dimensions: &[usize], conditionings: &[Conditioning]) -> impl Iterator<Item = LayerParameters> {
+    shapes(dimensions)
+        .zip(conditionings)
+        .map(|(shape, conditioning)| conditioning.rule::<f32>().parameters(shape))
+}
+
+impl Architecture for MlpArchitecture {
+    type Layer<T: Real> = DenseLayer<T>;
+
+    fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    fn input_form(&self) -> RowForm {
+        let state = self.outputs();
+        match self.inputs() - state {
+            0 => RowForm::State { len: state },
+            given => RowForm::WithGiven { state, given },
         }
-        if self.activation == Activation::Swish {
-            push("activation_fns.0.beta".to_owned(), vec![1]);
-        }
-        specs
+    }
+
+    fn output_form(&self) -> RowForm {
+        RowForm::State { len: self.outputs() }
+    }
+
+    fn layers<T: Real>(&self, level: SimdLevel) -> Vec<DenseLayer<T>> {
+        let last = self.layers() - 1;
+        shapes(&self.dimensions)
+            .zip(&self.conditionings)
+            .enumerate()
+            .map(|(index, (shape, &kind))| DenseLayer::zeros(level, kind, shape, (index == 0, index == last)))
+            .collect()
+    }
+
+    fn has_exact_trace(&self) -> bool {
+        self.layers() == 2
+    }
+
+    fn exact_trace<T: Real>(
+        network: &Layered<Self, T>,
+        t: f64,
+        (z, given): (&[T], &[T]),
+        output: TraceMut<'_, T>,
+        workspace: &mut Workspace<Self, T>,
+    ) -> Result<(), KernelError> {
+        trace::exact_trace(network, t, (z, given), output, workspace)
     }
 }
 

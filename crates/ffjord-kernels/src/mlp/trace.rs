@@ -1,113 +1,85 @@
 //! The trace of a network with one hidden layer, in closed form.
 
-use super::forward::{Extent, subtract};
-use super::kernel::MlpKernel;
+use super::MlpArchitecture;
 use crate::error::{check_length, whole_rows};
+use crate::kernel::{Stack, TraceMut};
+use crate::layered::{Architecture, Extent, Layered, Workspace};
 use crate::linalg::{Rows, RowsMut, multiply};
-use crate::mlp::MlpWorkspace;
 use crate::{KernelError, Real};
 
-impl<T: Real> MlpKernel<T> {
-    /// Fills `tangents` `[D, R, D]` with the D unit vectors, for the exact trace.
-    ///
-    /// With these, [`MlpKernel::forward`] returns the columns of the Jacobian, and [`contract`] sums its diagonal.
-    ///
-    /// # Errors
-    /// [`KernelError::Length`] if `tangents` has not D · R · D numbers.
-    pub fn unit_tangents(&self, rows: usize, tangents: &mut [T]) -> Result<(), KernelError> {
-        let inputs = self.architecture.inputs();
-        check_length("the unit tangents", tangents.len(), inputs * rows * inputs)?;
-        tangents.fill(T::ZERO);
-        for (k, tangent) in tangents.chunks_exact_mut((rows * inputs).max(1)).enumerate() {
-            for row in tangent.chunks_exact_mut(inputs) {
-                row[k] = T::ONE;
-            }
-        }
-        Ok(())
+/// f(z, t) `[R, D]` and tr ∂f/∂z `[R]` of a network with one hidden layer: one product per layer for the values and
+/// none for tangents.
+///
+/// With f = W₂ φ(W₁ z + b₁) + b₂ the trace is Σⱼ φ'(hⱼ) mⱼ with mⱼ = Σᵢ W₂[i, j] W₁[j, i], i counting the state's
+/// columns alone.
+pub(super) fn exact_trace<T: Real>(
+    network: &Layered<MlpArchitecture, T>,
+    t: f64,
+    (z, given): (&[T], &[T]),
+    output: TraceMut<'_, T>,
+    workspace: &mut Workspace<MlpArchitecture, T>,
+) -> Result<(), KernelError> {
+    let TraceMut { value: f, trace } = output;
+    let [first_layer, second_layer] = network.layers.as_slice() else {
+        return Err(KernelError::NoExactTrace);
+    };
+    let form = network.architecture.input_form();
+    let state = form.state_len();
+    let rows = whole_rows("the state", z.len(), state)?;
+    check_length("what the rows are given", given.len(), rows * form.given_len())?;
+    check_length("the output", f.len(), z.len())?;
+    check_length("the trace", trace.len(), rows)?;
+    let extent = Extent { rows, tangents: 0 };
+    network.check_workspace(extent, workspace)?;
+    if rows == 0 {
+        return Ok(());
+    }
+    let time = T::from_f64(t);
+    let (effective, scratch) = (
+        &mut workspace.coefficients.effective,
+        &mut workspace.coefficients.scratch,
+    );
+    for (index, (effective, layer)) in effective.iter_mut().zip(&network.layers).enumerate() {
+        effective.prepare_forward(layer, network.moment(index, time), &mut scratch.weight);
+    }
+    let (first, second) = (effective[0].forward(first_layer), effective[1].forward(second_layer));
+    let (stride, units) = (first_layer.output_stride, first_layer.shape.outputs);
+    let diagonal = &mut scratch.bias[..stride];
+    diagonal.fill(T::ZERO);
+    for (j, m) in diagonal[..units].iter_mut().enumerate() {
+        *m = (0..state).fold(T::ZERO, |sum, i| sum + first.entry(i, j) * second.entry(j, i));
     }
 
-    /// Whether [`MlpKernel::closed_form_trace`] applies: one hidden layer, and as many outputs as inputs.
-    #[must_use]
-    pub fn has_closed_form_trace(&self) -> bool {
-        self.architecture.layers() == 2 && self.architecture.inputs() == self.architecture.outputs()
+    let input = if form.is_callers() {
+        z
+    } else {
+        let values = Stack {
+            value: z,
+            tangents: &[],
+        };
+        form.load(extent, values, given, &mut workspace.input).value
+    };
+    let [hidden, slope] = &mut workspace.cotangents;
+    let (hidden, slope) = (&mut hidden[..rows * stride], &mut slope[..rows * stride]);
+    let a = Rows {
+        data: input,
+        stride: first_layer.input_stride,
+    };
+    let c = RowsMut {
+        data: &mut *hidden,
+        stride,
+    };
+    multiply(network.level, a, first, &effective[0].bias, c);
+    network.function().apply_with_slope(network.level, hidden, slope);
+    let (a, c) = (Rows { data: &*hidden, stride }, RowsMut { data: f, stride: state });
+    multiply(network.level, a, second, &effective[1].bias, c);
+    for (trace, slope) in trace.iter_mut().zip(slope.chunks_exact(stride)) {
+        *trace = slope
+            .iter()
+            .zip(diagonal.iter())
+            .fold(T::ZERO, |sum, (&s, &m)| sum + s * m);
     }
-
-    /// f(t, z) `[R, D]` and tr ∂f/∂z `[R]` of a network with one hidden layer: one product per layer for the values
-    /// and none for tangents.
-    ///
-    /// With f = W₂ φ(W₁ z + b₁) + b₂ the trace is Σⱼ φ'(hⱼ) mⱼ with mⱼ = Σᵢ W₂[i, j] W₁[j, i]; a residual network
-    /// has D less.
-    ///
-    /// # Errors
-    /// [`KernelError::ClosedFormTrace`] if the network has another shape; otherwise as [`MlpKernel::forward`].
-    pub fn closed_form_trace(
-        &self,
-        t: f64,
-        z: &[T],
-        f: &mut [T],
-        trace: &mut [T],
-        workspace: &mut MlpWorkspace<T>,
-    ) -> Result<(), KernelError> {
-        if !self.has_closed_form_trace() {
-            return Err(KernelError::ClosedFormTrace(self.architecture.dimensions().to_vec()));
-        }
-        let inputs = self.architecture.inputs();
-        let rows = whole_rows("the state", z.len(), inputs)?;
-        check_length("the output", f.len(), z.len())?;
-        check_length("the trace", trace.len(), rows)?;
-        self.check_workspace(Extent { rows, tangents: 0 }, workspace)?;
-        if rows == 0 {
-            return Ok(());
-        }
-        let time = T::from_f64(t);
-        self.prepare_forward(0, time, workspace);
-        self.prepare_forward(1, time, workspace);
-        let [first, second] = [0, 1].map(|layer| workspace.effective[layer].forward(&self.layers[layer]));
-        let (stride, units) = (self.layers[0].stride, self.layers[0].shape.outputs);
-        let diagonal = &mut workspace.bias[..stride];
-        diagonal.fill(T::ZERO);
-        for (j, m) in diagonal[..units].iter_mut().enumerate() {
-            *m = (0..inputs).fold(T::ZERO, |sum, i| sum + first.entry(i, j) * second.entry(j, i));
-        }
-
-        let [hidden, slope] = &mut workspace.cotangents;
-        let (hidden, slope) = (&mut hidden[..rows * stride], &mut slope[..rows * stride]);
-        let (a, c) = (
-            Rows {
-                data: z,
-                stride: inputs,
-            },
-            RowsMut {
-                data: &mut *hidden,
-                stride,
-            },
-        );
-        multiply(self.level, a, first, &workspace.effective[0].bias, c);
-        self.architecture
-            .activation()
-            .function(self.beta())
-            .apply_with_slope(self.level, hidden, slope);
-        let (a, c) = (
-            Rows { data: &*hidden, stride },
-            RowsMut {
-                data: &mut *f,
-                stride: inputs,
-            },
-        );
-        multiply(self.level, a, second, &workspace.effective[1].bias, c);
-        for (trace, slope) in trace.iter_mut().zip(slope.chunks_exact(stride)) {
-            *trace = slope
-                .iter()
-                .zip(diagonal.iter())
-                .fold(T::ZERO, |sum, (&s, &m)| sum + s * m);
-        }
-        if self.architecture.is_residual() {
-            subtract(f, z);
-            let dimension = T::from_f64(inputs as f64);
-            trace.iter_mut().for_each(|trace| *trace -= dimension);
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Σₖ eₖ · uₖ for every row: the trace if the eₖ are the unit vectors, K times Hutchinson's estimate for K probes.

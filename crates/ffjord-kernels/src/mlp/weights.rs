@@ -1,8 +1,9 @@
 //! Packed weights: as given, once per optimiser step, and effective, once per evaluation.
 
 use super::architecture::LayerShape;
-use super::conditioning::{Coefficients, Rule, WeightForm};
+use super::conditioning::{Coefficients, Conditioning, Rule, WeightForm};
 use crate::Real;
+use crate::layered::Moment;
 use crate::linalg::{AlignedBuffer, PackedMatrix, PanelLayout};
 use crate::simd::SimdLevel;
 
@@ -32,34 +33,50 @@ impl<T: Real> Pair<T> {
 
 /// The packed parameters of one layer: shared by all threads, written once per optimiser step.
 #[derive(Clone, Debug)]
-pub(super) struct LayerWeights<T: Real> {
+pub struct DenseLayer<T: Real> {
+    pub(super) level: SimdLevel,
+    conditioning: Conditioning,
     pub(super) shape: LayerShape,
-    /// The padded number of outputs: the row stride of what the layer writes.
-    pub(super) stride: usize,
+    /// Numbers from one row to the next of what the layer reads: padded, but for the first layer.
+    pub(super) input_stride: usize,
+    /// Numbers from one row to the next of what the layer writes: padded, but for the last layer.
+    pub(super) output_stride: usize,
     form: WeightForm,
     /// One pair, two to blend, or none to generate.
     given: Vec<Pair<T>>,
 }
 
-impl<T: Real> LayerWeights<T> {
-    pub(super) fn zeros(level: SimdLevel, shape: LayerShape, rule: &dyn Rule<T>) -> Self {
-        let form = rule.weight_form(shape);
+impl<T: Real> DenseLayer<T> {
+    pub(super) fn zeros(
+        level: SimdLevel,
+        conditioning: Conditioning,
+        shape: LayerShape,
+        (first, last): (bool, bool),
+    ) -> Self {
+        let form = conditioning.rule::<T>().weight_form(shape);
         let count = match form {
             WeightForm::Constant { .. } | WeightForm::Gated => 1,
             WeightForm::Blended { .. } => 2,
             WeightForm::Generated => 0,
         };
-        let stride = PanelLayout::new::<T>(level, shape.outputs).padded();
+        let stride = |columns, at_end| if at_end { columns } else { padded::<T>(level, columns) };
         Self {
+            level,
+            conditioning,
             shape,
-            stride,
+            input_stride: stride(shape.inputs, first),
+            output_stride: stride(shape.outputs, last),
             form,
             given: vec![Pair::zeros(level, shape); count],
         }
     }
 
+    pub(super) fn rule(&self) -> &'static dyn Rule<T> {
+        self.conditioning.rule()
+    }
+
     /// Packs the weights among the layer's `parameters`.
-    pub(super) fn pack(&mut self, parameters: &[T]) {
+    pub(super) fn pack_weights(&mut self, parameters: &[T]) {
         let (starts, stride) = match self.form {
             WeightForm::Constant { offset, stride } => ([offset, offset], stride),
             WeightForm::Blended { second } => ([0, second], self.shape.inputs),
@@ -79,10 +96,13 @@ impl<T: Real> LayerWeights<T> {
     }
 }
 
+fn padded<T: Real>(level: SimdLevel, columns: usize) -> usize {
+    PanelLayout::new::<T>(level, columns).padded()
+}
+
 /// The effective coefficients of one layer at one time: part of a workspace.
 #[derive(Clone, Debug)]
-pub(super) struct EffectiveLayer<T: Real> {
-    level: SimdLevel,
+pub struct EffectiveLayer<T: Real> {
     /// `None` where the weight does not depend on time.
     pair: Option<Pair<T>>,
     /// The gate, after either preparation, padded with zeros.
@@ -92,86 +112,79 @@ pub(super) struct EffectiveLayer<T: Real> {
 }
 
 impl<T: Real> EffectiveLayer<T> {
-    pub(super) fn new(level: SimdLevel, weights: &LayerWeights<T>) -> Self {
+    pub(super) fn new(layer: &DenseLayer<T>) -> Self {
+        let (level, shape) = (layer.level, layer.shape);
+        let outputs = padded::<T>(level, shape.outputs);
         Self {
-            level,
-            pair: weights.constant().is_none().then(|| Pair::zeros(level, weights.shape)),
-            gate: AlignedBuffer::zeros(weights.stride),
-            bias: AlignedBuffer::zeros(weights.stride),
+            pair: layer.constant().is_none().then(|| Pair::zeros(level, shape)),
+            gate: AlignedBuffer::zeros(outputs),
+            bias: AlignedBuffer::zeros(outputs),
         }
     }
 
-    fn evaluate(&mut self, weights: &LayerWeights<T>, rule: &dyn Rule<T>, parameters: &[T], t: T) {
-        let outputs = weights.shape.outputs;
+    fn evaluate(&mut self, layer: &DenseLayer<T>, moment: Moment<'_, T>) {
+        let outputs = layer.shape.outputs;
         let coefficients = Coefficients {
             bias: &mut self.bias[..outputs],
             gate: &mut self.gate[..outputs],
         };
-        rule.evaluate(self.level, weights.shape, parameters, t, coefficients);
+        let Moment { parameters, t } = moment;
+        layer
+            .rule()
+            .evaluate(layer.level, layer.shape, parameters, t, coefficients);
     }
 
-    /// Makes bias and forward weight those of time `t`. `scratch` holds at least one dense weight.
-    pub(super) fn prepare_forward(
-        &mut self,
-        weights: &LayerWeights<T>,
-        rule: &dyn Rule<T>,
-        parameters: &[T],
-        t: T,
-        scratch: &mut [T],
-    ) {
-        self.evaluate(weights, rule, parameters, t);
+    /// Makes bias and forward weight those of a moment. `scratch` holds at least one dense weight.
+    pub(super) fn prepare_forward(&mut self, layer: &DenseLayer<T>, moment: Moment<'_, T>, scratch: &mut [T]) {
+        self.evaluate(layer, moment);
         let Some(pair) = &mut self.pair else { return };
-        match weights.given.as_slice() {
-            [given] => pair
-                .forward
-                .assign_columns_scaled(self.level, &given.forward, &self.gate),
-            [first, second] => pair.forward.assign_interpolated(&first.forward, &second.forward, t),
+        let forward = &mut pair.forward;
+        match layer.given.as_slice() {
+            [given] => forward.assign_columns_scaled(layer.level, &given.forward, &self.gate),
+            [first, second] => forward.assign_interpolated(&first.forward, &second.forward, moment.t),
             _ => {
-                let scratch = &mut scratch[..weights.shape.weights()];
-                rule.generate(weights.shape, parameters, t, scratch);
-                pair.forward.fill_with(|i, o| scratch[o * weights.shape.inputs + i]);
+                let weight = generate(layer, moment, scratch);
+                forward.fill_with(|i, o| weight[o * layer.shape.inputs + i]);
             }
         }
     }
 
-    /// Makes the backward weight that of time `t`. `scratch` holds at least one dense weight.
-    pub(super) fn prepare_backward(
-        &mut self,
-        weights: &LayerWeights<T>,
-        rule: &dyn Rule<T>,
-        parameters: &[T],
-        t: T,
-        scratch: &mut [T],
-    ) {
+    /// Makes the backward weight that of a moment. `scratch` holds at least one dense weight.
+    pub(super) fn prepare_backward(&mut self, layer: &DenseLayer<T>, moment: Moment<'_, T>, scratch: &mut [T]) {
         if self.pair.is_none() {
             return;
         }
-        self.evaluate(weights, rule, parameters, t);
+        self.evaluate(layer, moment);
         let Some(pair) = &mut self.pair else { return };
-        match weights.given.as_slice() {
-            [given] => pair
-                .backward
-                .assign_rows_scaled(self.level, &given.backward, &self.gate),
-            [first, second] => pair.backward.assign_interpolated(&first.backward, &second.backward, t),
+        let backward = &mut pair.backward;
+        match layer.given.as_slice() {
+            [given] => backward.assign_rows_scaled(layer.level, &given.backward, &self.gate),
+            [first, second] => backward.assign_interpolated(&first.backward, &second.backward, moment.t),
             _ => {
-                let scratch = &mut scratch[..weights.shape.weights()];
-                rule.generate(weights.shape, parameters, t, scratch);
-                pair.backward.fill_with(|o, i| scratch[o * weights.shape.inputs + i]);
+                let weight = generate(layer, moment, scratch);
+                backward.fill_with(|o, i| weight[o * layer.shape.inputs + i]);
             }
         }
     }
 
     /// `[inputs, outputs]`, after [`EffectiveLayer::prepare_forward`].
-    pub(super) fn forward<'a>(&'a self, weights: &'a LayerWeights<T>) -> &'a PackedMatrix<T> {
+    pub(super) fn forward<'a>(&'a self, layer: &'a DenseLayer<T>) -> &'a PackedMatrix<T> {
         self.pair
             .as_ref()
-            .map_or_else(|| &weights.given[0].forward, |pair| &pair.forward)
+            .map_or_else(|| &layer.given[0].forward, |pair| &pair.forward)
     }
 
     /// `[outputs, inputs]`, after [`EffectiveLayer::prepare_backward`].
-    pub(super) fn backward<'a>(&'a self, weights: &'a LayerWeights<T>) -> &'a PackedMatrix<T> {
+    pub(super) fn backward<'a>(&'a self, layer: &'a DenseLayer<T>) -> &'a PackedMatrix<T> {
         self.pair
             .as_ref()
-            .map_or_else(|| &weights.given[0].backward, |pair| &pair.backward)
+            .map_or_else(|| &layer.given[0].backward, |pair| &pair.backward)
     }
+}
+
+/// The dense weight of a layer that generates it.
+fn generate<'a, T: Real>(layer: &DenseLayer<T>, moment: Moment<'_, T>, scratch: &'a mut [T]) -> &'a [T] {
+    let weight = &mut scratch[..layer.shape.weights()];
+    layer.rule().generate(layer.shape, moment.parameters, moment.t, weight);
+    weight
 }

@@ -1,5 +1,6 @@
 //! Convolutional networks as plain loops over a number type, straight from the definitions.
 
+use crate::reference::case::Field;
 use crate::reference::{Number, activate, sigmoid};
 use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvStride};
 use ffjord_kernels::mlp::ParameterSpec;
@@ -127,37 +128,38 @@ fn layer<N: Number>(
     }
 }
 
-/// f(t, z) for one image.
-pub fn network<N: Number>(
-    (net, strides, hidden): (&ConvArchitecture, &[ConvStride], &[usize]),
-    parameters: &[N],
-    t: N,
-    z: &[N],
-) -> Vec<N> {
-    let [channels, height, width] = net.state_shape();
-    let mut x = Image {
-        channels,
-        height,
-        width,
-        data: z.to_vec(),
-    };
-    let (specs, beta) = (net.parameters(), parameters[parameters.len() - 1]);
-    for (l, &stride) in strides.iter().enumerate() {
-        let of_layer = || {
-            specs
-                .iter()
-                .filter(|spec| spec.name.starts_with(&format!("layers.{l}.")))
+/// A network with what its architecture does not tell.
+pub struct Network {
+    pub net: ConvArchitecture,
+    pub strides: Vec<ConvStride>,
+    pub hidden: Vec<usize>,
+}
+
+impl Field for Network {
+    fn value<N: Number>(&self, parameters: &[N], t: N, z: &[N], _given: &[N]) -> Vec<N> {
+        let Self { net, strides, hidden } = self;
+        let [channels, height, width] = net.state_shape();
+        let mut x = Image {
+            channels,
+            height,
+            width,
+            data: z.to_vec(),
         };
-        let start = of_layer().map(|spec| spec.offset).min().unwrap();
-        let end = start + of_layer().map(ParameterSpec::len).sum::<usize>();
-        let outputs = hidden.get(l).copied().unwrap_or(channels);
-        x = layer((net.conditioning(), stride), &parameters[start..end], t, &x, outputs);
-        if l + 1 < strides.len() {
-            x = x.map(|_, x| activate(net.activation(), x, beta));
+        let (specs, beta) = (net.parameters(), parameters[parameters.len() - 1]);
+        for (l, &stride) in strides.iter().enumerate() {
+            let of_layer = || {
+                specs
+                    .iter()
+                    .filter(|spec| spec.name.starts_with(&format!("layers.{l}.")))
+            };
+            let start = of_layer().map(|spec| spec.offset).min().unwrap();
+            let end = start + of_layer().map(ParameterSpec::len).sum::<usize>();
+            let outputs = hidden.get(l).copied().unwrap_or(channels);
+            x = layer((net.conditioning(), stride), &parameters[start..end], t, &x, outputs);
+            if l + 1 < strides.len() {
+                x = x.map(|_, x| activate(net.activation(), x, beta));
+            }
         }
+        x.data
     }
-    if net.is_residual() {
-        return x.data.into_iter().zip(z).map(|(f, &z)| f - z).collect();
-    }
-    x.data
 }

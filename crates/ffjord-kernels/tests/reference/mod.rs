@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test target uses its own part")]
 
+pub mod case;
+
 use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture};
 use std::ops::{Add, Mul, Sub};
 
@@ -162,8 +164,8 @@ fn layer<N: Number>(conditioning: Conditioning, p: &[N], t: N, x: &[N], outputs:
     }
 }
 
-/// f(t, z) for one row.
-pub fn network<N: Number>(architecture: &MlpArchitecture, parameters: &[N], t: N, z: &[N]) -> Vec<N> {
+/// The network's output for one row of input.
+fn network<N: Number>(architecture: &MlpArchitecture, parameters: &[N], t: N, z: &[N]) -> Vec<N> {
     let specs = architecture.parameters();
     let beta = parameters[parameters.len() - 1];
     let mut x = z.to_vec();
@@ -191,28 +193,13 @@ pub fn network<N: Number>(architecture: &MlpArchitecture, parameters: &[N], t: N
                 .collect();
         }
     }
-    if architecture.is_residual() {
-        x = x.into_iter().zip(z).map(|(f, &z)| f - z).collect();
-    }
     x
 }
 
-/// f(t, z) and (∂f/∂z) e for one row.
-pub fn network_with_tangent<N: Number>(
-    architecture: &MlpArchitecture,
-    parameters: &[N],
-    t: N,
-    z: &[N],
-    e: &[N],
-) -> (Vec<N>, Vec<N>) {
-    let constant = |x: N| Dual::new(x, N::constant(0.0));
-    let parameters: Vec<_> = parameters.iter().map(|&p| constant(p)).collect();
-    let z: Vec<_> = z.iter().zip(e).map(|(&z, &e)| Dual::new(z, e)).collect();
-    let output = network(architecture, &parameters, constant(t), &z);
-    (
-        output.iter().map(|f| f.value).collect(),
-        output.iter().map(|f| f.derivative).collect(),
-    )
+impl case::Field for MlpArchitecture {
+    fn value<N: Number>(&self, parameters: &[N], t: N, z: &[N], given: &[N]) -> Vec<N> {
+        network(self, parameters, t, &[z, given].concat())
+    }
 }
 
 /// A reproducible number in (−1, 1) for every index, without any generator's state.

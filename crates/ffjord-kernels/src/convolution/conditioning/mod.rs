@@ -60,19 +60,6 @@ impl ConvConditioning {
             Self::ConcatCoord => &plain::ConcatCoord,
         }
     }
-
-    /// Names and shapes of a layer's parameters, in the order of the original's state dict.
-    pub(super) fn parameters(self, shape: ConvShape) -> Vec<(&'static str, Vec<usize>)> {
-        self.rule::<f32>().parameters(shape)
-    }
-
-    pub(super) fn parameter_count(self, shape: ConvShape) -> usize {
-        let parameters = self.parameters(shape);
-        parameters
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum()
-    }
 }
 
 /// Where the kernel of the state's channels lies among a layer's parameters.

@@ -55,18 +55,6 @@ impl Conditioning {
             Self::Hyper => &hyper::Hyper,
         }
     }
-
-    /// Names and shapes of a layer's parameters, in the order of the original's state dict.
-    pub(crate) fn parameters(self, shape: LayerShape) -> Vec<(&'static str, Vec<usize>)> {
-        self.rule::<f32>().parameters(shape)
-    }
-
-    pub(crate) fn parameter_count(self, shape: LayerShape) -> usize {
-        self.parameters(shape)
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum()
-    }
 }
 
 /// Where the effective weights of a layer come from.

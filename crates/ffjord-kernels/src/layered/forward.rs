@@ -1,0 +1,139 @@
+//! The forward pass: every layer one linear map of the stacked rows and one pass of the nonlinearity.
+
+use super::memory::{Coefficients, Extent, HiddenLayer};
+use super::{Architecture, Layered, Linear, Tape, Workspace};
+use crate::elementwise::Saved;
+use crate::error::{check_length, whole_rows};
+use crate::kernel::{Stack, StackMut};
+use crate::{KernelError, Real};
+
+/// Where a pass puts the activations of the hidden layers.
+struct Hidden<'a, T: Real> {
+    /// A buffer for each layer, or two to use in turn if the pass is not recorded.
+    layers: &'a mut [HiddenLayer<T>],
+    record: bool,
+}
+
+impl<A: Architecture, T: Real> Layered<A, T> {
+    /// A forward pass, recorded if there is a tape.
+    pub(super) fn evaluate(
+        &self,
+        t: f64,
+        (input, given): (Stack<'_, T>, &[T]),
+        output: StackMut<'_, T>,
+        tape: Option<&mut Tape<A, T>>,
+        workspace: &mut Workspace<A, T>,
+    ) -> Result<(), KernelError> {
+        let extent = self.extent(input, given, &output, workspace)?;
+        let (input_form, output_form) = (self.architecture.input_form(), self.architecture.output_form());
+        let (input, hidden) = match tape {
+            Some(tape) => {
+                self.check_tape(extent, tape)?;
+                (tape.time, tape.extent) = (t, extent);
+                let layers = &mut tape.hidden;
+                let input = input_form.load(extent, input, given, &mut tape.input);
+                (input, Hidden { layers, record: true })
+            }
+            None => {
+                let layers = &mut workspace.hidden;
+                let input = if input_form.is_callers() {
+                    input
+                } else {
+                    input_form.load(extent, input, given, &mut workspace.input)
+                };
+                (input, Hidden { layers, record: false })
+            }
+        };
+        if extent.rows == 0 {
+            return Ok(());
+        }
+        let coefficients = &mut workspace.coefficients;
+        if output_form.is_callers() {
+            self.run(t, extent, input, output, hidden, coefficients);
+        } else {
+            let len = output_form.len();
+            let inner = extent.stack_mut(&mut workspace.output, len);
+            self.run(t, extent, input, inner, hidden, coefficients);
+            output_form.store(extent, &workspace.output[..extent.stacked() * len], output, &mut []);
+        }
+        Ok(())
+    }
+
+    fn extent(
+        &self,
+        input: Stack<'_, T>,
+        given: &[T],
+        output: &StackMut<'_, T>,
+        workspace: &Workspace<A, T>,
+    ) -> Result<Extent, KernelError> {
+        let form = self.architecture.input_form();
+        let state = form.state_len();
+        let rows = whole_rows("the state", input.value.len(), state)?;
+        let tangents = if rows == 0 {
+            0
+        } else {
+            whole_rows("the tangents", input.tangents.len(), rows * state)?
+        };
+        check_length("what the rows are given", given.len(), rows * form.given_len())?;
+        check_length("the output", output.value.len(), rows * state)?;
+        check_length("the tangent output", output.tangents.len(), tangents * rows * state)?;
+        let extent = Extent { rows, tangents };
+        self.check_workspace(extent, workspace)?;
+        Ok(extent)
+    }
+
+    /// The layers, one after another.
+    fn run(
+        &self,
+        t: f64,
+        extent: Extent,
+        input: Stack<'_, T>,
+        output: StackMut<'_, T>,
+        hidden: Hidden<'_, T>,
+        coefficients: &mut Coefficients<A, T>,
+    ) {
+        let (function, t, last) = (self.function(), T::from_f64(t), self.layers.len() - 1);
+        let Hidden { layers: hidden, record } = hidden;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (moment, len) = (self.moment(index, t), layer.output_len());
+            let (effective, scratch) = (&mut coefficients.effective[index], &mut coefficients.scratch);
+            let (before, next) = neighbours(hidden, index, last);
+            let x = before.map_or(input, |before| extent.stack(&before.stack, layer.input_len()));
+            let Some(next) = next else {
+                layer.apply(moment, effective, scratch, x, output);
+                break;
+            };
+            layer.apply(moment, effective, scratch, x, extent.stack_mut(&mut next.stack, len));
+
+            let (values, stack) = (extent.rows * len, &mut next.stack[..extent.stacked() * len]);
+            if record && function.saved() == Saved::Input {
+                next.input[..stack.len()].copy_from_slice(stack);
+            }
+            let keep = if record && function.saved() == Saved::OutputAndSlope {
+                values
+            } else {
+                0
+            };
+            function.forward_stack(self.level, values, stack, &mut next.slope[..keep]);
+        }
+    }
+}
+
+/// The buffers of the hidden layers before and after linear layer `layer`, where there are such. Fewer buffers than
+/// layers are used in turn.
+fn neighbours<T: Real>(
+    hidden: &mut [HiddenLayer<T>],
+    layer: usize,
+    last: usize,
+) -> (Option<&HiddenLayer<T>>, Option<&mut HiddenLayer<T>>) {
+    let count = hidden.len();
+    match (layer.checked_sub(1), layer < last) {
+        (None, false) => (None, None),
+        (None, true) => (None, hidden.first_mut()),
+        (Some(before), false) => (hidden.get(before % count), None),
+        (Some(before), true) => match hidden.get_disjoint_mut([before % count, layer % count]) {
+            Ok([done, next]) => (Some(done), Some(next)),
+            Err(_) => unreachable!("two neighbouring layers never share a buffer"),
+        },
+    }
+}

@@ -1,0 +1,138 @@
+//! The reverse pass: gradients of any function of (f, u) with respect to state, given numbers, parameters and time.
+
+use super::memory::{Coefficients, HiddenLayer};
+use super::{Architecture, Layered, Linear, Tape, Workspace};
+use crate::elementwise::{Function, Saved, SavedStack};
+use crate::error::check_length;
+use crate::kernel::{GradientMut, Stack, StackMut};
+use crate::linalg::AlignedBuffer;
+use crate::{KernelError, Real};
+
+impl<A: Architecture, T: Real> Layered<A, T> {
+    /// Takes the cotangents of (f, u) of a recorded evaluation back.
+    ///
+    /// With h = A x + b and y = φ(h) the rules of a layer are h̄ = φ'(h) ȳ + Σₖ φ''(h) dhₖ dȳₖ and dh̄ₖ = φ'(h) dȳₖ,
+    /// then Ā = h̄ xᵀ + Σₖ dh̄ₖ dxₖᵀ, b̄ = Σ h̄, x̄ = Aᵀ h̄ and dx̄ₖ = Aᵀ dh̄ₖ.
+    pub(super) fn pull_back(
+        &self,
+        tape: &Tape<A, T>,
+        cotangent: Stack<'_, T>,
+        gradient: GradientMut<'_, T>,
+        workspace: &mut Workspace<A, T>,
+    ) -> Result<f64, KernelError> {
+        let extent = tape.extent;
+        self.check_tape(extent, tape)?;
+        if extent.rows == 0 {
+            return Err(KernelError::EmptyTape);
+        }
+        self.check_workspace(extent, workspace)?;
+        let (input_form, output_form) = (self.architecture.input_form(), self.architecture.output_form());
+        let values = extent.rows * input_form.state_len();
+        let tangents = extent.tangents * values;
+        check_length("the cotangent", cotangent.value.len(), values)?;
+        check_length("the tangents' cotangent", cotangent.tangents.len(), tangents)?;
+        check_length("the state's gradient", gradient.state.len(), values)?;
+        check_length(
+            "the parameters' gradient",
+            gradient.parameters.len(),
+            self.parameters.len(),
+        )?;
+        let given = extent.rows * input_form.given_len();
+        check_length("the gradient of what the rows are given", gradient.given.len(), given)?;
+
+        let cotangent = if output_form.is_callers() {
+            cotangent
+        } else {
+            output_form.load(extent, cotangent, &[], &mut workspace.output)
+        };
+        let (parameters, cotangents) = (gradient.parameters, &mut workspace.cotangents);
+        let coefficients = &mut workspace.coefficients;
+        let time = if input_form.is_callers() {
+            self.layers_in_reverse(tape, cotangent, gradient.state, parameters, cotangents, coefficients)
+        } else {
+            let of_input = &mut workspace.input[..extent.rows * input_form.len()];
+            let time = self.layers_in_reverse(tape, cotangent, of_input, parameters, cotangents, coefficients);
+            let to = StackMut {
+                value: gradient.state,
+                tangents: &mut [],
+            };
+            input_form.store(extent, of_input, to, gradient.given);
+            time
+        };
+        Ok(time.to_f64())
+    }
+
+    /// From the outputs' cotangents to that of the first layer's input; returns the gradient of time.
+    fn layers_in_reverse(
+        &self,
+        tape: &Tape<A, T>,
+        cotangent: Stack<'_, T>,
+        of_input: &mut [T],
+        gradient: &mut [T],
+        cotangents: &mut [AlignedBuffer<T>; 2],
+        coefficients: &mut Coefficients<A, T>,
+    ) -> T {
+        let (extent, t, function) = (tape.extent, T::from_f64(tape.time), self.function());
+        let (last, mut of_time) = (self.layers.len() - 1, T::ZERO);
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let moment = self.moment(index, t);
+            let (effective, scratch) = (&mut coefficients.effective[index], &mut coefficients.scratch);
+            // The cotangents of this layer's outputs are the caller's, or lie in the first buffer.
+            let [current, next] = &mut *cotangents;
+            let y = if index == last {
+                cotangent
+            } else {
+                extent.stack(current, layer.output_len())
+            };
+            let before = index.checked_sub(1).map(|before| &tape.hidden[before]);
+            if before.is_none() {
+                // The state's tangents are constants: only its values need a cotangent.
+                let values = Stack { tangents: &[], ..y };
+                let to = StackMut {
+                    value: &mut *of_input,
+                    tangents: &mut [],
+                };
+                layer.apply_adjoint(moment, effective, scratch, values, to);
+            } else {
+                let to = extent.stack_mut(next, layer.input_len());
+                layer.apply_adjoint(moment, effective, scratch, y, to);
+            }
+            let x = extent.stack(before.map_or(&tape.input, |before| &before.stack), layer.input_len());
+            let span = self.architecture.layout().span(index);
+            of_time += layer.gradient(moment, effective, scratch, x, y, &mut gradient[span]);
+
+            if let Some(before) = before {
+                let values = extent.rows * layer.input_len();
+                let stacked = &mut next[..extent.stacked() * layer.input_len()];
+                self.nonlinearity_in_reverse(function, values, before, stacked, gradient);
+                cotangents.swap(0, 1);
+            }
+        }
+        of_time
+    }
+
+    /// From the cotangents of a hidden layer's outputs to those of its inputs, in place.
+    fn nonlinearity_in_reverse(
+        &self,
+        function: Function<T>,
+        values: usize,
+        kept: &HiddenLayer<T>,
+        cotangents: &mut [T],
+        gradient: &mut [T],
+    ) {
+        let stack = if function.saved() == Saved::Input {
+            &kept.input
+        } else {
+            &kept.stack
+        };
+        let stack = &stack[..cotangents.len()];
+        if let (true, Some(beta)) = (
+            self.architecture.layout().activation().has_coefficient(),
+            gradient.last_mut(),
+        ) {
+            *beta += function.parameter_gradient(self.level, values, stack, cotangents);
+        }
+        let slope = &kept.slope;
+        function.reverse_stack(self.level, values, SavedStack { stack, slope }, cotangents);
+    }
+}
