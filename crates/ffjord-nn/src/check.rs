@@ -94,7 +94,7 @@ pub fn check_field(field: &dyn VectorField, t: f64, z: &Tensor, given: Option<&T
         dot(&pulled, &tangents.get(0)?)?,
     );
     let reverse = (forward - backward).abs() / (size * z.elem_count() as f64);
-    if !(reverse <= tolerance) {
+    if reverse > tolerance || reverse.is_nan() {
         return Err(wrong(format!(
             "reverse mode and products disagree by {reverse:.1e} (allowed: {tolerance:.0e}): an operation cuts the graph \
              or has a wrong derivative"

@@ -21,7 +21,7 @@ use candle_core::Tensor;
 /// let x = Tensor::new(&[[0.5f64, -1.0]], &Device::Cpu)?;
 /// let v = Tensor::new(&[[[1.0f64, 1.0]]], &Device::Cpu)?; // [K, B, D]
 /// // x ⊙ tanh x and its derivative along v.
-/// let x = Dual::new(x, &v)?;
+/// let x = Dual::new(&x, &v)?;
 /// let (value, products) = x.mul(&x.map(Function::Tanh)?)?.into_parts()?;
 /// let (y, dy) = (value.to_vec2::<f64>()?[0][0], products.ok_or("no tangents")?.to_vec3::<f64>()?[0][0][0]);
 /// assert!((y - 0.5 * 0.5f64.tanh()).abs() < 1e-12);
@@ -59,7 +59,7 @@ impl Dual {
     ///
     /// # Errors
     /// [`NnError::InputShape`] when the tangents' shape is not `[K, B, …]`.
-    pub fn new(value: Tensor, tangents: &Tensor) -> Result<Self> {
+    pub fn new(value: &Tensor, tangents: &Tensor) -> Result<Self> {
         if value.rank() == 0 || tangents.rank() != value.rank() + 1 || &tangents.dims()[1..] != value.dims() {
             return Err(NnError::InputShape {
                 what: "tangent stack",
@@ -67,7 +67,7 @@ impl Dual {
                 expected: format!("[K, …] with the values' shape {:?} after the first axis", value.dims()),
             });
         }
-        Self::stacked(&value, Some(&tangents.flatten(0, 1)?))
+        Self::stacked(value, Some(&tangents.flatten(0, 1)?))
     }
 
     /// Values `[B, …]` with tangents `[K·B, …]`, or none.

@@ -120,7 +120,7 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
     /// [`NnError::InputShape`] or [`NnError::InputType`] when an input does not fit the field.
     fn jvp(&self, t: f64, z: &Tensor, given: Option<&Tensor>, tangents: &Tensor) -> Result<(Tensor, Tensor)> {
         check_inputs(self, z, given)?;
-        let dual = Dual::new(z.detach(), &tangents.detach())?;
+        let dual = Dual::new(&z.detach(), &tangents.detach())?;
         let (value, products) = self.dual(&time(self, t)?, &dual, given)?.into_parts()?;
         Ok((value.detach(), products.ok_or_else(dropped_tangents)?.detach()))
     }

@@ -90,9 +90,9 @@ impl Linearization {
         let state = Var::from_tensor(&z.detach())?;
         let given = given.map(|given| Var::from_tensor(&given.detach())).transpose()?;
         let time = Var::from_tensor(t)?;
-        let condition = given.as_ref().map(|given| given.as_tensor());
+        let condition = given.as_ref().map(Var::as_tensor);
         let dual = |tangents: &Tensor| {
-            let dual = Dual::new(state.as_tensor().clone(), tangents)?;
+            let dual = Dual::new(&state, tangents)?;
             field.dual(&time, &dual, condition)?.into_parts()
         };
         let (value, products) = match request.tangents {

@@ -35,8 +35,8 @@ impl Stack {
                 expected: "[1], one time for the whole batch,".to_string(),
             });
         }
-        let time = Dual::new(t.clone(), &t.ones_like()?.unsqueeze(0)?)?;
-        let moving = Dual::new(z.clone(), &direction.unsqueeze(0)?)?;
+        let time = Dual::new(t, &t.ones_like()?.unsqueeze(0)?)?;
+        let moving = Dual::new(z, &direction.unsqueeze(0)?)?;
         let (_, rate) = self
             .part(&time, &beside(&moving, given)?, 0..self.layers.len())?
             .into_parts()?;
@@ -56,9 +56,9 @@ impl Stack {
         let time = Dual::constant(t.clone())?;
         let state = beside(&Dual::constant(z.clone())?, given)?;
         let middle = self.part(&time, &state, 0..split)?;
-        let decoded = Dual::new(middle.value()?, probes)?;
+        let decoded = Dual::new(&middle.value()?, probes)?;
         let (value, along) = self.part(&time, &decoded, split..self.layers.len())?.into_parts()?;
-        let moving = Dual::new(z.clone(), &along.ok_or_else(dropped_tangents)?)?;
+        let moving = Dual::new(z, &along.ok_or_else(dropped_tangents)?)?;
         let encoded = beside(&moving, given)?;
         let (_, products) = self.part(&time, &encoded, 0..split)?.into_parts()?;
         Ok((value, products.ok_or_else(dropped_tangents)?))

@@ -27,7 +27,7 @@ fn contract(
     (z, given, v): (&Tensor, Option<&Tensor>, &Tensor),
     (a, b): (&Tensor, &Tensor),
 ) -> Result<(Tensor, Tensor)> {
-    let (value, products) = field.dual(t, &Dual::new(z.clone(), v)?, given)?.into_parts()?;
+    let (value, products) = field.dual(t, &Dual::new(z, v)?, given)?.into_parts()?;
     let products = products.expect("the tangents went through");
     let loss = ((&value * a)?.sum_all()? + (&products * b)?.sum_all()?)?;
     Ok((loss, Tensor::cat(&[&value.unsqueeze(0)?, &products], 0)?))

@@ -6,7 +6,7 @@ use crate::config::{
 use crate::error::{Result, RunError};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
-    Architecture, Bijection, Chain, Cnf, CnfSettings, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
+    Architecture, Bijection, Chain, Cnf, CnfSettings, Density, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
     PathIntegral, RationalQuadraticSpline, SolveSettings, StandardNormal, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
@@ -92,12 +92,12 @@ impl Model {
 
     /// The floating-point type.
     pub fn dtype(&self) -> DType {
-        self.flow.base().dtype()
+        Density::dtype(&self.flow)
     }
 
     /// The dimension D of a row.
     pub fn dimension(&self) -> usize {
-        self.flow.base().row_shape().iter().product()
+        Density::row_shape(&self.flow).iter().product()
     }
 }
 

@@ -175,10 +175,13 @@ pub(super) fn record<E: Engine>(engine: Arc<E>, problem: &Problem<'_>, adjoint: 
     })
 }
 
+/// A block with the record of its solve.
+type RecordedBlock<E> = (Block, AdjointRecord<<E as Engine>::State, <E as Engine>::Tape>);
+
 /// What the solves of all blocks leave behind for their gradient.
 struct BlocksPullback<E: Engine> {
     engine: Arc<E>,
-    records: Vec<(Block, AdjointRecord<E::State, E::Tape>)>,
+    records: Vec<RecordedBlock<E>>,
     integrals: Vec<PathIntegral>,
     adjoint: AdjointMethod,
 }

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+/// Memory of one type, by the rows that it holds.
+type ByRows = BTreeMap<usize, Vec<Box<dyn Any + Send>>>;
+
 /// Memory of any kind that is not in use, by its type and the (stacked) rows that it holds.
 ///
 /// Fresh memory costs a page fault for every 4 KiB: on tapes of a whole solve that takes much of the time that they save.
 #[derive(Default)]
 pub(super) struct Memory {
-    free: Mutex<BTreeMap<TypeId, BTreeMap<usize, Vec<Box<dyn Any + Send>>>>>,
+    free: Mutex<BTreeMap<TypeId, ByRows>>,
 }
 
 impl fmt::Debug for Memory {

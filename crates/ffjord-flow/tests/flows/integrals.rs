@@ -35,10 +35,10 @@ fn linear(weight: [[f64; 2]; 2], drift: [f64; 2]) -> Result<Arc<dyn VectorField>
 }
 
 /// The integrals from (0.6, −0.8), whose norm is 1, on both paths.
-fn check(field: &Arc<dyn VectorField>, trace: TraceMode, expected: &[(PathIntegral, f64)]) -> TestResult {
+fn check(field: &Arc<dyn VectorField>, trace: &TraceMode, expected: &[(PathIntegral, f64)]) -> TestResult {
     let z = Tensor::new(&[[0.6, -0.8], [0.0, 0.0]], &Device::Cpu)?;
     for backend in [Path::Kernels, Path::Tensors] {
-        let mut settings = settings(1e-5, trace)?;
+        let mut settings = settings(1e-5, trace.clone())?;
         settings.training.solver = Solver::new(Method::Dopri5).fixed_steps(18);
         settings.integrals = expected.iter().map(|(integral, _)| *integral).collect();
         let cnf = backend.on(Cnf::new(field.clone(), settings)?);
@@ -75,7 +75,7 @@ fn a_growing_rotation() -> TestResult {
     let energy = ((2.0 * lambda * T).exp() - 1.0) / (2.0 * lambda);
     check(
         &linear([[lambda, -omega], [omega, lambda]], [0.0, 0.0])?,
-        TraceMode::Exact,
+        &TraceMode::Exact,
         &[
             (PathIntegral::Kinetic, square * energy),
             (PathIntegral::Jacobian, 2.0 * square * T),
@@ -97,7 +97,7 @@ fn exponential_decay_in_the_sum_norm() -> TestResult {
     let expected = 1.4 * (1.0 - (lambda * T).exp());
     check(
         &linear([[lambda, 0.0], [0.0, lambda]], [0.0, 0.0])?,
-        TraceMode::Exact,
+        &TraceMode::Exact,
         &[(PathIntegral::L1, expected)],
     )
 }
@@ -108,7 +108,7 @@ fn the_energy_gradient_has_the_transposed_jacobian() -> TestResult {
     let shear = -1.5f64;
     check(
         &linear([[0.0, shear], [0.0, 0.0]], [0.0, 0.0])?,
-        TraceMode::Exact,
+        &TraceMode::Exact,
         &[
             (PathIntegral::EnergyGradient, shear * shear * 0.8 * T),
             (PathIntegral::Directional, 0.0),
@@ -120,7 +120,7 @@ fn the_energy_gradient_has_the_transposed_jacobian() -> TestResult {
 fn acceleration_knows_the_fields_change_in_time() -> TestResult {
     check(
         &linear([[0.0; 2]; 2], [0.5, 1.5])?,
-        TraceMode::Exact,
+        &TraceMode::Exact,
         &[(PathIntegral::Acceleration, 2.5 * T), (PathIntegral::Directional, 0.0)],
     )
 }
@@ -167,7 +167,7 @@ fn the_trace_at_the_bottleneck_is_that_of_the_jacobian() -> TestResult {
         probes: 2,
     };
     for trace in [TraceMode::BottleneckExact, complete] {
-        assert!(max_abs(&(log_det(trace)? - &exact)?)? < 1e-12, "{trace:?}");
+        assert!(max_abs(&(log_det(trace.clone())? - &exact)?)? < 1e-12, "{trace:?}");
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|value| value * value).sum::<f64>().sqrt()
 }
 
-fn check(layer: LayerKind, activation: ActivationKind, trace: TraceMode) -> TestResult {
+fn check(layer: LayerKind, activation: ActivationKind, trace: &TraceMode) -> TestResult {
     let config = MlpConfig {
         dimension: 3,
         given: 0,
@@ -66,8 +66,8 @@ fn check(layer: LayerKind, activation: ActivationKind, trace: TraceMode) -> Test
         double.var.set(&single.var.to_dtype(DType::F64)?)?;
     }
     let x = uniform(3, &[6, 3])?.to_dtype(DType::F32)?;
-    let fused = gradients(single, &x, Path::Kernels, trace)?;
-    let generic = gradients(double, &x.to_dtype(DType::F64)?, Path::Tensors, trace)?;
+    let fused = gradients(single, &x, Path::Kernels, trace.clone())?;
+    let generic = gradients(double, &x.to_dtype(DType::F64)?, Path::Tensors, trace.clone())?;
     let whole = norm(generic.iter().flat_map(|(_, gradient)| gradient.iter().copied()));
     for ((name, single), (_, double)) in fused.iter().zip(&generic) {
         let error = norm(single.iter().zip(double).map(|(a, b)| a - b));
@@ -90,10 +90,10 @@ fn single_precision_gradients_are_those_of_double_precision() -> TestResult {
     };
     for layer in LayerKind::ALL {
         for activation in SMOOTH {
-            check(layer, activation, hutchinson)?;
+            check(layer, activation, &hutchinson)?;
         }
     }
     SMOOTH
         .into_iter()
-        .try_for_each(|activation| check(LayerKind::ConcatSquash, activation, TraceMode::Exact))
+        .try_for_each(|activation| check(LayerKind::ConcatSquash, activation, &TraceMode::Exact))
 }

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::terminal::say;
 use clap::Args;
+use ffjord_files::write_atomic;
 use ffjord_run::{Provenance, Trained};
 use ffjord_study::trace_variance::{Measured, bottleneck, jacobians, measure};
 use ffjord_trace::LinearOperator;

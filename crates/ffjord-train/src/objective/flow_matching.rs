@@ -4,7 +4,7 @@ use super::assignment::assign;
 use super::{Loss, Objective, scalar};
 use crate::error::{Result, TrainError};
 use candle_core::{DType, Tensor};
-use ffjord_flow::{Bijection, Cnf, Density, Flow, Pass};
+use ffjord_flow::{Bijection, Density, Flow, Pass, Velocity};
 use rand::{Rng, RngCore};
 
 /// The most rows that share a place.
@@ -131,7 +131,7 @@ impl<B: Bijection> Objective<Flow<B>> for FlowMatching {
             let end = places.partition_point(|place| place * (parts.len() as f64) < (index + 1) as f64);
             if end > first {
                 let stretch = Stretch {
-                    part,
+                    part: *part,
                     index,
                     count: parts.len(),
                 };
@@ -154,7 +154,7 @@ impl<B: Bijection> Objective<Flow<B>> for FlowMatching {
 
 /// One of `count` continuous blocks and the stretch of the path that it has.
 struct Stretch<'a> {
-    part: &'a Cnf,
+    part: &'a dyn Velocity,
     index: usize,
     count: usize,
 }
@@ -179,10 +179,10 @@ impl Stretch<'_> {
     }
 }
 
-fn continuous<B: Bijection>(model: &Flow<B>) -> Result<Vec<&Cnf>> {
+fn continuous<B: Bijection>(model: &Flow<B>) -> Result<Vec<&dyn Velocity>> {
     model
         .bijection()
-        .continuous_parts()
+        .velocities()
         .ok_or_else(|| only_continuous("a flow with other parts"))
 }
 
