@@ -242,7 +242,7 @@ impl<'a, S: State> Watch<'a, S> {
 }
 
 /// The dense output of the step just attempted, formed when it is first needed.
-fn inside_of<'i, S, Sys, M>(
+pub(crate) fn inside_of<'i, S, Sys, M>(
     step: &'i mut Option<Interpolant<S>>,
     stepper: &mut M,
     f: &mut Evaluator<'_, Sys>,

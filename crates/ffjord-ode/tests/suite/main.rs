@@ -12,6 +12,7 @@ mod kept_tapes;
 mod memory;
 mod multistep;
 mod networks;
+mod open;
 mod own;
 mod problems;
 mod reversible;
