@@ -10,6 +10,7 @@ use crate::{
 
 /// Which sign changes of an event's function count, in the direction of the solve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Crossing {
     /// From negative to positive.
     Rising,

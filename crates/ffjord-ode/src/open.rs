@@ -32,7 +32,7 @@ use crate::{
 /// while !solve.advance(&harmonic, 50.0)?.is_complete() {}
 /// assert_eq!((solve.time(), *solve.state(), solve.stats()), (50.0, whole.state, whole.stats));
 ///
-/// solve.advance(&harmonic, 60.0)?;
+/// while !solve.advance(&harmonic, 60.0)?.is_complete() {}
 /// assert!((solve.state()[0] - 60.0_f64.sin()).abs() < 1e-6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -40,7 +40,7 @@ pub struct OpenSolve<S> {
     solver: Solver,
     stepper: AnyStepper<S>,
     /// The controller of steps that follow the error; grids of fixed steps are laid anew over every part.
-    controller: Option<Box<dyn Controller>>,
+    controller: Option<Box<dyn Controller + Send + Sync>>,
     t: f64,
     y: S,
     /// The direction of the parts so far, if stepper and controller can go on from `(t, y)`.
@@ -62,7 +62,7 @@ impl<S: State> OpenSolve<S> {
     /// A solve by `solver` that stands at `(t, y)`.
     pub(crate) fn new<E: std::error::Error>(solver: Solver, t: f64, y: &S) -> Result<Self, SolveError<E>> {
         solver.require_estimate()?;
-        let controller: Option<Box<dyn Controller>> = match solver.control() {
+        let controller: Option<Box<dyn Controller + Send + Sync>> = match solver.control() {
             StepControl::Constant(_) => None,
             StepControl::Adaptive(settings) => Some(Box::new(PidController::new(settings.clone())?)),
             StepControl::Own(control) => Some(control.controller()),
