@@ -148,7 +148,7 @@ impl<S: State> OpenSolve<S> {
 }
 
 /// The limits of a part from `t` to `t1`: with the times that lie in it.
-fn part_of(limits: &Limits, t: f64, t1: f64) -> Limits {
+pub(crate) fn part_of(limits: &Limits, t: f64, t1: f64) -> Limits {
     let mut part = limits.clone();
     keep_inside(&mut part.stop_at, t, t1);
     keep_inside(&mut part.jump_at, t, t1);

@@ -9,7 +9,7 @@ use crate::{
     integrate::{Limits, Watchers, integrate_watched},
     methods::Method,
     norm::Tolerance,
-    open::OpenSolve,
+    open::{OpenSolve, part_of},
     solution::{OnBudget, SaveAt, Solution},
     state::State,
     step::Step,
@@ -288,6 +288,14 @@ impl Solver {
             observe: Some(&mut observe),
         };
         self.drive(&mut stepper, system, y0, (t0, t1), watchers)
+    }
+
+    /// The same solver for the part of a solve from `t` to `t1`: with the times that lie in it.
+    pub(crate) fn between(&self, t: f64, t1: f64) -> Self {
+        Self {
+            limits: part_of(&self.limits, t, t1),
+            ..self.clone()
+        }
     }
 
     /// A solve that stands at `(t0, y0)` and goes on part by part; [`OpenSolve`] has an example.

@@ -1,6 +1,7 @@
 //! The crate's tests, a module a subject; every method runs on every problem, and every problem has a closed form.
 
 mod adjoints;
+mod at_times;
 mod binomial;
 mod control;
 mod convergence;
