@@ -101,8 +101,18 @@ pub enum SetupError {
         accepted: String,
     },
     /// An adjoint asked to differentiate through intermediate outputs.
-    #[error("adjoints differentiate the final state only: leave the solver's SaveAt at End")]
+    #[error(
+        "adjoints save nothing on the way: leave the solver's SaveAt at End, and use forward_at for states at times"
+    )]
     AdjointSavesEndOnly,
+    /// Cotangents that are not as many as the states they belong to.
+    #[error("{found} cotangents were given for {expected} states: give one for every time of the forward solve")]
+    CotangentCount {
+        /// The number of states.
+        expected: usize,
+        /// The number of cotangents given.
+        found: usize,
+    },
 }
 
 /// States that do not fit together, or a device that failed underneath one.

@@ -10,6 +10,7 @@ use crate::{
 
 /// Which sign changes of an event's function count, in the direction of the solve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Crossing {
     /// From negative to positive.
     Rising,
@@ -242,7 +243,7 @@ impl<'a, S: State> Watch<'a, S> {
 }
 
 /// The dense output of the step just attempted, formed when it is first needed.
-fn inside_of<'i, S, Sys, M>(
+pub(crate) fn inside_of<'i, S, Sys, M>(
     step: &'i mut Option<Interpolant<S>>,
     stepper: &mut M,
     f: &mut Evaluator<'_, Sys>,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 pub mod adjoint;
 mod control;
@@ -9,10 +10,12 @@ mod integrate;
 mod interpolant;
 mod methods;
 mod norm;
+mod open;
 mod save;
 mod solution;
 mod solver;
 mod state;
+mod step;
 mod stepper;
 mod system;
 mod tableau;
@@ -27,9 +30,11 @@ pub use integrate::{Limits, integrate, integrate_with_events};
 pub use interpolant::{DenseOutput, Interpolant};
 pub use methods::Method;
 pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
+pub use open::OpenSolve;
 pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};
 pub use solver::{Solver, StepsNotChosen};
 pub use state::{NonFinite, Scalar, State};
+pub use step::Step;
 pub use stepper::{
     AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams,
 };

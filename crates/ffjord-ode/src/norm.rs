@@ -102,6 +102,7 @@ impl ScaledError {
 
 /// The norm that turns a [`ScaledError`] into the error ratio; a step is good enough when the ratio is at most 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ErrorNorm {
     /// Root mean square over all components (Hairer, Nørsett, Wanner I, eq. II.4.11).
     #[default]

@@ -13,6 +13,7 @@ use crate::{error::SolveError, event::EventPoint, interpolant::DenseOutput};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub enum SaveAt {
     /// Only the state at the end.
     #[default]
@@ -23,6 +24,19 @@ pub enum SaveAt {
     Steps,
     /// The solution at every time, as [`DenseOutput`].
     Dense,
+    /// All that these ask for; times and steps in one list, in the order of the solve, every step's end once.
+    ///
+    /// ```
+    /// use ffjord_ode::{Method, SaveAt, Solver};
+    /// let several = SaveAt::Several(vec![SaveAt::Steps, SaveAt::Times(vec![0.3, 0.5]), SaveAt::Dense]);
+    /// let solver = Solver::new(Method::Rk4).fixed_steps(2).save_at(several);
+    /// let solution = solver.solve(&|_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 2.0, &[1.0], 0.0, 1.0)?;
+    /// let times: Vec<f64> = solution.saved.iter().map(|point| point.t).collect();
+    /// assert_eq!(times, [0.0, 0.3, 0.5, 1.0]);
+    /// assert!(solution.dense.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Several(Vec<SaveAt>),
 }
 
 /// A state of the solution that was asked for.
@@ -101,6 +115,7 @@ impl StopReason {
 
 /// Whether a solve reached its end.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// It did.
     Complete,
@@ -108,6 +123,8 @@ pub enum Outcome {
     Event(usize),
     /// A budget ended it before, or a step that could not be taken; only with [`OnBudget::Partial`].
     Partial(StopReason),
+    /// The observer of its steps ended it before.
+    Stopped,
 }
 
 /// What a solve does when a budget is used up, or when no step that is small enough leads on.
@@ -121,6 +138,7 @@ pub enum Outcome {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnBudget {
     /// It fails.
     #[default]
@@ -136,7 +154,7 @@ pub struct Solution<S> {
     pub t: f64,
     /// State at that time.
     pub state: S,
-    /// States asked for with [`SaveAt::Times`] or [`SaveAt::Steps`], as far as they were reached.
+    /// States asked for with [`SaveAt::Times`] and [`SaveAt::Steps`], as far as they were reached.
     pub saved: Vec<Saved<S>>,
     /// Dense output asked for with [`SaveAt::Dense`].
     pub dense: Option<DenseOutput<S>>,

@@ -1,15 +1,19 @@
 //! The ready-made choice of method, step control and budgets.
 
+use std::{convert::Infallible, ops::ControlFlow};
+
 use crate::{
     control::{Adaptive, ConstantStep, ControllerSource, OwnControl, PidController, StepControl, StepGrid},
     error::{SetupError, SolveError},
     event::Event,
     integrate::{Limits, Watchers, integrate_watched},
-    methods::{Method, Scheme},
+    methods::Method,
     norm::Tolerance,
+    open::{OpenSolve, part_of},
     solution::{OnBudget, SaveAt, Solution},
     state::State,
-    stepper::{Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams},
+    step::Step,
+    stepper::{AnyStepper, Stepper},
     system::System,
 };
 
@@ -239,41 +243,67 @@ impl Solver {
         S: State,
         Sys: System<S> + ?Sized,
     {
-        let span = (t0, t1);
-        match self.method.scheme() {
-            Scheme::ExplicitRungeKutta(tableau) => self.drive(
-                &mut ExplicitRungeKutta::new(tableau, y0)?,
-                system,
-                y0,
-                span,
-                Watchers::events(events),
-            ),
-            Scheme::FixedAdams(method) => self.drive(
-                &mut FixedAdams::new(method, y0)?,
-                system,
-                y0,
-                span,
-                Watchers::events(events),
-            ),
-            Scheme::VariableAdams { name, max_order } => self.drive(
-                &mut VariableAdams::new(name, max_order, y0)?,
-                system,
-                y0,
-                span,
-                Watchers::events(events),
-            ),
-            Scheme::ReversibleHeun => self.drive(
-                &mut ReversibleHeun::new(y0)?,
-                system,
-                y0,
-                span,
-                Watchers::events(events),
-            ),
-            Scheme::Esdirk(tableau) => {
-                let mut stepper = Esdirk::new(tableau, self.control.tolerance(), y0)?;
-                self.drive(&mut stepper, system, y0, span, Watchers::events(events))
-            }
+        let mut stepper = AnyStepper::new(self.method, self.control.tolerance(), y0)?;
+        self.drive(&mut stepper, system, y0, (t0, t1), Watchers::events(events))
+    }
+
+    /// [`solve_with_events`](Self::solve_with_events), showing every accepted step to `observe`, which ends the solve by
+    /// breaking off.
+    ///
+    /// ```
+    /// use std::{convert::Infallible, ops::ControlFlow};
+    /// use ffjord_ode::{Method, Outcome, Solver, Tolerance};
+    ///
+    /// let decay = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0];
+    /// let solver = Solver::new(Method::Tsit5).adaptive(Tolerance::new(1e-6, 1e-6)?);
+    /// let mut longest = 0.0_f64;
+    /// let solution = solver.solve_observed(&decay, &[1.0], 0.0, 1e9, &[], |step| {
+    ///     longest = longest.max(step.t1 - step.t0);
+    ///     if step.y1[0] < 1e-3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// })?;
+    /// assert_eq!(solution.outcome, Outcome::Stopped);
+    /// assert!(solution.state[0] < 1e-3 && longest > 0.1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`solve_with_events`](Self::solve_with_events).
+    pub fn solve_observed<S, Sys>(
+        &self,
+        system: &Sys,
+        y0: &S,
+        t0: f64,
+        t1: f64,
+        events: &[Event<'_, S>],
+        mut observe: impl FnMut(&Step<'_, S>) -> ControlFlow<()>,
+    ) -> Result<Solution<S>, SolveError<Sys::Error>>
+    where
+        S: State,
+        Sys: System<S> + ?Sized,
+    {
+        let mut stepper = AnyStepper::new(self.method, self.control.tolerance(), y0)?;
+        let mut observe = |_: &AnyStepper<S>, step: &Step<'_, S>| observe(step);
+        let watchers = Watchers {
+            events,
+            observe: Some(&mut observe),
+        };
+        self.drive(&mut stepper, system, y0, (t0, t1), watchers)
+    }
+
+    /// The same solver for the part of a solve from `t` to `t1`: with the times that lie in it.
+    pub(crate) fn between(&self, t: f64, t1: f64) -> Self {
+        Self {
+            limits: part_of(&self.limits, t, t1),
+            ..self.clone()
         }
+    }
+
+    /// A solve that stands at `(t0, y0)` and goes on part by part; [`OpenSolve`] has an example.
+    ///
+    /// # Errors
+    /// As [`solve`](Self::solve) for settings that make no sense.
+    pub fn open<S: State>(&self, y0: &S, t0: f64) -> Result<OpenSolve<S>, SolveError<Infallible>> {
+        OpenSolve::new(self.clone(), t0, y0)
     }
 
     /// Solves with this stepper, which is one of the solver's method, watched by `watchers`.
@@ -290,13 +320,13 @@ impl Solver {
         Sys: System<S> + ?Sized,
         M: Stepper<S>,
     {
+        self.require_estimate()?;
         let (span, limits) = ((t0, t1), &self.limits);
         match &self.control {
             StepControl::Adaptive(settings) => {
                 let mut controller = PidController::new(settings.clone())?;
                 integrate_watched(system, y0, span, stepper, &mut controller, limits, watchers)
             }
-            StepControl::Constant(_) if !self.method.has_fixed_order() => Err(self.needs_estimate().into()),
             StepControl::Constant(grid) => {
                 let mut controller = ConstantStep::new(*grid, t0, t1)?;
                 // Known to be too many before the first: say so before any work is done.
@@ -311,16 +341,22 @@ impl Solver {
             }
             StepControl::Own(control) => {
                 let mut controller = control.controller();
-                if controller.measure().is_none() && !self.method.has_fixed_order() {
-                    return Err(self.needs_estimate().into());
-                }
                 integrate_watched(system, y0, span, stepper, controller.as_mut(), limits, watchers)
             }
         }
     }
 
-    /// The refusal of steps that do not follow the error by a method whose order does.
-    fn needs_estimate(&self) -> SetupError {
+    /// Refuses steps that do not follow the error of a method whose order does.
+    pub(crate) fn require_estimate(&self) -> Result<(), SetupError> {
+        if self.method.has_fixed_order() || self.control.tolerance().is_some() {
+            Ok(())
+        } else {
+            Err(self.needs_estimate())
+        }
+    }
+
+    /// The refusal of steps that do not follow the error.
+    pub(crate) fn needs_estimate(&self) -> SetupError {
         SetupError::NeedsErrorEstimate {
             method: self.method.name(),
         }

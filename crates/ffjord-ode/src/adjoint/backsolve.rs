@@ -20,6 +20,7 @@ use crate::{
 
 /// Which parts of the augmented state count in the error of a backward step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum AdjointNorm {
     /// The state and its adjoint. The parameters' gradient is a plain integral that feeds back into nothing, so its
     /// error need not steer the steps (Kidger, Chen, Lyons 2021, "Hey, that's not an ODE").
@@ -31,6 +32,7 @@ pub enum AdjointNorm {
 
 /// Where the backward solve takes the state from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum StatePath {
     /// It solves for the state again. Memory does not grow with the number of steps; the state drifts away from the
     /// forward solution where the backward equation is unstable.

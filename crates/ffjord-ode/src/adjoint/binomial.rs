@@ -1,6 +1,6 @@
 //! The exact gradient of the steps that were taken, from a fixed number of states.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, ops::ControlFlow};
 
 use super::{
     Adjoint, AdjointSolution, DifferentiableSystem, Forward, require_end_only, require_tableau, schedule::split,
@@ -11,6 +11,7 @@ use crate::{
     integrate::{Watchers, Window},
     solver::Solver,
     state::{State, copy_of},
+    step::Step,
     stepper::{ExplicitRungeKutta, Stepper},
     system::{Evaluator, System},
     tableau::Tableau,
@@ -110,7 +111,10 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Binomial {
             stride: 1,
         };
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
-        let mut observe = |stepper: &ExplicitRungeKutta<S>| record.observe(stepper.next_time(), stepper.candidate());
+        let mut observe = |_: &ExplicitRungeKutta<S>, step: &Step<'_, S>| {
+            record.observe(step.t1, step.y1);
+            ControlFlow::Continue(())
+        };
         let solution = solver.drive(&mut stepper, system, y0, (t0, t1), Watchers::observer(&mut observe))?;
         // The state at the end is not needed: a step is recomputed from its start.
         let end = record.times.len() - 1;

@@ -1,5 +1,7 @@
 //! The exact gradient of the steps that were taken.
 
+use std::ops::ControlFlow;
+
 use super::{
     Adjoint, AdjointSolution, DifferentiableSystem, Forward,
     kept::{Evaluation, Keeping},
@@ -13,7 +15,8 @@ use crate::{
     solution::Saved,
     solver::Solver,
     state::{State, copy_of},
-    stepper::{ExplicitRungeKutta, Stepper},
+    step::Step,
+    stepper::ExplicitRungeKutta,
     tableau::Tableau,
 };
 
@@ -91,12 +94,13 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Checkpointed {
             t: t0,
             state: copy_of(y0)?,
         }];
-        let mut observe = |stepper: &ExplicitRungeKutta<S>| {
+        let mut observe = |stepper: &ExplicitRungeKutta<S>, step: &Step<'_, S>| {
             keeping.accept(stepper.evaluations());
             steps.push(Saved {
-                t: stepper.next_time(),
-                state: stepper.candidate().clone(),
+                t: step.t1,
+                state: step.y1.clone(),
             });
+            ControlFlow::Continue(())
         };
         let mut stepper = ExplicitRungeKutta::new(tableau, y0)?;
         let solution = solver.drive(&mut stepper, &keeping, y0, (t0, t1), Watchers::observer(&mut observe))?;

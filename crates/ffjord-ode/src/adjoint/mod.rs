@@ -1,5 +1,6 @@
 //! Gradients of a solve: what `L(y(t1))` owes to the initial state, the parameters and both ends of time.
 
+mod at_times;
 mod augmented;
 mod backsolve;
 mod binomial;
@@ -23,6 +24,7 @@ use crate::{
     tableau::Tableau,
 };
 
+pub use at_times::{ForwardAt, GradientAtTimes, event_cotangent};
 pub use backsolve::{AdjointNorm, Backsolve, BacksolveRecord, StatePath};
 pub use binomial::{Binomial, BinomialRecord};
 pub use checkpointed::{CheckpointRecord, Checkpointed};
@@ -157,6 +159,37 @@ pub trait Adjoint<S: State, Sys: DifferentiableSystem<S>> {
         record: Self::Record,
         cotangent: &S,
     ) -> Result<AdjointSolution<S, Sys::Gradient>, SolveError<Sys::Error>>;
+
+    /// Solves from time to time, up to the last of `times`, and keeps a record of every part.
+    ///
+    /// Every part sets out anew, which takes an evaluation, or two where the first step is selected.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and [`SetupError::InvalidTimes`] for times out of order. A budget that is used up is
+    /// an error whatever the solver says.
+    fn forward_at(
+        &self,
+        solver: &Solver,
+        system: &Sys,
+        y0: &S,
+        t0: f64,
+        times: &[f64],
+    ) -> ForwardAt<S, Self::Record, Sys::Error> {
+        at_times::forward(self, solver, system, y0, t0, times)
+    }
+
+    /// Pulls dL/dy at every time of [`forward_at`](Self::forward_at) back through the solve that left `records`.
+    ///
+    /// # Errors
+    /// As [`backward`](Self::backward), and [`SetupError::CotangentCount`] unless there is one for every time.
+    fn backward_at(
+        &self,
+        system: &Sys,
+        records: Vec<Self::Record>,
+        cotangents: &[S],
+    ) -> Result<GradientAtTimes<S, Sys::Gradient>, SolveError<Sys::Error>> {
+        at_times::backward(self, system, records, cotangents)
+    }
 }
 
 /// Refuses a solver that saves more than the end.

@@ -1,5 +1,7 @@
 //! The exact gradient of reversible steps, whose path is reconstructed on the way back.
 
+use std::ops::ControlFlow;
+
 use super::{
     Adjoint, AdjointSolution, DifferentiableSystem, Forward, require_end_only, require_finite,
     reverse_step::TimeSensitivity,
@@ -14,7 +16,8 @@ use crate::{
     solution::Stats,
     solver::Solver,
     state::{State, copy_of},
-    stepper::{ReversibleHeun, Stepper},
+    step::Step,
+    stepper::ReversibleHeun,
 };
 
 /// Discretise, then optimise, with nothing kept but the end: the steps of [`Method::ReversibleHeun`] are undone one by
@@ -111,17 +114,18 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Reversible {
         let mut stepper = ReversibleHeun::new(y0)?;
         let jumps = &solver.limits().jump_at;
         let (mut times, mut parts) = (vec![t0], Vec::new());
-        let mut observe = |stepper: &ReversibleHeun<S>| {
-            let t = stepper.next_time();
+        let mut observe = |stepper: &ReversibleHeun<S>, step: &Step<'_, S>| {
+            let t = step.t1;
             times.push(t);
             // The solve sets out again on the other side of a jump, with ŷ = y.
             if t != t1 && jumps.contains(&t) {
                 parts.push(Part {
                     times: std::mem::replace(&mut times, vec![t]),
-                    y: stepper.candidate().clone(),
+                    y: step.y1.clone(),
                     companion: stepper.next_companion().clone(),
                 });
             }
+            ControlFlow::Continue(())
         };
         let solution = solver.drive(&mut stepper, system, y0, (t0, t1), Watchers::observer(&mut observe))?;
         // A solve without a step has not touched the stepper.

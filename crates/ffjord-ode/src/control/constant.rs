@@ -5,6 +5,7 @@ use crate::{error::SetupError, norm::ErrorMeasure};
 
 /// A grid of times fixed in advance; its last point is the end of the solve exactly.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum StepGrid {
     /// This many equal steps.
     Count(usize),

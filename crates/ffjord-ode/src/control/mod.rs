@@ -27,6 +27,7 @@ pub struct Attempt {
 
 /// What a controller says of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Go on from its end.
     Accept,

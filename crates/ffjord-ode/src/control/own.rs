@@ -10,11 +10,11 @@ use super::Controller;
 /// be implemented only where copies will not do.
 pub trait ControllerSource: fmt::Debug + Send + Sync {
     /// A controller for one solve.
-    fn controller(&self) -> Box<dyn Controller>;
+    fn controller(&self) -> Box<dyn Controller + Send + Sync>;
 }
 
 impl<C: Controller + Clone + fmt::Debug + Send + Sync + 'static> ControllerSource for C {
-    fn controller(&self) -> Box<dyn Controller> {
+    fn controller(&self) -> Box<dyn Controller + Send + Sync> {
         Box::new(self.clone())
     }
 }
@@ -30,7 +30,7 @@ impl OwnControl {
     }
 
     /// A controller for one solve.
-    pub fn controller(&self) -> Box<dyn Controller> {
+    pub fn controller(&self) -> Box<dyn Controller + Send + Sync> {
         self.0.controller()
     }
 }

@@ -3,13 +3,16 @@
 mod landing;
 mod walk;
 
+use std::ops::ControlFlow;
+
 use crate::{
     control::Controller,
     error::{SetupError, SolveError},
     event::{Event, Watch},
-    save::{Saver, check_times},
+    save::Saver,
     solution::{OnBudget, Outcome, SaveAt, Solution, Stats, StopReason},
     state::{State, copy_of},
+    step::Step,
     stepper::Stepper,
     system::{Evaluator, System},
 };
@@ -124,12 +127,24 @@ where
     integrate_watched(system, y0, span, stepper, controller, limits, Watchers::events(events))
 }
 
+/// Is shown accepted steps.
+pub(crate) type Observer<'o, S, M> = dyn FnMut(&M, &Step<'_, S>) -> ControlFlow<()> + 'o;
+
+/// How a solve begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Stepper and controller set out.
+    Afresh,
+    /// They go on from where they are.
+    GoOn,
+}
+
 /// What looks at a solve under way.
 pub(crate) struct Watchers<'a, 'e, S, M> {
     /// Events to look for.
     pub(crate) events: &'a [Event<'e, S>],
-    /// Is shown the stepper after every accepted step, just before it moves on.
-    pub(crate) observe: Option<&'a mut dyn FnMut(&M)>,
+    /// Is shown every accepted step, with the stepper just before it moves on, and may end the solve.
+    pub(crate) observe: Option<&'a mut Observer<'e, S, M>>,
 }
 
 impl<'a, 'e, S, M> Watchers<'a, 'e, S, M> {
@@ -139,7 +154,7 @@ impl<'a, 'e, S, M> Watchers<'a, 'e, S, M> {
     }
 
     /// No events, and `observe`.
-    pub(crate) fn observer(observe: &'a mut dyn FnMut(&M)) -> Self {
+    pub(crate) fn observer(observe: &'a mut Observer<'e, S, M>) -> Self {
         Self {
             events: &[],
             observe: Some(observe),
@@ -151,7 +166,7 @@ impl<'a, 'e, S, M> Watchers<'a, 'e, S, M> {
 pub(crate) fn integrate_watched<S, Sys, M, C>(
     system: &Sys,
     y0: &S,
-    (t0, t1): (f64, f64),
+    span: (f64, f64),
     stepper: &mut M,
     controller: &mut C,
     limits: &Limits,
@@ -163,23 +178,35 @@ where
     M: Stepper<S>,
     C: Controller + ?Sized,
 {
+    integrate_from(Start::Afresh, system, y0, span, (stepper, controller), limits, watchers)
+}
+
+/// [`integrate_watched`], afresh or from where stepper and controller are.
+pub(crate) fn integrate_from<S, Sys, M, C>(
+    start: Start,
+    system: &Sys,
+    y0: &S,
+    (t0, t1): (f64, f64),
+    (stepper, controller): (&mut M, &mut C),
+    limits: &Limits,
+    watchers: Watchers<'_, '_, S, M>,
+) -> Result<Solution<S>, SolveError<Sys::Error>>
+where
+    S: State,
+    Sys: System<S> + ?Sized,
+    M: Stepper<S>,
+    C: Controller + ?Sized,
+{
     let Watchers { events, observe } = watchers;
-    let observe: Option<&mut dyn FnMut(&M)> = match observe {
-        Some(observe) => Some(observe),
-        None => None,
-    };
     if !(t0.is_finite() && t1.is_finite() && (t1 - t0).is_finite()) {
         return Err(SetupError::InvalidSpan { t0, t1 }.into());
-    }
-    if let SaveAt::Times(times) = &limits.save_at {
-        check_times("save", times, t0, t1)?;
     }
     let landing = Landing::new(limits, t0, t1)?;
     let y0 = copy_of(y0)?;
     require_finite(&y0, t0)?;
     let mut walk = Walk {
         f: Evaluator::new(system, limits.max_evaluations),
-        saver: Saver::new(&limits.save_at, t0, &y0),
+        saver: Saver::new(&limits.save_at, (t0, t1), &y0)?,
         watch: Watch::new(events, t0, &y0)?,
         stats: Stats::default(),
         t0,
@@ -191,7 +218,7 @@ where
         max_steps: limits.max_steps,
         observe,
     };
-    let outcome = match walk.run(&y0) {
+    let outcome = match walk.run(start, &y0) {
         Ok(outcome) => outcome,
         Err(error) => match StopReason::of(&error) {
             Some(reason) if limits.on_budget == OnBudget::Partial => Outcome::Partial(reason),

@@ -1,6 +1,8 @@
 //! A solve under way: one attempt after the other.
 
-use super::{Landing, Window};
+use std::ops::ControlFlow;
+
+use super::{Landing, Observer, Start, Window};
 use crate::{
     control::{Attempt, Controller, Verdict, select_initial_step},
     error::{SetupError, SolveError, StateError},
@@ -10,6 +12,7 @@ use crate::{
     save::Saver,
     solution::{Outcome, Stats},
     state::State,
+    step::Step,
     stepper::Stepper,
     system::{Evaluator, System},
 };
@@ -18,9 +21,9 @@ use crate::{
 const ROUNDING: f64 = 16.0 * f64::EPSILON;
 
 /// A solve under way.
-pub(super) struct Walk<'a, S, Sys: ?Sized, M, C: ?Sized> {
+pub(super) struct Walk<'a, 'e, S, Sys: ?Sized, M, C: ?Sized> {
     pub(super) f: Evaluator<'a, Sys>,
-    pub(super) saver: Saver<'a, S>,
+    pub(super) saver: Saver<S>,
     pub(super) watch: Watch<'a, S>,
     pub(super) stats: Stats,
     pub(super) t0: f64,
@@ -31,17 +34,17 @@ pub(super) struct Walk<'a, S, Sys: ?Sized, M, C: ?Sized> {
     /// Where the right-hand side jumps.
     pub(super) jumps: &'a [f64],
     pub(super) max_steps: usize,
-    pub(super) observe: Option<&'a mut dyn FnMut(&M)>,
+    pub(super) observe: Option<&'a mut Observer<'e, S, M>>,
 }
 
-impl<S, Sys, M, C> Walk<'_, S, Sys, M, C>
+impl<S, Sys, M, C> Walk<'_, '_, S, Sys, M, C>
 where
     S: State,
     Sys: System<S> + ?Sized,
     M: Stepper<S>,
     C: Controller + ?Sized,
 {
-    pub(super) fn run(&mut self, y0: &S) -> Result<Outcome, SolveError<Sys::Error>> {
+    pub(super) fn run(&mut self, start: Start, y0: &S) -> Result<Outcome, SolveError<Sys::Error>> {
         let (t0, t1) = (self.t0, self.t1);
         if t0 == t1 {
             return Ok(Outcome::Complete);
@@ -51,7 +54,10 @@ where
             let (method, adaptive) = (self.stepper.name(), Method::names(Method::is_adaptive));
             return Err(SetupError::NoErrorEstimate { method, adaptive }.into());
         }
-        self.set_out(t0, y0, measure)?;
+        match start {
+            Start::Afresh => self.set_out(t0, y0, measure)?,
+            Start::GoOn => self.keep_to_one_side(t0),
+        }
         while self.stepper.time() != t1 {
             if self.stats.accepted + self.stats.rejected >= self.max_steps {
                 return Err(SolveError::MaxSteps {
@@ -61,8 +67,8 @@ where
                 });
             }
             let before = self.stepper.time();
-            if let Some(event) = self.step(measure)? {
-                return Ok(Outcome::Event(event));
+            if let ControlFlow::Break(outcome) = self.step(measure)? {
+                return Ok(outcome);
             }
             let t = self.stepper.time();
             if t != before && t != t1 && self.jumps.contains(&t) {
@@ -97,12 +103,17 @@ where
 
     /// Starts the stepper at `(t, y)`, on the side of a jump that lies ahead; the order of its error estimate.
     fn start(&mut self, t: f64, y: &S) -> Result<u32, SolveError<Sys::Error>> {
-        if !self.jumps.is_empty() {
-            self.f.stay_inside(Window::after(self.jumps, t, self.t1 > self.t0));
-        }
+        self.keep_to_one_side(t);
         self.stepper.start(&mut self.f, t, y)?;
         require_finite(self.stepper.initial_slope(), t)?;
         Ok(self.error_order())
+    }
+
+    /// Evaluates what lies between the jumps around `t` alone, on the way ahead.
+    fn keep_to_one_side(&mut self, t: f64) {
+        if !self.jumps.is_empty() {
+            self.f.stay_inside(Window::after(self.jumps, t, self.t1 > self.t0));
+        }
     }
 
     /// The next jump after `t`, or the end.
@@ -128,8 +139,8 @@ where
         }
     }
 
-    /// Attempts one step; the event that ends the solve in it, if any.
-    fn step(&mut self, measure: Option<ErrorMeasure>) -> Result<Option<usize>, SolveError<Sys::Error>> {
+    /// Attempts one step, which may end the solve by an event or by its observer.
+    fn step(&mut self, measure: Option<ErrorMeasure>) -> Result<ControlFlow<Outcome>, SolveError<Sys::Error>> {
         let t = self.stepper.time();
         let t_next = self.next_time(t)?;
         self.stepper.attempt(&mut self.f, t_next)?;
@@ -148,19 +159,37 @@ where
             let ends = self.watch.look(&mut self.f, self.stepper, t_next)?;
             let stop = self.watch.points.last().filter(|_| ends);
             self.saver.collect(&mut self.f, self.stepper, t_next, stop)?;
-            let stop = stop.map(|stop| stop.event);
-            if let Some(observe) = &mut self.observe {
-                observe(self.stepper);
-            }
-            self.stepper.accept();
             self.stats.accepted += 1;
+            let mut flow = ControlFlow::Continue(());
+            if let Some(observe) = &mut self.observe {
+                let stats = Stats {
+                    nfe: self.f.evaluations(),
+                    ..self.stats
+                };
+                let (t1, y1) = stop.map_or((t_next, self.stepper.candidate()), |stop| (stop.t, &stop.state));
+                let step = Step {
+                    t0: t,
+                    t1,
+                    y0: self.stepper.state(),
+                    y1,
+                    error_ratio: ratio,
+                    stats,
+                };
+                flow = observe(self.stepper, &step);
+            }
+            let event = stop.map(|stop| Outcome::Event(stop.event));
+            self.stepper.accept();
             self.landing.arrive(t_next);
-            return Ok(stop);
+            return Ok(match (event, flow) {
+                (Some(event), _) => ControlFlow::Break(event),
+                (None, ControlFlow::Break(())) => ControlFlow::Break(Outcome::Stopped),
+                (None, ControlFlow::Continue(())) => ControlFlow::Continue(()),
+            });
         }
         self.stats.rejected += 1;
         let retry = self.next_time(t)?;
         if (retry - t).abs() >= self.min_step() {
-            Ok(None)
+            Ok(ControlFlow::Continue(()))
         } else if ratio.is_finite() {
             Err(self.too_small(retry, ratio))
         } else {

@@ -1,6 +1,7 @@
 //! One step of a method and its error estimate.
 
 mod adams;
+mod any;
 mod implicit;
 mod reversible_heun;
 mod runge_kutta;
@@ -14,6 +15,7 @@ use crate::{
 };
 
 pub use adams::{AdamsKind, AdamsMethod, FixedAdams, VariableAdams};
+pub(crate) use any::AnyStepper;
 pub use implicit::Esdirk;
 pub use reversible_heun::ReversibleHeun;
 pub use runge_kutta::ExplicitRungeKutta;

@@ -85,11 +85,6 @@ impl<S: State> ReversibleHeun<S> {
         })
     }
 
-    /// Time at which the last attempt ends.
-    pub(crate) fn next_time(&self) -> f64 {
-        self.t_next
-    }
-
     /// ŷ at the end of the last attempt.
     pub(crate) fn next_companion(&self) -> &S {
         &self.candidate.companion

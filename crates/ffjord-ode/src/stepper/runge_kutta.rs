@@ -61,11 +61,6 @@ impl<S: State> ExplicitRungeKutta<S> {
         Ok(())
     }
 
-    /// Time at which the last attempt ends.
-    pub(crate) fn next_time(&self) -> f64 {
-        self.t_next
-    }
-
     /// Which evaluations of the solve, counted from 1, the stages of the last attempt come from.
     pub(crate) fn evaluations(&self) -> &[usize] {
         &self.evaluations[..self.tableau.stages()]

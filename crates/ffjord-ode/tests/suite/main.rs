@@ -1,6 +1,7 @@
 //! The crate's tests, a module a subject; every method runs on every problem, and every problem has a closed form.
 
 mod adjoints;
+mod at_times;
 mod binomial;
 mod control;
 mod convergence;
@@ -12,6 +13,7 @@ mod kept_tapes;
 mod memory;
 mod multistep;
 mod networks;
+mod open;
 mod own;
 mod problems;
 mod reversible;

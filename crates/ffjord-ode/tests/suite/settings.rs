@@ -1,6 +1,12 @@
 //! Settings that make no sense are refused before anything is evaluated.
 
-use ffjord_ode::{Adaptive, Method, SetupError, SolveError, Solver, Tolerance};
+use ffjord_ode::{
+    Adaptive, ConstantStep, DenseOutput, Esdirk, Evaluator, Event, EventPoint, ExplicitRungeKutta, FixedAdams,
+    Interpolant, Limits, Method, NonFinite, OpenSolve, Outcome, OwnControl, PidController, ReversibleHeun, SaveAt,
+    SetupError, Solution, SolveError, Solver, StateError, Step, StepControl, StepsNotChosen, Tableau, TableauFault,
+    Tolerance, VariableAdams,
+    adjoint::{AdjointMethod, AdjointRecord, AdjointSolution},
+};
 
 use super::failures::{DECAY, Rhs, adaptive, solvers, tolerance};
 
@@ -102,6 +108,54 @@ fn a_hopeless_number_of_steps_is_refused_before_the_first() {
         .fixed_steps(9)
         .solve(&DECAY, &[1.0], 1.0, 1.0 + 4.0 * f64::EPSILON);
     assert!(matches!(error, Err(SolveError::TimeTooCoarse { .. })), "{error:?}");
+}
+
+/// What a caller may keep, send and share.
+#[test]
+fn public_types_are_send_and_sync() {
+    fn check<T: Send + Sync + std::fmt::Debug>() {}
+    type State = Vec<f64>;
+    check::<(
+        Solver,
+        Solver<StepsNotChosen>,
+        Method,
+        Tableau,
+        StepControl,
+        Adaptive,
+        Limits,
+    )>();
+    check::<(
+        SetupError,
+        SolveError<std::convert::Infallible>,
+        StateError,
+        TableauFault,
+        NonFinite,
+    )>();
+    check::<(
+        Solution<State>,
+        DenseOutput<State>,
+        Interpolant<State>,
+        EventPoint<State>,
+        SaveAt,
+        Outcome,
+    )>();
+    check::<(
+        ExplicitRungeKutta<State>,
+        VariableAdams<State>,
+        FixedAdams<State>,
+        ReversibleHeun<State>,
+        Esdirk<State>,
+    )>();
+    check::<(
+        AdjointMethod,
+        AdjointRecord<State, State>,
+        AdjointSolution<State, State>,
+    )>();
+    check::<(PidController, ConstantStep, OwnControl)>();
+    check::<(Step<'_, State>, OpenSolve<State>, Evaluator<'_, ()>)>();
+    // The function of an event may hold what is not shared.
+    fn debug<T: std::fmt::Debug>() {}
+    debug::<Event<'_, State>>();
 }
 
 #[test]

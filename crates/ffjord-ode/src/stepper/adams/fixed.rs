@@ -13,6 +13,7 @@ use crate::{
 
 /// Whether the slope at the end of a step counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AdamsKind {
     /// Adams–Bashforth: past slopes alone, one evaluation a step.
     Bashforth,

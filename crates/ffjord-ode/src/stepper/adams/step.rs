@@ -1,6 +1,8 @@
 //! What all Adams methods share: past slopes, and integrals of the polynomials through them.
 
-use super::basis;
+use smallvec::SmallVec;
+
+use super::basis::{self, NODES, Weights};
 use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
@@ -24,6 +26,10 @@ pub(super) struct AdamsStep<S> {
     slopes: Vec<S>,
     /// Nodes of the polynomial whose integral is the candidate: in steps, the predicted end first if it is one of them.
     nodes: Vec<f64>,
+    /// Weights of the predictor, for as many nodes as it has.
+    predictor: Weights,
+    /// Weights of correctors over the predicted end and past slopes, for several numbers of them.
+    corrector: Weights,
 }
 
 impl<S: State> AdamsStep<S> {
@@ -37,7 +43,9 @@ impl<S: State> AdamsStep<S> {
             predicted: y.zeros_like()?,
             times: Vec::with_capacity(capacity),
             slopes: (0..capacity).map(|_| y.zeros_like()).collect::<Result<_, _>>()?,
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity(capacity + 1),
+            predictor: Weights::none(),
+            corrector: Weights::none(),
         })
     }
 
@@ -81,12 +89,16 @@ impl<S: State> AdamsStep<S> {
 
     /// Sets the candidate to the integral of the polynomial through the newest `count` slopes: Adams–Bashforth.
     pub(super) fn predict(&mut self, count: usize) -> Result<(), StateError> {
-        self.nodes = self.past_nodes(count);
-        self.integrate()
+        self.nodes.clear();
+        self.push_past_nodes(count);
+        self.predictor.form(&self.nodes, count);
+        let weights = self.predictor.of(count);
+        let terms = weighted(Some(&self.y), weights, self.step(), None, &self.slopes);
+        self.candidate.set_sum(&terms)
     }
 
     /// Evaluates the slope at the candidate and integrates the polynomial through it and the newest `count` slopes:
-    /// Adams–Moulton.
+    /// Adams–Moulton. [`difference`](Self::difference) is then known for counts from `count` − 1 to `count` + 1.
     pub(super) fn correct<Sys>(
         &mut self,
         f: &mut Evaluator<'_, Sys>,
@@ -96,14 +108,20 @@ impl<S: State> AdamsStep<S> {
         Sys: System<S> + ?Sized,
     {
         f.rhs(self.t_next, &self.candidate, &mut self.predicted)?;
-        self.nodes = self.with_end(count);
-        Ok(self.integrate()?)
+        self.nodes.clear();
+        self.nodes.push(1.0);
+        self.push_past_nodes((count + 1).min(self.known()));
+        self.corrector.form(&self.nodes, count.saturating_sub(1).max(1));
+        self.nodes.truncate(count + 1);
+        let weights = self.corrector.of(count + 1);
+        let terms = weighted(Some(&self.y), weights, self.step(), Some(&self.predicted), &self.slopes);
+        Ok(self.candidate.set_sum(&terms)?)
     }
 
     /// Writes the difference of the values corrected over `count` slopes and over one less into `error`.
     pub(super) fn difference(&self, count: usize, error: &mut S) -> Result<(), StateError> {
-        let mut weights = basis::weights(&self.with_end(count));
-        let coarse = basis::weights(&self.with_end(count - 1));
+        let mut weights: SmallVec<[f64; NODES]> = SmallVec::from_slice(self.corrector.of(count + 1));
+        let coarse = self.corrector.of(count);
         weights.iter_mut().zip(coarse).for_each(|(w, coarse)| *w -= coarse);
         error.set_sum(&weighted(
             None,
@@ -137,28 +155,14 @@ impl<S: State> AdamsStep<S> {
         self.t_next - self.t
     }
 
-    fn past_nodes(&self, count: usize) -> Vec<f64> {
-        self.times[..count]
-            .iter()
-            .map(|time| (time - self.t) / self.step())
-            .collect()
-    }
-
-    fn with_end(&self, count: usize) -> Vec<f64> {
-        std::iter::once(1.0).chain(self.past_nodes(count)).collect()
+    fn push_past_nodes(&mut self, count: usize) {
+        let (t, h) = (self.t, self.step());
+        self.nodes.extend(self.times[..count].iter().map(|time| (time - t) / h));
     }
 
     /// The slope at the predicted end, if the polynomial goes through it.
     fn prediction(&self) -> Option<&S> {
         (self.nodes.first() == Some(&1.0)).then_some(&self.predicted)
-    }
-
-    fn integrate(&mut self) -> Result<(), StateError> {
-        let weights = basis::weights(&self.nodes);
-        let (h, corrects) = (self.step(), self.prediction().is_some());
-        let predicted = corrects.then_some(&self.predicted);
-        let terms = weighted(Some(&self.y), &weights, h, predicted, &self.slopes);
-        self.candidate.set_sum(&terms)
     }
 }
 
