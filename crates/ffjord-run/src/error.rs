@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum RunError {
     /// The name of a preset is not known.
-    #[error("there is no preset `{given}`: accepted are {accepted}")]
+    #[error(
+        "there is no preset `{given}`: accepted are {accepted}, and every dataset among them followed by one of {variants}"
+    )]
     UnknownPreset {
         /// The name that was given.
         given: String,
         /// The names that are accepted.
         accepted: String,
+        /// The variants that go with every dataset.
+        variants: String,
     },
     /// A configuration cannot be used.
     #[error("the configuration ({origin}) cannot be used: {reason}")]

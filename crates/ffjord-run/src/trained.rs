@@ -38,7 +38,7 @@ pub enum Units {
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let place = tempfile::tempdir()?;
-/// # let config = resolve(Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
+/// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
 /// # let summary = DataSummary { dimension: 2, scales: Some((vec![1.0, 1.0], vec![2.0, 2.0])) };
 /// # let folder = RunFolder::open(&place.path().join("runs/moons"), &config, &summary, false)?;
 /// # folder.save_model(&Model::build(&config, 2, &mut Streams::new(0).rng(Purpose::Initialise, 0, 0))?)?;
@@ -166,7 +166,7 @@ mod tests {
     use ffjord_train::Purpose;
 
     fn run(place: &Path, scales: Option<(Vec<f64>, Vec<f64>)>) -> Result<Trained> {
-        let config = resolve(Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
+        let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
         let summary = DataSummary { dimension: 2, scales };
         let folder = RunFolder::open(place, &config, &summary, false)?;
         folder.save_model(&Model::build(

@@ -8,7 +8,7 @@ mod resolve;
 mod unread;
 
 pub use model::{ModelConfig, ModelKind, Precision};
-pub use preset::{PRESETS, Preset};
+pub use preset::Preset;
 pub use resolve::{resolve, resolve_stored};
 
 use ffjord_train::ScheduleConfig;

@@ -1,148 +1,105 @@
-//! The presets: readable files that come with the program.
+//! The presets: a dataset, by itself or with a variant, both readable files that come with the program.
+//!
+//! `DATASET` is the file `presets/datasets/DATASET.toml`. `DATASET-VARIANT` lays `presets/variants/VARIANT.toml` over it,
+//! and last the dataset's own table `with.VARIANT`, for what only this pair needs. A file's or a table's values lie over
+//! those of the files that it `extends`; a variant that builds `onto` another lies over the dataset with that one.
+//! `{title}`, `{note}` and `{width}` in a description are the dataset's title, the pair's note and the width of the hidden
+//! layers.
 
 use super::resolve::overlay;
 use crate::error::{Result, RunError};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// A named configuration file.
-#[derive(Debug)]
+/// Every file under `presets/`, by its path there without the extension.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs"));
+
+/// What a file may say besides a configuration: what composition itself reads.
+const OWN_KEYS: [&str; 5] = ["title", "note", "listed", "with", "onto"];
+
+/// A named configuration.
+///
+/// ```
+/// use ffjord_run::config::{Preset, resolve};
+///
+/// let config = resolve(&Preset::find("toy-moons-maf")?, &["training.iterations=500".to_string()], None)?;
+/// assert_eq!(config.training.iterations, 500);
+/// # Ok::<(), ffjord_run::RunError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preset {
-    /// Its name on the command line.
-    pub name: &'static str,
-    text: &'static str,
+    name: String,
+    dataset: &'static str,
+    variant: Option<String>,
 }
-
-macro_rules! presets {
-    ($($name:literal),* $(,)?) => {
-        &[$(Preset { name: $name, text: include_str!(concat!("../../presets/", $name, ".toml")) }),*]
-    };
-}
-
-/// Files that presets build on; not runs by themselves.
-const PARTS: &[Preset] = presets![
-    "parts/discrete",
-    "parts/flow-matching",
-    "parts/glow",
-    "parts/made",
-    "parts/maf",
-    "parts/real-nvp",
-    "parts/spline",
-    "parts/tabular",
-    "parts/tabular-fast",
-    "parts/toy",
-    "parts/toy-fast",
-];
-
-/// Every preset that can be run.
-pub const PRESETS: &[Preset] = presets![
-    "bsds300",
-    "bsds300-fast",
-    "bsds300-flow-matching",
-    "bsds300-glow",
-    "bsds300-made",
-    "bsds300-maf",
-    "bsds300-real-nvp",
-    "bsds300-spline",
-    "gas",
-    "gas-fast",
-    "gas-flow-matching",
-    "gas-glow",
-    "gas-made",
-    "gas-maf",
-    "gas-real-nvp",
-    "gas-spline",
-    "hepmass",
-    "hepmass-fast",
-    "hepmass-flow-matching",
-    "hepmass-glow",
-    "hepmass-made",
-    "hepmass-maf",
-    "hepmass-real-nvp",
-    "hepmass-spline",
-    "miniboone",
-    "miniboone-fast",
-    "miniboone-flow-matching",
-    "miniboone-glow",
-    "miniboone-made",
-    "miniboone-maf",
-    "miniboone-real-nvp",
-    "miniboone-spline",
-    "power",
-    "power-fast",
-    "power-flow-matching",
-    "power-glow",
-    "power-made",
-    "power-maf",
-    "power-quick",
-    "power-real-nvp",
-    "power-spline",
-    "toy-2spirals",
-    "toy-2spirals-fast",
-    "toy-8gaussians",
-    "toy-8gaussians-fast",
-    "toy-checkerboard",
-    "toy-checkerboard-fast",
-    "toy-circles",
-    "toy-circles-fast",
-    "toy-cos",
-    "toy-cos-fast",
-    "toy-image",
-    "toy-line",
-    "toy-line-fast",
-    "toy-moons",
-    "toy-moons-fast",
-    "toy-pinwheel",
-    "toy-pinwheel-fast",
-    "toy-rings",
-    "toy-rings-fast",
-    "toy-swissroll",
-    "toy-swissroll-fast",
-    "table",
-];
 
 impl Preset {
     /// The preset of this name.
     ///
     /// # Errors
     /// [`RunError::UnknownPreset`] lists the names.
-    pub fn find(name: &str) -> Result<&'static Self> {
-        PRESETS
-            .iter()
-            .find(|preset| preset.name == name)
-            .ok_or_else(|| RunError::UnknownPreset {
-                given: name.to_string(),
-                accepted: PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", "),
-            })
+    pub fn find(name: &str) -> Result<Self> {
+        // One dataset's name may begin with another's.
+        let candidates = in_folder("datasets").filter_map(|dataset| Some((dataset, name.strip_prefix(dataset)?)));
+        for (dataset, rest) in candidates {
+            let variant = match rest.strip_prefix('-') {
+                None if rest.is_empty() => None,
+                Some(variant) if has_variant(dataset, variant)? => Some(variant.to_string()),
+                _ => continue,
+            };
+            return Ok(Self {
+                name: name.to_string(),
+                dataset,
+                variant,
+            });
+        }
+        let listed: Vec<String> = Self::listed()?.into_iter().map(|preset| preset.name).collect();
+        Err(RunError::UnknownPreset {
+            given: name.to_string(),
+            accepted: listed.join(", "),
+            variants: in_folder("variants").collect::<Vec<_>>().join(", "),
+        })
     }
 
-    /// The file's values laid over those of the files it extends, in their order.
+    /// The datasets, and the variants that they say they are tried with, in the order of their names.
     ///
     /// # Errors
-    /// When a file is not TOML or extends an unknown one.
-    pub fn value(&self) -> Result<Value> {
-        let invalid = |reason: String| RunError::Config {
-            origin: format!("preset {}", self.name),
-            reason,
-        };
-        let table: toml::Table = toml::from_str(self.text).map_err(|error| invalid(error.to_string()))?;
-        let mut own = serde_json::to_value(table)?;
-        let extends = own.as_object_mut().and_then(|map| map.shift_remove("extends"));
-        let mut value = Value::Object(serde_json::Map::new());
-        for name in extends
-            .as_ref()
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            let part = PARTS
-                .iter()
-                .chain(PRESETS)
-                .find(|part| part.name == name)
-                .ok_or_else(|| invalid(format!("it extends `{name}`, which does not exist")))?;
-            overlay(&mut value, part.value()?);
+    /// When a file is not TOML.
+    pub fn listed() -> Result<Vec<Self>> {
+        let mut presets = Vec::new();
+        for dataset in in_folder("datasets") {
+            presets.push(Self {
+                name: dataset.to_string(),
+                dataset,
+                variant: None,
+            });
+            for variant in strings(layers(&format!("datasets/{dataset}"))?.get("listed")) {
+                presets.push(Self {
+                    name: format!("{dataset}-{variant}"),
+                    dataset,
+                    variant: Some(variant),
+                });
+            }
         }
-        overlay(&mut value, own);
+        presets.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(presets)
+    }
+
+    /// Its name on the command line.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The values of all its files, laid over each other.
+    ///
+    /// # Errors
+    /// When a file is not TOML, or builds on an unknown one.
+    pub fn value(&self) -> Result<Value> {
+        let mut value = composed(self.dataset, self.variant.as_deref())?;
+        let description = described(&value);
+        if let Some(map) = value.as_object_mut() {
+            OWN_KEYS.iter().for_each(|key| drop(map.shift_remove(*key)));
+            map.insert("description".to_string(), description.into());
+        }
         Ok(value)
     }
 
@@ -151,38 +108,161 @@ impl Preset {
     /// # Errors
     /// As [`Preset::value`].
     pub fn description(&self) -> Result<String> {
-        Ok(self
-            .value()?
-            .get("description")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_string())
+        Ok(described(&composed(self.dataset, self.variant.as_deref())?))
+    }
+}
+
+/// The names of a folder's files.
+fn in_folder(folder: &'static str) -> impl Iterator<Item = &'static str> {
+    FILES
+        .iter()
+        .filter_map(move |(name, _)| name.strip_prefix(folder)?.strip_prefix('/'))
+}
+
+/// Whether a dataset can be had with a variant.
+fn has_variant(dataset: &str, variant: &str) -> Result<bool> {
+    Ok(in_folder("variants").any(|name| name == variant)
+        || layers(&format!("datasets/{dataset}"))?["with"].get(variant).is_some())
+}
+
+/// The values of a dataset with a variant, and what composition itself reads.
+fn composed(dataset: &str, variant: Option<&str>) -> Result<Value> {
+    let mut value = layers(&format!("datasets/{dataset}"))?;
+    let Some(variant) = variant else { return Ok(value) };
+    let file = format!("variants/{variant}");
+    let own = value["with"].get(variant).cloned();
+    let over = match (FILES.iter().any(|(name, _)| *name == file), &own) {
+        (true, _) => layers(&file)?,
+        (false, Some(_)) => empty(),
+        (false, None) => return Err(invalid(dataset, format!("it has no variant `{variant}`"))),
+    };
+    if let Some(onto) = over.get("onto").and_then(Value::as_str) {
+        value = composed(dataset, Some(onto))?;
+    }
+    overlay(&mut value, over);
+    if let Some(own) = own {
+        overlay(&mut value, extended(own)?);
+    }
+    Ok(value)
+}
+
+/// A file's values over those of the files that it extends.
+fn layers(name: &str) -> Result<Value> {
+    let file = FILES.iter().find(|(file, _)| *file == name);
+    let (_, text) = file.ok_or_else(|| invalid(name, "there is no such file".to_string()))?;
+    let table: toml::Table = toml::from_str(text).map_err(|error| invalid(name, error.to_string()))?;
+    extended(serde_json::to_value(table)?)
+}
+
+/// Values over those of the files that they extend, in their order.
+fn extended(mut own: Value) -> Result<Value> {
+    let extends = own.as_object_mut().and_then(|map| map.shift_remove("extends"));
+    let mut value = empty();
+    for name in strings(extends.as_ref()) {
+        overlay(&mut value, layers(&name)?);
+    }
+    overlay(&mut value, own);
+    Ok(value)
+}
+
+fn empty() -> Value {
+    Value::Object(Map::new())
+}
+
+fn strings(list: Option<&Value>) -> Vec<String> {
+    let values = list.and_then(Value::as_array).into_iter().flatten();
+    values.filter_map(Value::as_str).map(String::from).collect()
+}
+
+/// The description with its placeholders filled in.
+fn described(value: &Value) -> String {
+    let text = |key: &str| value[key].as_str().unwrap_or_default();
+    text("description")
+        .replace("{title}", text("title"))
+        .replace("{note}", text("note"))
+        .replace("{width}", &value["model"]["hidden"][0].to_string())
+}
+
+fn invalid(name: &str, reason: String) -> RunError {
+    RunError::Config {
+        origin: format!("preset {name}"),
+        reason,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{ModelKind, resolve};
+    use sha2::{Digest, Sha256};
+
+    /// Names and what their files came to when each pair of dataset and variant still had a file of its own: the first 16
+    /// digits of the SHA-256 of the values as JSON with sorted keys.
+    const SNAPSHOT: &str = include_str!("preset_snapshot.txt");
+
+    fn sorted(value: &Value) -> Value {
+        match value {
+            Value::Object(map) => {
+                let mut entries: Vec<_> = map.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
+                entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+                Value::Object(entries.into_iter().collect())
+            }
+            Value::Array(values) => Value::Array(values.iter().map(sorted).collect()),
+            other => other.clone(),
+        }
+    }
+
+    fn digest(value: &Value) -> String {
+        let hash = Sha256::digest(sorted(value).to_string());
+        hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 
     #[test]
-    fn every_benchmark_has_every_kind_of_flow() -> Result<()> {
-        for dataset in ["power", "gas", "hepmass", "miniboone", "bsds300"] {
-            for kind in ["real-nvp", "glow", "made", "maf", "spline"] {
-                let value = Preset::find(&format!("{dataset}-{kind}"))?.value()?;
-                assert_eq!(
-                    (&value["data"]["kind"], &value["model"]["kind"]),
-                    (&dataset.into(), &kind.into())
-                );
-                assert_eq!(
-                    value["data"].get("test_rows"),
-                    None,
-                    "{dataset}-{kind} is tested on all rows"
-                );
-            }
-            let matching = Preset::find(&format!("{dataset}-flow-matching"))?.value()?;
-            assert_eq!(matching["data"]["kind"], dataset);
-            assert_eq!(matching["objective"], "flow-matching");
+    fn every_name_means_what_it_meant_when_it_had_a_file_of_its_own() -> Result<()> {
+        for line in SNAPSHOT.lines() {
+            let (name, expected) = line.split_once(' ').unwrap_or_default();
+            let value = Preset::find(name)?.value()?;
+            assert_eq!(digest(&value), expected, "{name}: {value:#}");
         }
         Ok(())
+    }
+
+    #[test]
+    fn the_list_has_the_names_that_it_had() -> Result<()> {
+        let listed: Vec<String> = Preset::listed()?.into_iter().map(|preset| preset.name).collect();
+        let expected: Vec<&str> = SNAPSHOT.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(listed, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn every_dataset_goes_with_every_variant() -> Result<()> {
+        for dataset in in_folder("datasets") {
+            for variant in in_folder("variants").chain(["fast"]) {
+                let name = format!("{dataset}-{variant}");
+                let config = resolve(&Preset::find(&name)?, &[], None)?;
+                let plain = resolve(&Preset::find(dataset)?, &[], None)?;
+                assert_eq!(
+                    serde_json::to_value(&config.data)?["kind"],
+                    serde_json::to_value(&plain.data)?["kind"],
+                    "{name}"
+                );
+                let continuous = matches!(variant, "fast" | "flow-matching");
+                assert_eq!(config.model.kind == ModelKind::Cnf, continuous, "{name}");
+                assert!(!config.description.contains(['{', '}']), "{}", config.description);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn names_that_mean_nothing_are_answered_with_those_that_do() {
+        for name in ["power-", "power-gas", "mnist", "glow", ""] {
+            let answer = Preset::find(name).map_or_else(|error| error.to_string(), |preset| preset.name);
+            assert!(
+                answer.contains("power-quick") && answer.contains("flow-matching, glow"),
+                "{name}: {answer}"
+            );
+        }
     }
 }

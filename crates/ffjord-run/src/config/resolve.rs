@@ -19,7 +19,7 @@ pub fn resolve(preset: &Preset, settings: &[String], seed: Option<u64>) -> Resul
     if let (Some(seed), Some(map)) = (seed, value.as_object_mut()) {
         map.insert("seed".to_string(), seed.into());
     }
-    check(value, &format!("preset {}", preset.name))
+    check(value, &format!("preset {}", preset.name()))
 }
 
 /// The configuration stored in a run folder.
@@ -135,15 +135,15 @@ mod tests {
     use super::*;
     use crate::config::ModelKind;
 
-    fn preset(name: &str) -> Result<&'static Preset> {
+    fn preset(name: &str) -> Result<Preset> {
         Preset::find(name)
     }
 
     #[test]
     fn every_preset_is_a_configuration() -> Result<()> {
-        for preset in super::super::PRESETS {
-            resolve(preset, &[], None).map_err(|error| RunError::Config {
-                origin: preset.name.to_string(),
+        for preset in Preset::listed()? {
+            resolve(&preset, &[], None).map_err(|error| RunError::Config {
+                origin: preset.name().to_string(),
                 reason: error.to_string(),
             })?;
         }
@@ -160,14 +160,14 @@ mod tests {
             ("miniboone", 43, 2, 20, 1, 1_000),
             ("bsds300", 63, 3, 20, 2, 10_000),
         ] {
-            let config = resolve(preset(name)?, &[], None)?;
+            let config = resolve(&preset(name)?, &[], None)?;
             assert_eq!(config.model.hidden, vec![dimension * multiplier; layers], "{name}");
             assert_eq!((config.model.blocks, config.training.batch), (steps, batch), "{name}");
             let kind = serde_json::to_value(&config.data)?["kind"].clone();
             assert_eq!(kind, name);
         }
         let settings = ["data.kind=miniboone-reduced".to_string(), "data.path=here".to_string()];
-        let reduced = resolve(preset("miniboone")?, &settings, None)?;
+        let reduced = resolve(&preset("miniboone")?, &settings, None)?;
         assert_eq!(serde_json::to_value(&reduced.data)?["kind"], "miniboone-reduced");
         Ok(())
     }
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn fast_presets_keep_the_data_and_leave_the_papers_settings() -> Result<()> {
         for name in ["power", "gas", "hepmass", "miniboone", "bsds300"] {
-            let paper = resolve(preset(name)?, &[], None)?;
-            let fast = resolve(preset(&format!("{name}-fast"))?, &[], None)?;
+            let paper = resolve(&preset(name)?, &[], None)?;
+            let fast = resolve(&preset(&format!("{name}-fast"))?, &[], None)?;
             let kind = serde_json::to_value(&fast.data)?["kind"].clone();
             assert_eq!(kind, name);
             assert_eq!(fast.model.activation, paper.model.activation, "{name}");
@@ -190,14 +190,14 @@ mod tests {
 
     #[test]
     fn settings_change_values_and_keep_the_rest() -> Result<()> {
-        let base = resolve(preset("toy-8gaussians")?, &[], None)?;
+        let base = resolve(&preset("toy-8gaussians")?, &[], None)?;
         let settings = [
             "model.hidden=[8, 8]",
             "solver.train.method=tsit5",
             "training.patience=none",
         ]
         .map(String::from);
-        let changed = resolve(preset("toy-8gaussians")?, &settings, Some(7))?;
+        let changed = resolve(&preset("toy-8gaussians")?, &settings, Some(7))?;
         assert_eq!(changed.model.hidden, [8, 8]);
         assert_eq!(changed.solver.train.method, "tsit5");
         assert_eq!(changed.training.patience, None);
@@ -209,10 +209,12 @@ mod tests {
     #[test]
     fn wrong_settings_are_answered_with_what_is_accepted() -> Result<()> {
         let answer = |setting: &str| -> Result<String> {
-            Ok(match resolve(preset("toy-8gaussians")?, &[setting.to_string()], None) {
-                Ok(_) => String::new(),
-                Err(error) => error.to_string(),
-            })
+            Ok(
+                match resolve(&preset("toy-8gaussians")?, &[setting.to_string()], None) {
+                    Ok(_) => String::new(),
+                    Err(error) => error.to_string(),
+                },
+            )
         };
         assert!(answer("model.hiden=[8]")?.contains("expected one of `kind`, `blocks`, `hidden`"));
         assert!(answer("modell.hidden=[8]")?.contains("accepted are data, evaluation, model"));
@@ -253,24 +255,27 @@ mod tests {
     #[test]
     fn another_kind_of_model_replaces_the_old_one_whole() -> Result<()> {
         let maf = r#"model={ kind = "maf", blocks = 5, hidden = [64], activation = "relu", precision = "f32" }"#;
-        let config = resolve(preset("power-quick")?, &[maf.to_string()], None)?;
+        let config = resolve(&preset("power-quick")?, &[maf.to_string()], None)?;
         assert_eq!(
             (config.model.kind, config.model.layer.as_deref()),
             (ModelKind::Maf, None)
         );
         let matching = [maf.to_string(), "objective=flow-matching".to_string()];
-        let answer = resolve(preset("power-quick")?, &matching, None).map_err(|error| error.to_string());
+        let answer = resolve(&preset("power-quick")?, &matching, None).map_err(|error| error.to_string());
         assert!(answer.is_err_and(|text| text.contains("at `objective`")));
-        assert_eq!(resolve(preset("power")?, &[maf.to_string()], None)?.model, config.model);
+        assert_eq!(
+            resolve(&preset("power")?, &[maf.to_string()], None)?.model,
+            config.model
+        );
         for objective in ["flow-matching", "optimal-transport-flow-matching"] {
-            resolve(preset("power-quick")?, &[format!("objective={objective}")], None)?;
+            resolve(&preset("power-quick")?, &[format!("objective={objective}")], None)?;
         }
         Ok(())
     }
 
     #[test]
     fn a_configuration_without_a_kind_is_of_a_continuous_flow() -> Result<()> {
-        let config = resolve(preset("power-quick")?, &[], None)?;
+        let config = resolve(&preset("power-quick")?, &[], None)?;
         let mut stored = serde_json::to_value(&config)?;
         let older = stored.as_object_mut().and_then(|stored| {
             stored.remove("objective")?;
@@ -290,7 +295,7 @@ mod tests {
             "solver.backward={ rtol = 1e-7, atol = 1e-8, full_norm = true }",
         ]
         .map(String::from);
-        let solver = resolve(preset("toy-8gaussians")?, &settings, None)?.solver;
+        let solver = resolve(&preset("toy-8gaussians")?, &settings, None)?.solver;
         assert_eq!((solver.train.block_rows, solver.test.block_rows), (1, 0));
         assert_eq!((solver.backward.rtol, solver.backward.full_norm), (Some(1e-7), true));
         Ok(())
@@ -298,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_configuration_survives_its_own_file() -> Result<()> {
-        let config = resolve(preset("power-quick")?, &[], Some(3))?;
+        let config = resolve(&preset("power-quick")?, &[], Some(3))?;
         let text = serde_json::to_string(&config)?;
         assert_eq!(resolve_stored(&text, "test")?, config);
         Ok(())

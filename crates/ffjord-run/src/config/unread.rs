@@ -33,7 +33,7 @@ mod tests {
 
     fn unread(preset: &str, settings: &[&str]) -> Result<Option<String>> {
         let settings: Vec<String> = settings.iter().copied().map(String::from).collect();
-        Ok(resolve(Preset::find(preset)?, &settings, None)?.unread())
+        Ok(resolve(&Preset::find(preset)?, &settings, None)?.unread())
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl TrainedFlow {
         const ITERATIONS: u64 = 200;
         const BATCH: usize = 256;
         let config = resolve(
-            Preset::find(PRESET)?,
+            &Preset::find(PRESET)?,
             &["model.hidden=[32, 32]".to_string()],
             Some(seed),
         )?;

@@ -10,7 +10,7 @@ use crate::pictures;
 use crate::terminal::say;
 use crate::workspace::default_cache;
 use clap::Args;
-use ffjord_run::config::{PRESETS, Preset, resolve};
+use ffjord_run::config::{Preset, resolve};
 use ffjord_run::{Model, RunData, RunFolder, load_initial_weights};
 use ffjord_train::{Purpose, Streams, TrainingEnd};
 use outcome::Outcome;
@@ -130,7 +130,7 @@ fn run_seed(
     folder: &dyn Fn(u64) -> PathBuf,
     stop: &mut Option<Arc<AtomicBool>>,
 ) -> Result<Option<SeedRun>> {
-    let mut config = resolve(Preset::find(preset)?, &arguments.settings, seed)?;
+    let mut config = resolve(&Preset::find(preset)?, &arguments.settings, seed)?;
     config.from = arguments.from.clone().or(config.from);
     let streams = Streams::new(config.seed);
     // Everything that can be wrong with settings and data is found before a folder is made.
@@ -183,8 +183,8 @@ fn run_seed(
 }
 
 fn list() -> Result<ExitCode> {
-    for preset in PRESETS {
-        say!("{:<24} {}", preset.name, preset.description()?);
+    for preset in Preset::listed()? {
+        say!("{:<24} {}", preset.name(), preset.description()?);
     }
     Ok(ExitCode::SUCCESS)
 }
