@@ -28,6 +28,7 @@ pub fn permutation<R: Rng + ?Sized>(rows: usize, rng: &mut R) -> Result<Vec<u32>
 
 /// What becomes of an epoch's last batch when the batch size does not divide the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LastBatch {
     /// It is smaller than the others: every row is seen once an epoch. For evaluation.
     Keep,

@@ -190,6 +190,7 @@ pub struct PreparedRecord {
 /// Which rows a dataset is standardised by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum StandardRows {
     /// Training and validation rows.
     TrainAndValidation,

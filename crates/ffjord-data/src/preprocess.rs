@@ -78,6 +78,7 @@ impl SplitRule {
 
 /// What standardisation does with a column that takes one value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ConstantColumns {
     /// It is an error that names the column: a constant has no density.
     #[default]

@@ -8,8 +8,8 @@ use ffjord_data::{
     power::{self, PowerDataset},
 };
 
-const MANIFEST: &str = include_str!("../../../datasets/power/manifest.json");
-const PACKED: &[u8] = include_bytes!("../../../datasets/power/power.bin");
+const MANIFEST: &str = include_str!("../datasets/power/manifest.json");
+const PACKED: &[u8] = include_bytes!("../datasets/power/power.bin");
 
 fn assert_all_close<T: Copy + Into<f64>>(values: &[T], expected: &[f64], tolerance: f64) {
     assert_eq!(values.len(), expected.len());

@@ -48,6 +48,15 @@ fn names_lead_there_and_back() {
 }
 
 #[test]
+fn single_precision_rounds_the_points_of_double_precision() {
+    for density in ToyDensity::ALL {
+        let points = density.sample_f64(POINTS, &mut ChaCha8Rng::seed_from_u64(11));
+        assert_eq!(points.cast::<f32>(), sample(density), "{density}");
+        assert_ne!(points.cast::<f32>().cast::<f64>(), points, "{density}");
+    }
+}
+
+#[test]
 fn samples_depend_on_the_generator_alone() {
     for density in ToyDensity::ALL {
         let long = sample(density);

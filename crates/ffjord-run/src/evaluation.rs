@@ -22,7 +22,8 @@ pub struct Likelihood {
     pub nfe: f64,
 }
 
-/// `ln p(x)` of every row, in nats, and the mean number of evaluations; `batch` rows at a time.
+/// `ln p(x)` of every row, in nats, and the mean number of evaluations; `batch` rows at a time, with random numbers for
+/// this purpose.
 ///
 /// # Errors
 /// When the rows do not fit the model or a solve fails.
@@ -30,17 +31,19 @@ pub fn log_likelihoods<T: Element + WithDType>(
     model: &Model,
     rows: &Matrix<T>,
     batch: usize,
-    streams: &Streams,
+    (streams, purpose): (&Streams, Purpose),
     mut progress: impl FnMut(usize),
 ) -> Result<(Vec<f64>, f64)> {
     let batches = Batches::new(rows.rows(), batch.max(1), LastBatch::Keep)?;
     let mut values = Vec::with_capacity(rows.rows());
     let mut evaluations = 0.0;
     for (index, range) in batches.ranges().enumerate() {
-        let x = to_tensor(&rows.slice(range)?, model.dtype())?;
-        let mut rng = streams.rng(Purpose::Test, index as u64, 1);
+        let first = range.start;
+        let x = to_tensor(&rows.slice(range)?, model.dtype(), model.device())?;
+        let mut rng = streams.rng(purpose, index as u64, 1);
         let mut pass = Pass::evaluation(&mut rng);
-        let log_prob = model.flow.log_prob(&x, &mut pass)?;
+        // Rows of an error count in the table.
+        let log_prob = model.flow.log_prob(&x, &mut pass).map_err(|error| error.in_rows_from(first))?;
         values.extend(log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?);
         evaluations += pass.cost().snapshot().forward_evaluations;
         progress(values.len());

@@ -95,6 +95,11 @@ impl Model {
         Density::dtype(&self.flow)
     }
 
+    /// The device.
+    pub fn device(&self) -> &Device {
+        Density::device(&self.flow)
+    }
+
     /// The dimension D of a row.
     pub fn dimension(&self) -> usize {
         Density::row_shape(&self.flow).iter().product()

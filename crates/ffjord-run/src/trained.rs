@@ -8,7 +8,7 @@ use crate::run_folder::RunFolder;
 use crate::sampling::samples;
 use candle_core::{DType, WithDType};
 use ffjord_data::{Element, Matrix, Standardizer};
-use ffjord_train::Streams;
+use ffjord_train::{Purpose, Streams};
 use std::path::{Path, PathBuf};
 
 /// Rows evaluated and samples drawn at a time.
@@ -155,7 +155,7 @@ impl Trained {
 }
 
 fn evaluate<T: Element + WithDType>(model: &Model, rows: &Matrix<T>) -> Result<Vec<f64>> {
-    Ok(log_likelihoods(model, rows, EVALUATED, &Streams::new(0), |_| ())?.0)
+    Ok(log_likelihoods(model, rows, EVALUATED, (&Streams::new(0), Purpose::Test), |_| ())?.0)
 }
 
 #[cfg(test)]
@@ -163,7 +163,6 @@ mod tests {
     use super::*;
     use crate::config::{Preset, resolve};
     use crate::run_folder::DataSummary;
-    use ffjord_train::Purpose;
 
     fn run(place: &Path, scales: Option<(Vec<f64>, Vec<f64>)>) -> Result<Trained> {
         let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;

@@ -45,8 +45,7 @@ impl WeightAverage {
     /// # Errors
     /// [`TrainError::InvalidSetting`](crate::TrainError::InvalidSetting) for a decay outside its range.
     pub fn new(parameters: &[Parameter], decay: f64) -> Result<Self> {
-        let in_range = |decay: f64| (0.0..1.0).contains(&decay);
-        check_setting("the decay of the weight average", decay, "a number in [0, 1)", in_range)?;
+        check_decay(decay)?;
         let copy = |parameter: &Parameter| Ok(parameter.var.copy()?.detach());
         let values = parameters.iter().map(copy).collect::<Result<_>>()?;
         Ok(Self {
@@ -82,6 +81,14 @@ impl WeightAverage {
         &self.values
     }
 
+    /// Puts the average in place of the parameters' values.
+    pub(crate) fn apply(&self) -> Result<()> {
+        let values = self.parameters.iter().zip(&self.values);
+        values
+            .into_iter()
+            .try_for_each(|(parameter, value)| Ok(parameter.var.set(value)?))
+    }
+
     /// All that [`load_state`](Self::load_state) needs: `average.<parameter>` for each parameter, and the number of
     /// updates.
     ///
@@ -90,7 +97,7 @@ impl WeightAverage {
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let values = self.parameters.iter().zip(&self.values);
         let mut state: Vec<_> = values
-            .map(|(parameter, value)| (name(parameter), value.clone()))
+            .map(|(parameter, value)| (entry(parameter), value.clone()))
             .collect();
         state.push(SavedState::count(UPDATES, self.updates)?);
         Ok(state)
@@ -107,7 +114,7 @@ impl WeightAverage {
         let found: Vec<_> = self
             .parameters
             .iter()
-            .map(|p| (p, saved.tensor(&name(p), &p.var)))
+            .map(|p| (p, saved.tensor(&entry(p), &p.var)))
             .collect();
         saved.finish()?;
         let place =
@@ -121,7 +128,14 @@ impl WeightAverage {
     }
 }
 
-fn name(parameter: &Parameter) -> String {
+/// Refuses a decay that is no share.
+pub(crate) fn check_decay(decay: f64) -> Result<()> {
+    let in_range = |decay: f64| (0.0..1.0).contains(&decay);
+    check_setting("the decay of the weight average", decay, "a number in [0, 1)", in_range)
+}
+
+/// The state's entry for a parameter.
+pub(crate) fn entry(parameter: &Parameter) -> String {
     format!("average.{}", parameter.name)
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// A tensor operation failed (device, memory, shape).
     #[error("tensor operation failed: {0}")]
@@ -49,6 +50,28 @@ pub enum TrainError {
     NonFiniteLoss {
         /// Its value.
         loss: f64,
+    },
+    /// No parameter received a gradient: the loss does not depend on the model in a way that is recorded.
+    #[error(
+        "the loss has no gradient with respect to any parameter of the model: compute it in the training pass that the \
+         objective is given (evaluation passes and detached tensors record nothing)"
+    )]
+    NoGradient,
+    /// A batch has more or fewer rows than conditions.
+    #[error("there are {rows} rows but conditions for {given}: give one row of conditions for each row of data")]
+    ConditionRows {
+        /// Rows of data.
+        rows: usize,
+        /// Rows of conditions.
+        given: usize,
+    },
+    /// An error of a user's own objective, source, validation or observer; made by [`TrainError::own`].
+    #[error("{context}: {source}")]
+    Own {
+        /// What was being done.
+        context: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A batch has no rows.
     #[error("a batch has no rows: a source of batches must give at least one row each time")]
@@ -199,6 +222,36 @@ pub enum TrainError {
         /// SHA-256 of what was saved.
         expected: String,
     },
+    /// A checkpoint is of another model.
+    #[error(
+        "the checkpoint in {} is of another model ({difference}): use another folder, or write over it with \
+         `Resume::Never`",
+        .folder.display()
+    )]
+    OtherModel {
+        /// The store's folder.
+        folder: PathBuf,
+        /// The first difference.
+        difference: String,
+    },
+    /// A checkpoint is of a run with other settings.
+    #[error(
+        "the checkpoint in {} is of another run ({difference}): use another folder, or write over it with \
+         `Resume::Never`",
+        .folder.display()
+    )]
+    OtherRun {
+        /// The store's folder.
+        folder: PathBuf,
+        /// The first difference.
+        difference: String,
+    },
+    /// There is no run to go on with, though one is required.
+    #[error("there is no run to resume: {reason}; check the folder, or allow a new run with `Resume::IfSame`")]
+    NothingToResume {
+        /// What is not there.
+        reason: String,
+    },
     /// A complete line of a metrics file is not JSON.
     #[error("line {line} of {} is not JSON ({source}): remove it, or restore the file from a copy", .path.display())]
     MetricsLine {
@@ -212,9 +265,24 @@ pub enum TrainError {
 }
 
 /// A result with this crate's error.
-pub type Result<T> = std::result::Result<T, TrainError>;
+pub(crate) type Result<T> = std::result::Result<T, TrainError>;
 
 impl TrainError {
+    /// An error of a user's own, with what was being done when it came.
+    ///
+    /// ```
+    /// use ffjord_train::TrainError;
+    ///
+    /// let error = TrainError::own("cannot read the sensor", std::io::Error::other("no answer"));
+    /// assert_eq!(error.to_string(), "cannot read the sensor: no answer");
+    /// ```
+    pub fn own(context: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Own {
+            context: context.into(),
+            source: source.into(),
+        }
+    }
+
     /// Adds to an error of the system what was tried and where.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();

@@ -22,6 +22,7 @@ use std::f64::consts::PI;
 /// ```
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum ScheduleConfig {
     /// The same rate throughout.
     Constant {
@@ -100,6 +101,12 @@ impl ScheduleConfig {
                 check_increasing("the schedule's `after`", after)
             }
         }
+    }
+
+    /// Whether the rate of an iteration depends on how many the run has: then a run cannot be made longer later.
+    #[must_use]
+    pub fn needs_total(&self) -> bool {
+        matches!(self, Self::WarmupCosine { .. } | Self::Geometric { .. })
     }
 
     /// The learning rate of iteration `iteration`, counted from 0, in a run of `total` iterations.

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 ///
 /// The codes are part of the generators' keys: changing one changes the results of every run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u64)]
 pub enum Purpose {
     /// The initial weights.
@@ -17,7 +18,7 @@ pub enum Purpose {
     Shuffle = 3,
     /// The probes of trace estimators in training.
     Probe = 4,
-    /// Samples and probes of a validation.
+    /// Held-out rows and the probes of a validation.
     Validation = 5,
     /// Samples and probes of the final evaluation.
     Test = 6,
@@ -51,6 +52,12 @@ impl Streams {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed }
+    }
+
+    /// The run's seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// A generator at its start; `index` counts iterations, epochs or validations, and `part` what is drawn within one.

@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod fingerprint;
 mod iteration;
 mod options;
 mod session;
@@ -11,24 +12,33 @@ pub use options::{FailurePolicy, TrainerOptions};
 pub use summary::{TrainingEnd, TrainingSummary};
 
 use crate::checkpoint::CheckpointStore;
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use crate::model::Model;
 use crate::objective::Objective;
 use crate::observer::Observer;
 use crate::source::BatchSource;
 use crate::streams::Streams;
+use crate::validation::Validator;
 use session::Session;
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 
-/// The mean negative log-likelihood of held-out rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Validation {
-    /// In nats.
-    pub nll: f64,
-    /// Its standard error over rows, in nats.
-    pub standard_error: f64,
-    /// The same of test rows, in nats, where a run watches them: it is reported and decides nothing.
-    pub test_nll: Option<f64>,
+/// What a run makes of a checkpoint that is in its store.
+///
+/// A run is the same if its seed, its objective, the names, shapes and types of the model's tensors, and the options
+/// are. Of the options `patience`, `checkpoint_every` and `on_failure` may differ, and `iterations` where the schedules
+/// do not depend on them: such a run can be made longer. Data and validation are not compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Resume {
+    /// The run starts anew; its first checkpoint replaces the one in the store.
+    Never,
+    /// The run goes on from a checkpoint of the same run, and starts anew in an empty store. A checkpoint of another
+    /// run is an error, which keeps it. One from before runs were recorded counts as the same if its tensors fit.
+    #[default]
+    IfSame,
+    /// The run goes on from a checkpoint of the same run; anything else is an error.
+    Require,
 }
 
 /// Trains a model; owns the loop and nothing else.
@@ -37,35 +47,124 @@ pub struct Validation {
 /// weights, buffers, optimiser moments, averages, the best weights so far and early stopping's state, so that a run
 /// that was interrupted anywhere ends with the same bits as one that was not.
 pub struct Trainer<'a, M> {
-    /// The model.
-    pub model: &'a M,
-    /// What is minimised.
-    pub objective: &'a dyn Objective<M>,
-    /// Where batches come from.
-    pub source: &'a dyn BatchSource,
-    /// The held-out likelihood of the model with its present weights.
-    pub validate: &'a dyn Fn(&M) -> Result<Validation>,
-    /// Where every random number comes from.
-    pub streams: Streams,
-    /// How long and how.
-    pub options: TrainerOptions,
-    /// Where checkpoints go.
-    pub store: &'a CheckpointStore,
-    /// Who is told.
-    pub observers: Vec<Box<dyn Observer>>,
-    /// Set from outside (Ctrl-C) to stop after the iteration in hand.
-    pub stop: &'a AtomicBool,
+    model: &'a M,
+    objective: &'a dyn Objective<M>,
+    source: &'a dyn BatchSource,
+    /// Checked when the trainer was made.
+    options: TrainerOptions,
+    streams: Streams,
+    validator: Option<&'a dyn Validator<M>>,
+    store: Option<CheckpointStore>,
+    resume: Resume,
+    observers: Vec<Box<dyn Observer + 'a>>,
+    stop: Option<&'a AtomicBool>,
 }
 
-impl<M: Model> Trainer<'_, M> {
-    /// Trains until the last iteration, until early stopping, or until `stop` is set; continues from the checkpoint in
-    /// the store if there is one. After a finished run the model holds the best weights of all validations.
+impl<'a, M: Model> Trainer<'a, M> {
+    /// Training of `model` on batches of `source`: with seed 0, without validations, without checkpoints, and watched
+    /// by nobody, unless the other methods say so.
     ///
     /// # Errors
-    /// [`TrainError::InvalidSetting`](crate::TrainError::InvalidSetting) for options outside their range. Later, when a
-    /// checkpoint cannot be read or written, an observer fails, or iterations or validations fail and the policy or
-    /// their number ends the run; the last checkpoint stays.
+    /// [`TrainError::InvalidSetting`] for options outside their range, and for `accumulate_rows` with a model that
+    /// [uses batch statistics](Model::uses_batch_statistics).
+    pub fn new(
+        model: &'a M,
+        objective: &'a dyn Objective<M>,
+        source: &'a dyn BatchSource,
+        options: TrainerOptions,
+    ) -> Result<Self> {
+        options.check()?;
+        if let Some(rows) = options.accumulate_rows
+            && model.uses_batch_statistics()
+        {
+            return Err(TrainError::InvalidSetting {
+                setting: "`accumulate_rows`",
+                given: rows.to_string(),
+                accepted: "none for a model that uses statistics of the whole batch, as batch normalisation does",
+            });
+        }
+        Ok(Self {
+            model,
+            objective,
+            source,
+            options,
+            streams: Streams::new(0),
+            validator: None,
+            store: None,
+            resume: Resume::default(),
+            observers: Vec::new(),
+            stop: None,
+        })
+    }
+
+    /// Takes every random number from `streams`.
+    #[must_use]
+    pub fn streams(mut self, streams: Streams) -> Self {
+        self.streams = streams;
+        self
+    }
+
+    /// Validates every `validate_every` iterations: that is what early stopping and the best weights go by.
+    #[must_use]
+    pub fn validate(mut self, validator: &'a dyn Validator<M>) -> Self {
+        self.validator = Some(validator);
+        self
+    }
+
+    /// Saves checkpoints, and goes on from the one that is there as [`resume`](Self::resume) says.
+    #[must_use]
+    pub fn store(mut self, store: CheckpointStore) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// What to make of a checkpoint in the store; [`Resume::IfSame`] unless set.
+    #[must_use]
+    pub fn resume(mut self, resume: Resume) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// Reports to one more observer; `&mut observer` leaves it to be read after the run.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Observer + 'a) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Stops after the iteration in hand once `stop` is set, by Ctrl-C for example.
+    #[must_use]
+    pub fn stop_on(mut self, stop: &'a AtomicBool) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Trains until the last iteration, until early stopping, or until it is asked to stop; continues from the
+    /// checkpoint in the store if there is one. After a finished run the model holds the best weights of all
+    /// validations, or without any finite validation the average or the last weights.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidSetting`] for options that need validations where there are none;
+    /// [`TrainError::OtherModel`], [`TrainError::OtherRun`] and [`TrainError::NothingToResume`] as [`Resume`] says;
+    /// [`TrainError::NoGradient`] if no parameter gets a gradient. Later, when a checkpoint cannot be read or written,
+    /// an observer fails, or iterations or validations fail and the policy or their number ends the run; the last
+    /// checkpoint stays.
     pub fn run(&mut self) -> Result<TrainingSummary> {
+        if self.validator.is_none() {
+            self.options.check_without_validations()?;
+        }
         Session::start(self)?.run()
+    }
+}
+
+impl<M> fmt::Debug for Trainer<'_, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Trainer")
+            .field("options", &self.options)
+            .field("streams", &self.streams)
+            .field("store", &self.store)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
     }
 }

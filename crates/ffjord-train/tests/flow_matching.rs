@@ -2,12 +2,14 @@
 
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
-    ActNorm, Backend, Bijection, Chain, Cnf, CnfSettings, Density, Flow, FlowError, Pass, SolveSettings,
-    StandardNormalBase, TraceMode,
+    ActNorm, Bijection, Chain, Cnf, CnfSettings, Density, Flow, FlowError, Pass, SolveSettings,
+    StandardNormal, TraceMode, Velocity,
 };
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Parameter};
 use ffjord_ode::{Method, Solver, adjoint::AdjointMethod};
-use ffjord_train::{Adam, AdamConfig, FlowMatching, NoiseCoupling, Objective, Optimizer, Purpose, Streams, TrainError};
+use ffjord_train::{
+    Adam, AdamConfig, Batch, FlowMatching, NoiseCoupling, Objective, Optimizer, Purpose, Streams, TrainError,
+};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ fn rng(index: u64) -> ChaCha8Rng {
 }
 
 fn normal(rows: usize, index: u64) -> Result<Tensor, FlowError> {
-    let base = StandardNormalBase::new(&[2], DType::F64, &Device::Cpu)?;
+    let base = StandardNormal::new(&[2], DType::F64, &Device::Cpu)?;
     base.sample(rows, &mut Pass::sampling(&mut rng(index)))
 }
 
@@ -30,7 +32,7 @@ fn block(end_time: f64, condition: usize, hidden: &[usize], seed: u64) -> Outcom
         layer: LayerKind::ConcatSquash,
         activation: ActivationKind::Tanh,
     };
-    let field = Mlp::conditional(&network, condition, &mut rng(seed), DType::F64, &Device::Cpu)?;
+    let field = Mlp::new(&network.given(condition), &mut rng(seed), DType::F64, &Device::Cpu)?;
     let solve = SolveSettings {
         solver: Solver::new(Method::Rk4).fixed_steps(10),
         trace: TraceMode::Exact,
@@ -43,14 +45,13 @@ fn block(end_time: f64, condition: usize, hidden: &[usize], seed: u64) -> Outcom
         evaluation: solve,
         adjoint: AdjointMethod::default(),
         integrals: Vec::new(),
-        backend: Backend::Fused,
     };
     Ok(Cnf::new(Arc::new(field), settings)?)
 }
 
 fn flow<B: Bijection>(bijection: B) -> Outcome<Flow<B>> {
-    let base = StandardNormalBase::new(&[2], DType::F64, &Device::Cpu)?;
-    Ok(Flow::new(bijection, base))
+    let base = StandardNormal::new(&[2], DType::F64, &Device::Cpu)?;
+    Ok(Flow::new(bijection, base)?)
 }
 
 fn two_blocks() -> Outcome<Flow<Chain>> {
@@ -63,7 +64,7 @@ fn two_blocks() -> Outcome<Flow<Chain>> {
 fn loss<B: Bijection>(model: &Flow<B>, coupling: NoiseCoupling, batch: &Tensor) -> Outcome<Tensor> {
     let mut rng = rng(9);
     Ok(FlowMatching::new(coupling)?
-        .loss(model, batch, &mut Pass::training(&mut rng))?
+        .loss(model, &batch.clone().into(), &mut Pass::training(&mut rng))?
         .total)
 }
 
@@ -76,7 +77,7 @@ fn the_loss_is_the_mean_squared_error_of_the_velocity() -> Outcome {
     // The same draws, row by row.
     let mut rng = rng(9);
     let noise = model.base().sample(6, &mut Pass::training(&mut rng))?;
-    let parts = model.bijection().continuous_parts().ok_or("continuous")?;
+    let parts = model.bijection().velocities().ok_or("continuous")?;
     let mut by_hand = 0.0;
     for row in 0..6 {
         let place = (row as f64 + rand::Rng::random_range(&mut rng, 0.0..1.0)) / 6.0;
@@ -156,7 +157,9 @@ fn it_learns_a_density_without_a_solve() -> Outcome {
     for iteration in 0..400 {
         let mut rng = rng(10_000 + iteration);
         let batch = data(20_000 + iteration, 128)?;
-        let loss = objective.loss(&model, &batch, &mut Pass::training(&mut rng))?.total;
+        let loss = objective
+            .loss(&model, &batch.into(), &mut Pass::training(&mut rng))?
+            .total;
         let store = loss.backward()?;
         let gradients = parameters
             .iter()
@@ -180,16 +183,59 @@ fn conditions_go_with_their_rows() -> Outcome {
     let (batch, condition) = (normal(6, 3)?, normal(6, 4)?.narrow(1, 0, 1)?.contiguous()?);
     let objective = FlowMatching::new(NoiseCoupling::Independent)?;
     let of = |condition: &Tensor| -> Outcome<f64> {
+        let batch = Batch::new(batch.clone(), Some(condition.clone()))?;
         let mut rng = rng(9);
-        let mut pass = Pass::training(&mut rng).given(condition.clone());
-        Ok(objective.loss(&model, &batch, &mut pass)?.total.to_scalar()?)
+        Ok(objective
+            .loss(&model, &batch, &mut Pass::training(&mut rng))?
+            .total
+            .to_scalar()?)
     };
     assert_ne!(of(&condition)?, of(&(&condition * 2.0)?)?);
-    let without = objective.loss(&model, &batch, &mut Pass::training(&mut rng(9)));
+    let without = objective.loss(&model, &batch.into(), &mut Pass::training(&mut rng(9)));
     assert!(matches!(
         without,
         Err(TrainError::Flow(FlowError::MissingCondition { width: 1 }))
     ));
+    Ok(())
+}
+
+#[test]
+fn matching_moves_the_noise_and_no_condition() -> Outcome {
+    let model = flow(block(1.0, 1, &[6], 4)?)?;
+    let (x, given) = (normal(4, 3)?, normal(4, 4)?.narrow(1, 0, 1)?.contiguous()?);
+    let batch = Batch::new(x.clone(), Some(given.clone()))?;
+    let objective = FlowMatching::new(NoiseCoupling::OptimalTransport { rows: 4 })?;
+    let total: f64 = objective
+        .loss(&model, &batch, &mut Pass::training(&mut rng(9)))?
+        .total
+        .to_scalar()?;
+
+    // The same draws; of all orders of the noise the one with the shortest paths.
+    let mut rng = rng(9);
+    let noise = model.base().sample(4, &mut Pass::training(&mut rng))?;
+    let length = |order: &[u32]| -> Outcome<f64> {
+        let noise = noise.index_select(&Tensor::new(order, &Device::Cpu)?, 0)?;
+        Ok((noise - &x)?.sqr()?.sum_all()?.to_scalar()?)
+    };
+    let mut best = (f64::INFINITY, [0; 4]);
+    for code in 0..256u32 {
+        let order = [code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6];
+        if (0..4).all(|row| order.contains(&row)) && length(&order)? < best.0 {
+            best = (length(&order)?, order);
+        }
+    }
+    let noise = noise.index_select(&Tensor::new(&best.1, &Device::Cpu)?, 0)?;
+    let mut by_hand = 0.0;
+    for row in 0..4 {
+        let place = (row as f64 + rand::Rng::random_range(&mut rng, 0.0..1.0)) / 4.0;
+        let (x, e) = (x.narrow(0, row, 1)?, noise.narrow(0, row, 1)?);
+        let z = ((&x * (1.0 - place))? + (&e * place)?)?;
+        let velocity = model
+            .bijection()
+            .velocity(&[place], &z, Some(&given.narrow(0, row, 1)?))?;
+        by_hand += (velocity - (e - x)?)?.sqr()?.sum_all()?.to_scalar::<f64>()? / 4.0;
+    }
+    assert!((total - by_hand).abs() < 1e-12 * by_hand, "{total} against {by_hand}");
     Ok(())
 }
 
@@ -205,13 +251,13 @@ fn what_cannot_be_matched_is_refused() -> Outcome {
         Box::new(block(1.0, 0, &[], 1)?),
     ])?)?;
     let objective = FlowMatching::new(NoiseCoupling::Independent)?;
-    let outcome = objective.loss(&mixed, &normal(4, 1)?, &mut Pass::training(&mut rng(0)));
+    let outcome = objective.loss(&mixed, &normal(4, 1)?.into(), &mut Pass::training(&mut rng(0)));
     assert!(outcome.is_err_and(|error| error.to_string().contains("continuous blocks alone")));
 
     let model = flow(block(1.0, 0, &[], 1)?)?;
     let poisoned = Tensor::new(&[[f64::NAN, 0.0], [1.0, 2.0]], &Device::Cpu)?;
     let objective = FlowMatching::new(NoiseCoupling::OptimalTransport { rows: 2 })?;
-    let outcome = objective.loss(&model, &poisoned, &mut Pass::training(&mut rng(0)));
+    let outcome = objective.loss(&model, &poisoned.into(), &mut Pass::training(&mut rng(0)));
     assert!(matches!(outcome, Err(TrainError::NonFiniteLoss { .. })));
     Ok(())
 }

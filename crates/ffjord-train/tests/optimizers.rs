@@ -83,9 +83,10 @@ fn values(tensor: &Tensor) -> Vec<f64> {
 }
 
 fn second_moment(kind: OptimizerKind) -> &'static str {
-    match kind {
-        OptimizerKind::Adam => "second_moment",
-        OptimizerKind::Adamax => "infinity_norm",
+    if kind == OptimizerKind::Adam {
+        "second_moment"
+    } else {
+        "infinity_norm"
     }
 }
 

@@ -7,14 +7,16 @@
 
 use ffjord::candle::{DType, Device, Tensor};
 use ffjord::flow::{
-    Autoregressive, AutoregressiveFlowConfig, Backend, Bijection, Cnf, CnfSettings, Density, Flow, Pass,
-    RationalQuadraticSpline, SolveSettings, StandardNormalBase, TraceMode,
+    Autoregressive, AutoregressiveFlowConfig, Bijection, Cnf, Density, Flow, Pass, RationalQuadraticSpline, SolveSettings,
+    StandardNormal,
 };
-use ffjord::nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
-use ffjord::ode::{Method, Solver, adjoint::AdjointMethod};
+use ffjord::nn::ActivationKind;
+use ffjord::ode::{Method, Solver};
 use ffjord::train::{
-    Adam, AdamConfig, FlowMatching, MaximumLikelihood, NoiseCoupling, Objective, Optimizer, Purpose, Streams,
+    Batch, FlowMatching, FreshSamples, MaximumLikelihood, NoiseCoupling, Objective, Purpose, ScheduleConfig, Streams,
+    TrainError, Trainer, TrainerOptions,
 };
+use rand::RngCore;
 use std::sync::Arc;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -29,9 +31,8 @@ fn noise_scale(x: &Tensor) -> Outcome<Tensor> {
 }
 
 /// Rows of y and x, `[rows, 1]` each.
-fn data(rows: usize, streams: &Streams, index: u64) -> Outcome<(Tensor, Tensor)> {
-    let mut rng = streams.rng(Purpose::Data, index, 0);
-    let draws = StandardNormalBase::new(&[3], DType::F32, &Device::Cpu)?.sample(rows, &mut Pass::sampling(&mut rng))?;
+fn data(rows: usize, rng: &mut dyn RngCore) -> Outcome<(Tensor, Tensor)> {
+    let draws = StandardNormal::new(&[3], DType::F32, &Device::Cpu)?.sample(rows, &mut Pass::sampling(rng))?;
     let column = |index: usize| draws.narrow(1, index, 1)?.contiguous();
     let (x, sign) = (column(0)?, ((column(1)?.ge(0.0)?.to_dtype(DType::F32)? * 2.0)? - 1.0)?);
     let y = (((&x * 2.0)?.sin()? * sign)? + (noise_scale(&x)? * column(2)?)?)?;
@@ -74,23 +75,15 @@ fn train<B: Bijection>(
     objective: &dyn Objective<Flow<B>>,
     streams: &Streams,
 ) -> Outcome<f32> {
-    let parameters = flow.bijection().parameters();
-    let mut optimizer = Adam::new(parameters.clone(), AdamConfig::default())?;
-    for iteration in 0..ITERATIONS {
-        let rate = 5e-3 * (1.0 - iteration as f64 / ITERATIONS as f64);
-        let (y, x) = data(BATCH, streams, iteration)?;
-        let mut rng = streams.rng(Purpose::Probe, iteration, 0);
-        let mut pass = given.tell(Pass::training(&mut rng), &x);
-        let loss = objective.loss(flow, &y, &mut pass)?.total;
-        let gradients = loss.backward()?;
-        let gradients: Option<Vec<_>> = parameters
-            .iter()
-            .map(|parameter| gradients.get(&parameter.var).cloned())
-            .collect();
-        optimizer.step(&gradients.ok_or("a parameter has no gradient")?, rate)?;
-    }
-    let (y, x) = data(HELD_OUT, streams, ITERATIONS)?;
+    let source = FreshSamples::new(BATCH, DType::F32, move |rows, rng| {
+        let (y, x) = data(rows, rng).map_err(|error| TrainError::own("drawing a batch", error))?;
+        Batch::new(y, (given == Given::X).then_some(x))
+    });
+    let mut options = TrainerOptions::new(ITERATIONS, 5e-3);
+    options.schedule = ScheduleConfig::Cosine { rate: 5e-3, end: 0.0 };
+    Trainer::new(flow, objective, &source, options)?.streams(*streams).run()?;
     let mut rng = streams.rng(Purpose::Test, 0, 0);
+    let (y, x) = data(HELD_OUT, &mut rng)?;
     let log_prob = flow.log_prob(&y, &mut given.tell(Pass::evaluation(&mut rng), &x))?;
     let nll: f32 = log_prob.mean_all()?.neg()?.to_scalar()?;
     println!(
@@ -114,7 +107,6 @@ fn train<B: Bijection>(
 
 fn main() -> Outcome {
     let streams = Streams::new(0);
-    let base = || StandardNormalBase::new(&[1], DType::F32, &Device::Cpu);
     let mut rng = streams.rng(Purpose::Initialise, 0, 0);
 
     let mut spline = |condition| -> Outcome<Flow<Autoregressive>> {
@@ -126,7 +118,7 @@ fn main() -> Outcome {
             transform: Arc::new(RationalQuadraticSpline::new(12, 4.0)?),
         };
         let map = Autoregressive::new(&config, &mut rng, DType::F32, &Device::Cpu)?;
-        Ok(Flow::new(map, base()?))
+        Ok(Flow::over_normal(map)?)
     };
     let likelihood = MaximumLikelihood::default();
     let conditional = train("spline of y given x", &spline(1)?, Given::X, &likelihood, &streams)?;
@@ -136,29 +128,9 @@ fn main() -> Outcome {
         return Err("the conditional density should be the more likely one".into());
     }
 
-    let network = MlpConfig {
-        dimension: 1,
-        given: 0,
-        hidden: vec![64, 64],
-        layer: LayerKind::ConcatSquash,
-        activation: ActivationKind::Tanh,
-    };
-    let field = Mlp::conditional(&network, 1, &mut rng, DType::F32, &Device::Cpu)?;
-    let solve = SolveSettings {
-        solver: Solver::new(Method::Rk4).fixed_steps(20),
-        trace: TraceMode::Exact,
-        block_rows: 512,
-    };
-    let settings = CnfSettings {
-        end_time: 1.0,
-        learn_end_time: false,
-        training: solve.clone(),
-        evaluation: solve,
-        adjoint: AdjointMethod::default(),
-        integrals: Vec::new(),
-        backend: Backend::Fused,
-    };
-    let continuous = Flow::new(Cnf::new(Arc::new(field), settings)?, base()?);
+    let steps = SolveSettings::new(Solver::new(Method::Rk4).fixed_steps(20));
+    let cnf = Cnf::builder(1).given(1).fixed_end_time(1.0).evaluation(steps).build()?;
+    let continuous = Flow::over_normal(cnf)?;
     let objective = FlowMatching::new(NoiseCoupling::Independent)?;
     train(
         "continuous flow of y given x, flow matching",

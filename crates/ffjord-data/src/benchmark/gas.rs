@@ -18,7 +18,8 @@ use crate::{DataError, Prepared, SplitRule, statistics::Statistics, table::npy};
 
 const NAME: &str = "gas";
 const SENSORS: usize = 16;
-/// Columns that are left of the sensors: time and two concentrations, and before them the row number that pandas writes.
+/// Columns that are left of the sensors: time and two concentrations, and before them the row number that pandas
+/// writes.
 const LEADING: [usize; 3] = [0, 3, 4];
 const CORRELATION_LIMIT: f64 = 0.98;
 

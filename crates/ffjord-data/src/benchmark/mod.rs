@@ -1,8 +1,8 @@
 //! The tabular benchmarks of Papamakarios, Pavlakou and Murray (2017): POWER, GAS, HEPMASS, MINIBOONE and BSDS300.
 //!
 //! Each is read from its publisher's files or from those of the preprocessed archive, by the rules of the released
-//! loaders, and comes out as the published split. [`store`] keeps prepared data in a cache, [`manifest`](crate::manifest)
-//! says what they must show.
+//! loaders, and comes out as the published split. [`store`] keeps prepared data in a cache,
+//! [`manifest`](crate::manifest) says what they must show.
 
 mod bsds300;
 mod error;
@@ -36,6 +36,7 @@ use crate::{DataError, Dataset, Prepared, Splits, manifest::Manifest, power::Pow
 /// # Ok::<(), ffjord_data::DataError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Benchmark {
     /// A household's electric power consumption, `D = 6`; see [`power`](crate::power).
     Power,
@@ -80,12 +81,12 @@ impl Benchmark {
     /// [`DataError::Manifest`] if the program was built with a damaged manifest.
     pub fn manifest(self) -> Result<Manifest, DataError> {
         Ok(Manifest::from_json(match self {
-            Self::Power => include_str!("../../../../datasets/power/manifest.json"),
-            Self::Gas => include_str!("../../../../datasets/gas/manifest.json"),
-            Self::Hepmass => include_str!("../../../../datasets/hepmass/manifest.json"),
-            Self::Miniboone => include_str!("../../../../datasets/miniboone/manifest.json"),
-            Self::MinibooneReduced => include_str!("../../../../datasets/miniboone-reduced/manifest.json"),
-            Self::Bsds300 => include_str!("../../../../datasets/bsds300/manifest.json"),
+            Self::Power => include_str!("../../datasets/power/manifest.json"),
+            Self::Gas => include_str!("../../datasets/gas/manifest.json"),
+            Self::Hepmass => include_str!("../../datasets/hepmass/manifest.json"),
+            Self::Miniboone => include_str!("../../datasets/miniboone/manifest.json"),
+            Self::MinibooneReduced => include_str!("../../datasets/miniboone-reduced/manifest.json"),
+            Self::Bsds300 => include_str!("../../datasets/bsds300/manifest.json"),
         })?)
     }
 

@@ -105,8 +105,8 @@ pub fn save(
 /// With a `label` the rows may be others, and carry the label wherever they are used.
 ///
 /// # Errors
-/// Those of [`Benchmark::prepare`] and [`save`], and [`DataError::Manifest`] if rows without a label are not the published
-/// ones.
+/// Those of [`Benchmark::prepare`] and [`save`], and [`DataError::Manifest`] if rows without a label are not the
+/// published ones.
 pub fn import(benchmark: Benchmark, from: &Path, cache: &Path, label: Option<&str>) -> Result<Record, DataError> {
     let failed = |source| DataError::Io {
         action: "write",

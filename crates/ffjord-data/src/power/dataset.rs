@@ -7,7 +7,7 @@ use crate::{DataError, Dataset, Prepared, Splits, fs};
 
 /// The packed file of the repository.
 #[cfg(feature = "power")]
-static PACKED: &[u8] = include_bytes!("../../../../datasets/power/power.bin");
+static PACKED: &[u8] = include_bytes!("../../datasets/power/power.bin");
 
 /// POWER in the published split, from the data compiled into the program, from a packed file, or from the original.
 ///

@@ -59,7 +59,7 @@ pub fn describe(measurements: &[Measurement], file_name: &str, packed: &[u8]) ->
                 .to_owned(),
         made_by: Some(
             "cargo run --release -p ffjord-data --example embed_power -- household_power_consumption.txt \
-                  datasets/power"
+                  crates/ffjord-data/datasets/power"
                 .to_owned(),
         ),
         file: Some(FileRecord::of(file_name, packed)),

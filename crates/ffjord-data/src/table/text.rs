@@ -14,6 +14,7 @@ use crate::{DataError, Element, Matrix, fs::open_text};
 
 /// Whether a text table starts with a line of column names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Header {
     /// It does if no field of its first line is a number.
     #[default]

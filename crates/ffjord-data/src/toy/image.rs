@@ -33,6 +33,7 @@ pub enum ImageDensityError {
 
 /// Which pixels of a picture carry probability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Ink {
     /// Dark ones, as in a drawing on white paper: the weight is white minus brightness.
     #[default]

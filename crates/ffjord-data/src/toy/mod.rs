@@ -17,7 +17,7 @@ use rand::Rng;
 
 #[cfg(feature = "image")]
 pub use self::image::{ImageDensity, ImageDensityError, Ink};
-use crate::{DataError, Matrix};
+use crate::{DataError, Element, Matrix};
 
 /// A named two-dimensional toy density.
 ///
@@ -94,6 +94,11 @@ impl ToyDensity {
         sample_points(n, || self.point(rng))
     }
 
+    /// The points of [`sample`](Self::sample) before they are rounded to single precision, `[n, 2]`.
+    pub fn sample_f64<R: Rng + ?Sized>(self, n: usize, rng: &mut R) -> Matrix<f64> {
+        sample_points(n, || self.point(rng))
+    }
+
     fn point<R: Rng + ?Sized>(self, rng: &mut R) -> [f64; 2] {
         match self {
             Self::SwissRoll => curves::swiss_roll(rng),
@@ -132,9 +137,9 @@ pub(crate) fn names() -> String {
     ToyDensity::ALL.map(ToyDensity::name).join(", ")
 }
 
-/// `n` points drawn in double precision, rounded to `[n, 2]` in single precision.
-fn sample_points(n: usize, mut point: impl FnMut() -> [f64; 2]) -> Matrix<f32> {
-    let points: Vec<[f32; 2]> = (0..n).map(|_| point().map(|coordinate| coordinate as f32)).collect();
+/// `n` points drawn in double precision, rounded to `[n, 2]` in the precision of the matrix.
+fn sample_points<T: Element>(n: usize, mut point: impl FnMut() -> [f64; 2]) -> Matrix<T> {
+    let points: Vec<[T; 2]> = (0..n).map(|_| point().map(T::from_f64)).collect();
     Matrix::from_rows(&points)
 }
 

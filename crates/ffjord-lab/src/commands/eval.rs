@@ -6,7 +6,7 @@ use clap::Args;
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_data::{Matrix, Standardizer};
 use ffjord_run::{RunError, Trained, log_likelihoods, summarise};
-use ffjord_train::Streams;
+use ffjord_train::{Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         rows = standardizer(&trained, &arguments.model)?.apply(&rows)?;
     }
     let streams = Streams::new(0);
-    let (values, nfe) = log_likelihoods(trained.model(), &rows, arguments.batch.get(), &streams, |_| ())?;
+    let (values, nfe) = log_likelihoods(trained.model(), &rows, arguments.batch.get(), (&streams, Purpose::Test), |_| ())?;
     let out = arguments.out.clone().unwrap_or_else(|| default_output(&arguments.data));
     table::save_csv(
         &out,

@@ -3,18 +3,19 @@
 use super::Repetitions;
 use super::subject::Record;
 use crate::memory::Watch;
-use candle_core::Tensor;
 use ffjord_flow::{Chain, Flow, Pass};
-use ffjord_train::{BatchSource, IterationReport, Loss, MaximumLikelihood, Objective, Observer, Result, Streams};
+use ffjord_train::{
+    Batch, BatchSource, IterationReport, Loss, MaximumLikelihood, Objective, Observer, Streams, TrainError,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// The same batch in every iteration.
-pub(super) struct FixedBatch(pub(super) Tensor);
+pub(super) struct FixedBatch(pub(super) Batch);
 
 impl BatchSource for FixedBatch {
-    fn batch(&self, _iteration: u64, _streams: &Streams) -> Result<Tensor> {
+    fn batch(&self, _iteration: u64, _streams: &Streams) -> Result<Batch, TrainError> {
         Ok(self.0.clone())
     }
 }
@@ -40,7 +41,7 @@ impl TimedLikelihood {
 }
 
 impl Objective<Flow<Chain>> for TimedLikelihood {
-    fn loss(&self, model: &Flow<Chain>, batch: &Tensor, pass: &mut Pass<'_>) -> Result<Loss> {
+    fn loss(&self, model: &Flow<Chain>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss, TrainError> {
         let clock = Instant::now();
         let loss = self.objective.loss(model, batch, pass)?;
         let seconds = clock.elapsed().as_secs_f64();
@@ -72,7 +73,7 @@ impl Stopwatch {
 }
 
 impl Observer for Stopwatch {
-    fn iteration(&mut self, report: &IterationReport) -> Result<()> {
+    fn iteration(&mut self, report: &IterationReport) -> Result<(), TrainError> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         records.push(Record {
             report: report.clone(),

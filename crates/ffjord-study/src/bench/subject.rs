@@ -2,14 +2,13 @@
 
 use super::stopwatch::{FixedBatch, Stopwatch, TimedLikelihood};
 use super::{Method, Repetitions, Workload};
-use crate::error::{Result, StudyError};
+use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{Chain, Flow, Pass};
 use ffjord_nn::Parameter;
 use ffjord_trace::{ProbeDistribution, Probes};
 use ffjord_train::{
-    CheckpointStore, FailurePolicy, IterationReport, MaximumLikelihood, Model, Objective, OptimizerKind, Purpose,
-    ScheduleConfig, Streams, Trainer, TrainerOptions, Validation,
+    FailurePolicy, IterationReport, MaximumLikelihood, Model, Objective, Purpose, Streams, Trainer, TrainerOptions,
 };
 use serde::Serialize;
 use std::num::NonZeroUsize;
@@ -103,7 +102,7 @@ impl Subject {
     /// When a solve fails.
     pub fn first_step(&self) -> Result<FirstStep> {
         let mut rng = self.streams.rng(Purpose::Probe, 0, 0);
-        let loss = MaximumLikelihood::default().loss(&self.model, &self.batch, &mut Pass::training(&mut rng))?;
+        let loss = MaximumLikelihood::default().loss(&self.model, &self.batch.clone().into(), &mut Pass::training(&mut rng))?;
         let gradients = loss.total.backward()?;
         let mut squares = 0.0;
         for parameter in self.weights() {
@@ -122,44 +121,21 @@ impl Subject {
     /// # Errors
     /// When a solve fails.
     pub fn train(&self, repetitions: Repetitions) -> Result<Training> {
-        let folder = tempfile::tempdir().map_err(StudyError::io("create", &std::env::temp_dir()))?;
-        let store = CheckpointStore::new(folder.path());
         let objective = TimedLikelihood::default();
         let records = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let stopwatch = Stopwatch::new(records.clone(), stop.clone(), repetitions);
-        let never_validate = |_: &_| {
-            Ok(Validation {
-                nll: 0.0,
-                standard_error: 0.0,
-                test_nll: None,
-            })
+        let source = FixedBatch(self.batch.clone().into());
+        let iterations = (repetitions.warm_up + repetitions.most) as u64;
+        let options = TrainerOptions {
+            accumulate_rows: NonZeroUsize::new(self.accumulate_rows),
+            on_failure: FailurePolicy::Stop,
+            ..TrainerOptions::new(iterations, LEARNING_RATE)
         };
-        let mut trainer = Trainer {
-            model: &self.model,
-            objective: &objective,
-            source: &FixedBatch(self.batch.clone()),
-            validate: &never_validate,
-            streams: self.streams,
-            options: TrainerOptions {
-                iterations: (repetitions.warm_up + repetitions.most) as u64,
-                accumulate_rows: NonZeroUsize::new(self.accumulate_rows),
-                optimizer: OptimizerKind::Adam,
-                weight_decay: 0.0,
-                schedule: ScheduleConfig::Constant { rate: LEARNING_RATE },
-                tolerance: None,
-                spectral_norm: None,
-                clip_norm: None,
-                average: None,
-                validate_every: u64::MAX,
-                patience: None,
-                checkpoint_every: u64::MAX,
-                on_failure: FailurePolicy::Stop,
-            },
-            store: &store,
-            observers: vec![Box::new(stopwatch)],
-            stop: &stop,
-        };
+        let mut trainer = Trainer::new(&self.model, &objective, &source, options)?
+            .streams(self.streams)
+            .observe(stopwatch)
+            .stop_on(&stop);
         trainer.run()?;
         let records = records.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ends: Vec<f64> = records.iter().map(|record: &Record| record.report.seconds).collect();

@@ -259,6 +259,7 @@ impl Workload {
             return Ok(to_tensor(
                 &ToyDensity::Pinwheel.sample(self.batch, &mut rng),
                 DType::F32,
+                &Device::Cpu,
             )?);
         }
         let normal = StandardNormal::new(&[d], DType::F32, &Device::Cpu)?;

@@ -59,7 +59,7 @@ impl Subject {
         let mut pass = Pass::training(&mut rng);
         let loss = self
             .objective
-            .loss(&self.model.flow, self.batch.as_tensor(), &mut pass)?;
+            .loss(&self.model.flow, &self.batch.as_tensor().clone().into(), &mut pass)?;
         Ok((loss.total, pass.cost().clone()))
     }
 

@@ -60,7 +60,7 @@ impl TrainedFlow {
             let mut rng = streams.rng(Purpose::Probe, iteration, 0);
             let log_prob = model
                 .flow
-                .log_prob(&to_tensor(&rows, model.dtype())?, &mut Pass::training(&mut rng))?;
+                .log_prob(&to_tensor(&rows, model.dtype(), model.device())?, &mut Pass::training(&mut rng))?;
             let gradients = log_prob.mean_all()?.neg()?.backward()?;
             let gradients: Vec<_> = parameters
                 .iter()

@@ -59,6 +59,12 @@ impl CheckpointStore {
         Self { folder: folder.into() }
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Saves a checkpoint in place of the last one.
     ///
     /// # Errors

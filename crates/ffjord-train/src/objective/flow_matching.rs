@@ -2,6 +2,7 @@
 
 use super::assignment::assign;
 use super::{Loss, Objective, scalar};
+use crate::batch::Batch;
 use crate::error::{Result, TrainError};
 use candle_core::{DType, Tensor};
 use ffjord_flow::{Bijection, Density, Flow, Pass, Velocity};
@@ -14,11 +15,13 @@ const FEWEST_PLACES: usize = 16;
 
 /// Which noise a data point is joined with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NoiseCoupling {
     /// An independent draw (Lipman et al. 2023).
     Independent,
-    /// The batch's noise is redistributed within groups of so many rows so that the squared lengths of the group's paths
-    /// have the least sum (Tong et al. 2024, Pooladian et al. 2023): paths cross less, and solves take fewer steps.
+    /// The batch's noise is redistributed within groups of so many rows so that the squared lengths of the group's
+    /// paths have the least sum (Tong et al. 2024, Pooladian et al. 2023): paths cross less, and solves take fewer
+    /// steps.
     ///
     /// The exact assignment costs O(rows³). Rows with different conditions are matched with each other too, which is
     /// not what a conditional density wants.
@@ -30,10 +33,10 @@ pub enum NoiseCoupling {
 
 /// Conditional flow matching along straight paths (Lipman et al. 2023, eq. 14; Tong et al. 2024, eq. 15).
 ///
-/// A path leads from a data point x at time 0 to noise ε at the end, `z(u) = (1 − u) x + u ε`; the loss is the mean over
-/// rows and u of `‖T f(z(u), u T) − (ε − x)‖²`, which is least where f is the mean velocity at each place and time. That
-/// field carries the data's distribution to the noise's, so that the likelihood afterwards is that of the same flow by
-/// the same solve. The N continuous blocks of a chain share the path, each a stretch of u.
+/// A path leads from a data point x at time 0 to noise ε at the end, `z(u) = (1 − u) x + u ε`; the loss is the mean
+/// over rows and u of `‖T f(z(u), u T) − (ε − x)‖²`, which is least where f is the mean velocity at each place and
+/// time. That field carries the data's distribution to the noise's, so that the likelihood afterwards is that of the
+/// same flow by the same solve. The N continuous blocks of a chain share the path, each a stretch of u.
 ///
 /// End times are not trained by it, and path integrals play no part.
 ///
@@ -107,9 +110,9 @@ fn transport(data: &Tensor, noise: &Tensor, group: usize) -> Result<Tensor> {
 
 /// Places on the path of so many rows, rising; one in each of as many equal stretches of `[0, 1)` as there are places.
 ///
-/// In a large batch rows next to each other share a place, as the field is cheaper for rows that share a time. Which rows
-/// they are is chance, so the loss stays without bias, and with [`FEWEST_PLACES`] stretches the noise of the places is
-/// small beside that of the rows.
+/// In a large batch rows next to each other share a place, as the field is cheaper for rows that share a time. Which
+/// rows they are is chance, so the loss stays without bias, and with [`FEWEST_PLACES`] stretches the noise of the
+/// places is small beside that of the rows.
 fn places(rows: usize, rng: &mut dyn RngCore) -> Vec<f64> {
     let count = rows.div_ceil(ROWS_PER_PLACE).max(FEWEST_PLACES.min(rows));
     let places: Vec<f64> = (0..count)
@@ -119,9 +122,10 @@ fn places(rows: usize, rng: &mut dyn RngCore) -> Vec<f64> {
 }
 
 impl<B: Bijection> Objective<Flow<B>> for FlowMatching {
-    fn loss(&self, model: &Flow<B>, batch: &Tensor, pass: &mut Pass<'_>) -> Result<Loss> {
+    fn loss(&self, model: &Flow<B>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
         let parts = continuous(model)?;
-        let batch = batch.detach();
+        batch.give(pass);
+        let batch = batch.x.detach();
         let noise = self.noise(model, &batch, pass)?;
         let places = places(batch.dim(0)?, pass.rng());
         let mut total: Option<Tensor> = None;
@@ -149,6 +153,13 @@ impl<B: Bijection> Objective<Flow<B>> for FlowMatching {
         let total = (total / batch.dim(0)? as f64)?;
         let terms = vec![("flow_matching".to_string(), scalar(&total)?)];
         Ok(Loss { total, terms })
+    }
+
+    fn describe(&self) -> String {
+        match self.coupling {
+            NoiseCoupling::Independent => "flow matching, independent noise".to_string(),
+            NoiseCoupling::OptimalTransport { rows } => format!("flow matching, optimal transport of {rows} rows"),
+        }
     }
 }
 

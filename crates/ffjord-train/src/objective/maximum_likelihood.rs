@@ -1,8 +1,8 @@
 //! Maximum likelihood.
 
 use super::{Loss, Objective, scalar};
+use crate::batch::Batch;
 use crate::error::Result;
-use candle_core::Tensor;
 use ffjord_flow::{Bijection, Flow, Pass, PathIntegral};
 
 /// Maximum likelihood with penalties on path integrals: `mean(−ln p(x)) + Σ wᵢ mean(∫ᵢ)`, in nats. Integrals that the
@@ -36,8 +36,9 @@ impl MaximumLikelihood {
 }
 
 impl<B: Bijection> Objective<Flow<B>> for MaximumLikelihood {
-    fn loss(&self, model: &Flow<B>, batch: &Tensor, pass: &mut Pass<'_>) -> Result<Loss> {
-        let evaluated = model.evaluate(batch, pass)?;
+    fn loss(&self, model: &Flow<B>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
+        batch.give(pass);
+        let evaluated = model.evaluate(&batch.x, pass)?;
         let mut total = evaluated.log_prob.mean_all()?.neg()?;
         let mut terms = vec![("nll".to_string(), scalar(&total)?)];
         for (integral, values) in evaluated.integrals.iter() {
@@ -54,5 +55,11 @@ impl<B: Bijection> Objective<Flow<B>> for MaximumLikelihood {
             }
         }
         Ok(Loss { total, terms })
+    }
+
+    fn describe(&self) -> String {
+        let penalties = self.penalties.iter();
+        let penalties: String = penalties.map(|(kind, weight)| format!(", {kind} {weight}")).collect();
+        format!("maximum likelihood{penalties}")
     }
 }

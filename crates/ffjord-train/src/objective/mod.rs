@@ -7,6 +7,7 @@ mod maximum_likelihood;
 pub use flow_matching::{FlowMatching, NoiseCoupling};
 pub use maximum_likelihood::MaximumLikelihood;
 
+use crate::batch::Batch;
 use crate::error::Result;
 use candle_core::{DType, Tensor};
 use ffjord_flow::Pass;
@@ -22,11 +23,17 @@ pub struct Loss {
 
 /// A function of a model and a batch that training minimises.
 pub trait Objective<M: ?Sized>: Send + Sync {
-    /// The loss of a batch `[B, …]`; `pass` is a training pass.
+    /// The loss of a batch; `pass` is a training pass, to which the trainer has given the batch's conditions.
     ///
     /// # Errors
-    /// When a solve or a tensor operation fails.
-    fn loss(&self, model: &M, batch: &Tensor, pass: &mut Pass<'_>) -> Result<Loss>;
+    /// When a solve or a tensor operation fails; [`TrainError::own`](crate::TrainError::own) carries other errors.
+    fn loss(&self, model: &M, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss>;
+
+    /// What a checkpoint remembers of the objective: a run that resumes must have the same. The name of the type unless
+    /// it says more.
+    fn describe(&self) -> String {
+        std::any::type_name::<Self>().to_string()
+    }
 }
 
 /// The value of a scalar tensor.

@@ -57,7 +57,7 @@ pub struct FailureReport {
     pub cause: String,
 }
 
-/// Somebody who is told what happens in a run.
+/// Is told what happens in a run: a progress bar, a file of metrics, a test.
 pub trait Observer {
     /// A run starts, or goes on after `iteration` iterations of `total`.
     ///
@@ -102,5 +102,27 @@ pub trait Observer {
     fn ended(&mut self, message: &str) -> Result<()> {
         let _ = message;
         Ok(())
+    }
+}
+
+impl<O: Observer + ?Sized> Observer for &mut O {
+    fn started(&mut self, iteration: u64, total: u64) -> Result<()> {
+        (**self).started(iteration, total)
+    }
+
+    fn iteration(&mut self, report: &IterationReport) -> Result<()> {
+        (**self).iteration(report)
+    }
+
+    fn validation(&mut self, report: &ValidationReport) -> Result<()> {
+        (**self).validation(report)
+    }
+
+    fn failure(&mut self, report: &FailureReport) -> Result<()> {
+        (**self).failure(report)
+    }
+
+    fn ended(&mut self, message: &str) -> Result<()> {
+        (**self).ended(message)
     }
 }

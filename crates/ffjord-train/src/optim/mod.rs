@@ -12,6 +12,7 @@ pub use gradients::{clip_global_norm, global_norm};
 use crate::error::{Result, TrainError, check_setting};
 use candle_core::Tensor;
 use ffjord_nn::Parameter;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -49,9 +50,12 @@ pub trait Optimizer: fmt::Debug + Send {
 /// assert_eq!(error.to_string(), "unknown optimizer `sgd`: accepted are adam, adamax");
 /// # Ok::<(), ffjord_train::TrainError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum OptimizerKind {
     /// [`Adam`].
+    #[default]
     Adam,
     /// [`Adamax`].
     Adamax,

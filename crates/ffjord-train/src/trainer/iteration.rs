@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use super::snapshot::{assign, copies};
+use crate::batch::Batch;
 use crate::error::{Result, TrainError};
 use crate::model::Model;
 use crate::objective::scalar;
@@ -10,7 +11,7 @@ use crate::optim::{clip_global_norm, global_norm};
 use crate::streams::Purpose;
 use candle_core::Tensor;
 use ffjord_flow::Pass;
-use ffjord_nn::bound_spectral_norms;
+use ffjord_nn::{Parameter, bound_spectral_norms};
 use rand::RngCore;
 use std::time::Instant;
 
@@ -35,7 +36,8 @@ impl<M: Model> Session<'_, '_, M> {
         let options = &self.trainer.options;
         let stretch = self.state.patience.longest_without_improvement();
         let rate = options.schedule.rate(self.iteration, options.iterations, stretch);
-        let buffers = copies(&self.buffers)?;
+        // The forward pass may move running statistics and set activation normalisation before the iteration fails.
+        let before = copies(&self.all)?;
         let outcome = match self.descent() {
             Ok(descent) => match self.optimizer.step(&descent.gradients, rate) {
                 Ok(()) => {
@@ -50,6 +52,11 @@ impl<M: Model> Session<'_, '_, M> {
                 Err(error @ TrainError::NonFiniteGradient { .. }) => Err(error),
                 Err(error) => return Err(error),
             },
+            // No other batch would help.
+            Err(error @ TrainError::NoGradient) => {
+                assign(&self.all, &before)?;
+                return Err(error);
+            }
             Err(error) => Err(error),
         };
         self.iteration += 1;
@@ -71,8 +78,7 @@ impl<M: Model> Session<'_, '_, M> {
                 self.tell(|observer| observer.iteration(&report))
             }
             Err(error) => {
-                // The forward solve may have moved running statistics before it failed.
-                assign(&self.buffers, &buffers)?;
+                assign(&self.all, &before)?;
                 self.leave_out(&error)
             }
         }
@@ -88,16 +94,17 @@ impl<M: Model> Session<'_, '_, M> {
         })
     }
 
-    /// Loss and gradient of the next batch; changes nothing but running statistics.
+    /// Loss and gradient of the next batch. Of the model it changes what a forward pass does: running statistics, and
+    /// at first the parameters of activation normalisation.
     fn descent(&self) -> Result<Descent> {
         let trainer = &self.trainer;
         let batch = trainer.source.batch(self.iteration, &trainer.streams)?;
-        let rows = batch.dim(0)?;
-        let at_a_time = trainer.options.accumulate_rows.map_or(rows, usize::from).max(1);
+        let rows = batch.rows()?;
+        let at_a_time = trainer.options.accumulate_rows.map_or(rows, usize::from);
         let mut rng = trainer.streams.rng(Purpose::Probe, self.iteration, 0);
         let mut sum: Option<Descent> = None;
-        for part in batch.chunk(rows.div_ceil(at_a_time).max(1), 0)? {
-            let share = part.dim(0)? as f64 / rows.max(1) as f64;
+        for part in batch.parts(at_a_time)? {
+            let share = part.rows()? as f64 / rows as f64;
             let part = self.part_of_descent(&part, share, &mut rng)?;
             sum = Some(match sum {
                 None => part,
@@ -113,15 +120,20 @@ impl<M: Model> Session<'_, '_, M> {
     }
 
     /// What rows that are this share of a batch contribute; the norm of the gradient is left at 0.
-    fn part_of_descent(&self, rows: &Tensor, share: f64, rng: &mut dyn RngCore) -> Result<Descent> {
+    fn part_of_descent(&self, rows: &Batch, share: f64, rng: &mut dyn RngCore) -> Result<Descent> {
         let trainer = &self.trainer;
         let mut pass = Pass::training(rng).tolerance(self.tolerance_factor());
+        rows.give(&mut pass);
         let loss = trainer.objective.loss(trainer.model, rows, &mut pass)?;
         let value = scalar(&loss.total)?;
         if !value.is_finite() {
             return Err(TrainError::NonFiniteLoss { loss: value });
         }
         let store = (loss.total * share)?.backward()?;
+        let reached = |parameter: &Parameter| store.get(&parameter.var).is_some();
+        if !self.parameters.is_empty() && !self.parameters.iter().any(reached) {
+            return Err(TrainError::NoGradient);
+        }
         let gradients = self
             .parameters
             .iter()

@@ -2,12 +2,13 @@
 
 use super::snapshot::{assign, copies};
 use super::stored::State;
-use super::{FailurePolicy, Trainer, TrainingEnd, TrainingSummary, Validation};
+use super::{FailurePolicy, Trainer, TrainingEnd, TrainingSummary};
 use crate::average::WeightAverage;
 use crate::error::{Result, TrainError};
 use crate::model::Model;
 use crate::observer::{FailureReport, Observer, ValidationReport};
 use crate::optim::Optimizer;
+use crate::validation::Validation;
 use candle_core::Tensor;
 use ffjord_nn::Parameter;
 use std::collections::BTreeMap;
@@ -19,7 +20,8 @@ const MAX_FAILURES_IN_A_ROW: u32 = 25;
 pub(super) struct Session<'t, 'a, M> {
     pub(super) trainer: &'t mut Trainer<'a, M>,
     pub(super) parameters: Vec<Parameter>,
-    pub(super) buffers: Vec<Parameter>,
+    /// Parameters and buffers: all of the model that a run changes.
+    pub(super) all: Vec<Parameter>,
     pub(super) optimizer: Box<dyn Optimizer>,
     pub(super) average: Option<WeightAverage>,
     /// The best weights and buffers so far by name; empty before the first finite validation.
@@ -34,16 +36,21 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
     /// A new run, or the continuation of the one in the checkpoint store.
     pub(super) fn start(trainer: &'t mut Trainer<'a, M>) -> Result<Self> {
         let options = &trainer.options;
-        options.check()?;
         let parameters = trainer.model.parameters();
         let optimizer = options.optimizer.build(parameters.clone(), options.weight_decay)?;
-        let average = options
-            .average
-            .map(|decay| WeightAverage::new(&parameters, decay))
-            .transpose()?;
+        let buffers = trainer.model.buffers();
+        let average = match options.average {
+            Some(decay) => {
+                // Weights that are averaged and statistics that are not would be of different models.
+                let floating = buffers.iter().filter(|buffer| buffer.var.dtype().is_float());
+                let averaged: Vec<Parameter> = parameters.iter().chain(floating).cloned().collect();
+                Some(WeightAverage::new(&averaged, decay)?)
+            }
+            None => None,
+        };
         let mut session = Self {
+            all: parameters.iter().chain(&buffers).cloned().collect(),
             parameters,
-            buffers: trainer.model.buffers(),
             optimizer,
             average,
             best: BTreeMap::new(),
@@ -87,13 +94,13 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
         let (total, validate_every, save_every) =
             (options.iterations, options.validate_every, options.checkpoint_every);
         loop {
-            if self.state.ended_early {
+            if self.out_of_patience() {
                 return Ok(TrainingEnd::StoppedEarly);
             }
             if self.iteration >= total {
                 return Ok(TrainingEnd::Finished);
             }
-            if self.trainer.stop.load(Ordering::Relaxed) {
+            if self.trainer.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 self.save()?;
                 return Ok(TrainingEnd::Interrupted);
             }
@@ -102,10 +109,15 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
             if last || self.iteration.is_multiple_of(validate_every) {
                 self.validate()?;
             }
-            if last || self.iteration.is_multiple_of(save_every) || self.state.ended_early {
+            if last || self.iteration.is_multiple_of(save_every) || self.out_of_patience() {
                 self.save()?;
             }
         }
+    }
+
+    fn out_of_patience(&self) -> bool {
+        let patience = self.trainer.options.patience;
+        patience.is_some_and(|allowed| self.state.patience.exhausted(allowed))
     }
 
     /// Counts and reports an iteration that failed; an error if it ends the run.
@@ -131,11 +143,14 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
 
     /// Evaluates held-out data with the averaged weights, if there are any, and keeps the best.
     fn validate(&mut self) -> Result<()> {
-        let present = copies(&self.parameters)?;
+        let Some(validator) = self.trainer.validator else {
+            return Ok(());
+        };
+        let present = copies(&self.all)?;
         if let Some(average) = &self.average {
-            assign(&self.parameters, average.values())?;
+            average.apply()?;
         }
-        let outcome = (self.trainer.validate)(self.trainer.model);
+        let outcome = validator.validate(self.trainer.model, &self.trainer.streams);
         let best = match &outcome {
             Ok(validation) => self.state.patience.record(validation.nll),
             Err(_) => false,
@@ -143,7 +158,7 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
         if best {
             self.keep_best()?;
         }
-        assign(&self.parameters, &present)?;
+        assign(&self.all, &present)?;
         match outcome {
             Ok(validation) => self.report_validation(validation, best),
             Err(error) => self.report_failed_validation(error),
@@ -151,8 +166,6 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
     }
 
     fn report_validation(&mut self, validation: Validation, best: bool) -> Result<()> {
-        let patience = self.trainer.options.patience;
-        self.state.ended_early = patience.is_some_and(|allowed| self.state.patience.exhausted(allowed));
         let report = ValidationReport {
             iteration: self.iteration,
             nll: validation.nll,

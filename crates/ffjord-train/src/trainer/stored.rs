@@ -1,12 +1,15 @@
 //! What a checkpoint holds of a session, and how the session goes on from it.
 
+use super::Resume;
+use super::fingerprint::{Fingerprint, model_difference};
 use super::session::Session;
-use super::snapshot::assign;
-use crate::error::Result;
+use crate::average;
+use crate::checkpoint::{CheckpointStore, StoredCheckpoint};
+use crate::error::{Result, TrainError};
 use crate::model::Model;
 use crate::patience::Patience;
 use candle_core::Tensor;
-use ffjord_nn::{Parameter, load_parameters};
+use ffjord_nn::load_parameters;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,23 +18,60 @@ const BEST: &str = "best.";
 
 /// The part of a session's state that is not tensors.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct State {
     pub(super) seconds: f64,
     pub(super) failures: u64,
     pub(super) failures_in_a_row: u32,
     pub(super) patience: Patience,
-    pub(super) ended_early: bool,
+    /// Whose state it is; checkpoints from before there were fingerprints have none.
+    #[serde(default)]
+    pub(super) run: Option<Fingerprint>,
+}
+
+/// A checkpoint taken apart.
+struct Stored {
+    iteration: u64,
+    state: State,
+    model: BTreeMap<String, Tensor>,
+    best: BTreeMap<String, Tensor>,
+    /// What the optimiser and the average have saved.
+    others: BTreeMap<String, Tensor>,
+}
+
+impl Stored {
+    fn of(checkpoint: StoredCheckpoint) -> Result<Self> {
+        let (mut model, mut best, mut others) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (name, tensor) in checkpoint.tensors {
+            if let Some(name) = name.strip_prefix(BEST) {
+                best.insert(name.to_string(), tensor);
+            } else if name.starts_with("optimizer.") || name.starts_with("average.") {
+                others.insert(name, tensor);
+            } else {
+                model.insert(name, tensor);
+            }
+        }
+        Ok(Self {
+            iteration: checkpoint.iteration,
+            state: serde_json::from_value(checkpoint.metadata)?,
+            model,
+            best,
+            others,
+        })
+    }
 }
 
 impl<M: Model> Session<'_, '_, M> {
     /// Saves a checkpoint, unless the last one is of this iteration.
     pub(super) fn save(&mut self) -> Result<()> {
+        let Some(store) = &self.trainer.store else {
+            return Ok(());
+        };
         if self.saved_iteration == Some(self.iteration) {
             return Ok(());
         }
         let mut tensors: Vec<(String, Tensor)> = self
-            .weights_and_buffers()
+            .all
+            .iter()
             .map(|parameter| (parameter.name.clone(), parameter.var.as_detached_tensor()))
             .collect();
         tensors.extend(self.optimizer.state()?);
@@ -41,41 +81,77 @@ impl<M: Model> Session<'_, '_, M> {
         let best = self.best.iter();
         tensors.extend(best.map(|(name, tensor)| (format!("{BEST}{name}"), tensor.clone())));
         let metadata = serde_json::to_value(&self.state)?;
-        self.trainer.store.save(self.iteration, &metadata, &tensors)?;
+        store.save(self.iteration, &metadata, &tensors)?;
         self.saved_iteration = Some(self.iteration);
         Ok(())
     }
 
     /// Takes over the store's checkpoint, if there is one; the model comes last, so that an error leaves it alone.
     pub(super) fn restore(&mut self) -> Result<()> {
-        let Some(stored) = self.trainer.store.load()? else {
-            return Ok(());
+        let run = Fingerprint {
+            seed: self.trainer.streams.seed(),
+            objective: self.trainer.objective.describe(),
+            options: self.trainer.options.clone(),
         };
-        let mut model = BTreeMap::new();
-        let mut others = BTreeMap::new();
-        for (name, tensor) in stored.tensors {
-            if let Some(name) = name.strip_prefix(BEST) {
-                self.best.insert(name.to_string(), tensor);
-            } else if name.starts_with("optimizer.") || name.starts_with("average.") {
-                others.insert(name, tensor);
-            } else {
-                model.insert(name, tensor);
-            }
-        }
-        self.state = serde_json::from_value(stored.metadata)?;
+        let stored = self.stored(&run)?;
+        self.state.run = Some(run);
+        let Some(mut stored) = stored else { return Ok(()) };
+        self.state = State {
+            run: self.state.run.take(),
+            ..stored.state
+        };
         self.iteration = stored.iteration;
         self.saved_iteration = Some(stored.iteration);
-        self.optimizer.load_state(&others)?;
+        self.best = stored.best;
+        self.optimizer.load_state(&stored.others)?;
         if let Some(average) = &mut self.average {
-            average.load_state(&others)?;
+            // Checkpoints from before buffers were averaged have none of these: the average starts at the buffer then.
+            for buffer in &self.all[self.parameters.len()..] {
+                if let Some(value) = stored.model.get(&buffer.name) {
+                    let entry = stored.others.entry(average::entry(buffer));
+                    entry.or_insert_with(|| value.clone());
+                }
+            }
+            average.load_state(&stored.others)?;
         }
-        self.load_model(&model)
+        self.load_model(&stored.model)
+    }
+
+    /// The checkpoint to go on from, which is of this model and of this `run`; nothing for a run that starts anew.
+    fn stored(&self, run: &Fingerprint) -> Result<Option<Stored>> {
+        let resume = self.trainer.resume;
+        let store = self.trainer.store.as_ref().filter(|_| resume != Resume::Never);
+        let folder = store.map(|store| store.folder().to_path_buf()).unwrap_or_default();
+        let checkpoint = store.map(CheckpointStore::load).transpose()?.flatten();
+        let Some(checkpoint) = checkpoint else {
+            return match resume {
+                Resume::Require => Err(TrainError::NothingToResume {
+                    reason: store.map_or("the trainer has no store".to_string(), |_| {
+                        format!("{} holds no checkpoint", folder.display())
+                    }),
+                }),
+                Resume::Never | Resume::IfSame => Ok(None),
+            };
+        };
+        let stored = Stored::of(checkpoint)?;
+        if let Some(difference) = model_difference(&self.all, &stored.model) {
+            return Err(TrainError::OtherModel { folder, difference });
+        }
+        let difference = stored.state.run.as_ref().map(|stored| run.difference(stored));
+        match difference.transpose()? {
+            Some(Some(difference)) => Err(TrainError::OtherRun { folder, difference }),
+            None if resume == Resume::Require => Err(TrainError::NothingToResume {
+                reason: format!("the checkpoint in {} does not say of which run it is", folder.display()),
+            }),
+            _ => Ok(Some(stored)),
+        }
     }
 
     /// Keeps the model's present weights and buffers as the best so far.
     pub(super) fn keep_best(&mut self) -> Result<()> {
         self.best = self
-            .weights_and_buffers()
+            .all
+            .iter()
             .map(|parameter| Ok((parameter.name.clone(), parameter.var.as_detached_tensor().copy()?)))
             .collect::<Result<_>>()?;
         Ok(())
@@ -85,17 +161,12 @@ impl<M: Model> Session<'_, '_, M> {
     pub(super) fn restore_best(&self) -> Result<()> {
         match &self.average {
             _ if !self.best.is_empty() => self.load_model(&self.best),
-            Some(average) => assign(&self.parameters, average.values()),
+            Some(average) => average.apply(),
             None => Ok(()),
         }
     }
 
     fn load_model(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
-        let all: Vec<Parameter> = self.weights_and_buffers().cloned().collect();
-        Ok(load_parameters(&all, values)?)
-    }
-
-    fn weights_and_buffers(&self) -> impl Iterator<Item = &Parameter> {
-        self.parameters.iter().chain(&self.buffers)
+        Ok(load_parameters(&self.all, values)?)
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Why training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TrainingEnd {
     /// All iterations are done.
     Finished,

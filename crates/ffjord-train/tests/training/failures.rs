@@ -1,15 +1,14 @@
 //! Iterations and validations that fail.
 
-use crate::harness::two_steps;
 use crate::harness::{
-    Log, MaximumLikelihoodOnly, Moons, Session, TinyFlow, bits, flow, held_out, options, tensor_file,
+    Log, MaximumLikelihoodOnly, Moons, Result, Session, TinyFlow, bits, flow, flow_of_separate_rows,
+    flow_with_act_norm, held_out, options, tensor_file, two_steps,
 };
-use candle_core::Tensor;
 use ffjord_flow::Pass;
 use ffjord_ode::{Method, Solver, Tolerance};
 use ffjord_train::{
-    CheckpointStore, FailurePolicy, Loss, Model, Objective, Result, TrainError, TrainerOptions, TrainingEnd,
-    Validation, read_metrics,
+    Batch, BatchSource, CheckpointStore, FailurePolicy, Loss, Model, Objective, Streams, TrainError, TrainerOptions,
+    TrainingEnd, Validation, read_metrics,
 };
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,7 +73,7 @@ struct BadGradient {
 }
 
 impl Objective<TinyFlow> for BadGradient {
-    fn loss(&self, model: &TinyFlow, batch: &Tensor, pass: &mut Pass<'_>) -> Result<Loss> {
+    fn loss(&self, model: &TinyFlow, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
         let mut loss = MaximumLikelihoodOnly.loss(model, batch, pass)?;
         if self.calls.fetch_add(1, Ordering::Relaxed) == 2 {
             let weight = Model::parameters(model).swap_remove(0).var;
@@ -216,4 +215,63 @@ fn a_policy_of_stopping_holds_for_validations_too() {
         CheckpointStore::new(folder.path()).load().unwrap().unwrap().iteration,
         3
     );
+}
+
+#[test]
+fn a_first_iteration_that_fails_leaves_activation_normalisation_unset() {
+    let folder = tempfile::tempdir().unwrap();
+    let tolerance = Tolerance::new(1e-9, 1e-9).unwrap();
+    let model = flow_with_act_norm(Solver::new(Method::Dopri5).adaptive(tolerance).max_steps(1));
+    let before = bits(&model);
+    let summary = Session::new(folder.path(), options(1)).run(&model).unwrap();
+    assert_eq!(summary.failures, 1);
+    assert_eq!(bits(&model), before);
+}
+
+/// Maximum likelihood in a pass that records nothing.
+struct Unrecorded;
+
+impl Objective<TinyFlow> for Unrecorded {
+    fn loss(&self, model: &TinyFlow, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
+        MaximumLikelihoodOnly.loss(model, batch, &mut Pass::evaluation(pass.rng()))
+    }
+}
+
+#[test]
+fn a_loss_without_a_gradient_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = flow_of_separate_rows(0);
+    let before = bits(&model);
+    let mut session = Session::new(folder.path(), options(3));
+    session.objective = &Unrecorded;
+    let error = session.run(&model).unwrap_err();
+    assert!(matches!(error, TrainError::NoGradient), "{error}");
+    assert_eq!(bits(&model), before);
+}
+
+/// A source with an error of its own in its third batch.
+struct Sensor;
+
+impl BatchSource for Sensor {
+    fn batch(&self, iteration: u64, streams: &Streams) -> Result<Batch> {
+        if iteration == 2 {
+            return Err(TrainError::own("reading the sensor", "no answer"));
+        }
+        Moons::CLEAN.batch(iteration, streams)
+    }
+}
+
+#[test]
+fn errors_of_a_users_own_are_reported_in_their_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::default();
+    let session = Session::new(folder.path(), options(4))
+        .source(&Sensor)
+        .observe(log.clone());
+    assert_eq!(session.run(&flow(0, two_steps())).unwrap().failures, 1);
+    assert_eq!(log.0.borrow().failures[0].cause, "reading the sensor: no answer");
+
+    let error = TrainError::own("reading the sensor", std::io::Error::other("no answer"));
+    let source = std::error::Error::source(&error).expect("a source");
+    assert!(source.is::<std::io::Error>());
 }

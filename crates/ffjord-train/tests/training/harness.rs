@@ -3,16 +3,16 @@
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::ToyDensity;
 use ffjord_flow::{
-    Backend, Bijection, Chain, Cnf, CnfSettings, Density, Flow, MovingBatchNorm, Pass, SolveSettings,
-    StandardNormalBase, TraceMode,
+    ActNorm, Bijection, Chain, Cnf, CnfSettings, Density, Flow, MovingBatchNorm, Pass, SolveSettings,
+    StandardNormal, TraceMode,
 };
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
 use ffjord_ode::{Method, Solver, adjoint::AdjointMethod};
 use ffjord_trace::ProbeDistribution;
 use ffjord_train::{
-    BatchSource, CheckpointStore, FailurePolicy, FailureReport, FreshSamples, IterationReport, JsonLines,
-    MaximumLikelihood, MetricsWriter, Model, Objective, Observer, OptimizerKind, Purpose, Result, ScheduleConfig,
-    Streams, TrainError, Trainer, TrainerOptions, TrainingSummary, Validation, ValidationReport, read_metrics,
+    Batch, BatchSource, CheckpointStore, FailureReport, FreshSamples, IterationReport, JsonLines, MaximumLikelihood,
+    MetricsWriter, Model, Objective, Observer, Purpose, Resume, Streams, TrainError, Trainer, TrainerOptions,
+    TrainingSummary, Validation, ValidationReport, read_metrics,
 };
 use serde_json::Value;
 use std::cell::RefCell;
@@ -21,6 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub type Result<T> = std::result::Result<T, TrainError>;
 pub type TinyFlow = Flow<Chain>;
 pub type Validate<'a> = &'a dyn Fn(&TinyFlow) -> Result<Validation>;
 
@@ -32,21 +33,12 @@ pub fn streams() -> Streams {
 
 /// Options under which every part of a session's state matters.
 pub fn options(iterations: u64) -> TrainerOptions {
-    TrainerOptions {
-        iterations,
-        accumulate_rows: None,
-        optimizer: OptimizerKind::Adam,
-        weight_decay: 1e-4,
-        schedule: ScheduleConfig::Constant { rate: 1e-2 },
-        tolerance: None,
-        spectral_norm: None,
-        clip_norm: Some(1.0),
-        average: None,
-        validate_every: 2,
-        patience: Some(50),
-        checkpoint_every: 3,
-        on_failure: FailurePolicy::Skip,
-    }
+    TrainerOptions::new(iterations, 1e-2)
+        .weight_decay(1e-4)
+        .clip_norm(1.0)
+        .validate_every(2)
+        .patience(50)
+        .checkpoint_every(3)
 }
 
 /// Norm, a 2-8-2 continuous block, norm; solved in blocks of four rows.
@@ -64,9 +56,15 @@ pub fn flow_of_separate_rows(seed: u64) -> TinyFlow {
     chain(vec![block(seed, two_steps(), TraceMode::Exact)])
 }
 
+/// Activation normalisation, which its first batch sets, and the block.
+pub fn flow_with_act_norm(solver: Solver) -> TinyFlow {
+    let norm = ActNorm::new(2, DType::F32, &Device::Cpu).unwrap();
+    chain(vec![Box::new(norm), block(0, solver, TraceMode::Exact)])
+}
+
 fn chain(parts: Vec<Box<dyn Bijection>>) -> TinyFlow {
-    let base = StandardNormalBase::new(&[2], DType::F32, &Device::Cpu).unwrap();
-    Flow::new(Chain::new(parts).unwrap(), base)
+    let base = StandardNormal::new(&[2], DType::F32, &Device::Cpu).unwrap();
+    Flow::new(Chain::new(parts).unwrap(), base).unwrap()
 }
 
 fn block(seed: u64, solver: Solver, trace: TraceMode) -> Box<dyn Bijection> {
@@ -91,7 +89,6 @@ fn block(seed: u64, solver: Solver, trace: TraceMode) -> Box<dyn Bijection> {
         evaluation: solve(two_steps(), TraceMode::Exact),
         adjoint: AdjointMethod::default(),
         integrals: Vec::new(),
-        backend: Backend::Fused,
     };
     Box::new(Cnf::new(Arc::new(field), settings).unwrap())
 }
@@ -100,7 +97,7 @@ pub fn two_steps() -> Solver {
     Solver::new(Method::Rk4).fixed_steps(2)
 }
 
-/// Fresh samples of the moons; those of some iterations, counted from 0, hold a NaN.
+/// Fresh samples of the moons; those of some iterations, counted from 0, hold a NaN in their last row.
 pub struct Moons {
     pub poisoned: fn(u64) -> bool,
 }
@@ -110,15 +107,15 @@ impl Moons {
 }
 
 impl BatchSource for Moons {
-    fn batch(&self, iteration: u64, streams: &Streams) -> Result<Tensor> {
+    fn batch(&self, iteration: u64, streams: &Streams) -> Result<Batch> {
         let draw = |rows, rng: &mut _| ToyDensity::Moons.sample(rows, rng);
         let batch = FreshSamples::new(ROWS, DType::F32, draw).batch(iteration, streams)?;
         if !(self.poisoned)(iteration) {
             return Ok(batch);
         }
-        let mut values: Vec<f32> = batch.flatten_all()?.to_vec1()?;
-        values[5] = f32::NAN;
-        Ok(Tensor::from_vec(values, (ROWS, 2), &Device::Cpu)?)
+        let mut values: Vec<f32> = batch.x.flatten_all()?.to_vec1()?;
+        values[2 * ROWS - 1] = f32::NAN;
+        Ok(Tensor::from_vec(values, (ROWS, 2), &Device::Cpu)?.into())
     }
 }
 
@@ -126,7 +123,7 @@ impl BatchSource for Moons {
 pub fn held_out(model: &TinyFlow) -> Result<Validation> {
     let rows = Moons::CLEAN.batch(1_000_000, &streams())?;
     let mut rng = streams().rng(Purpose::Validation, 0, 0);
-    let log_prob = model.log_prob(&rows, &mut Pass::evaluation(&mut rng))?;
+    let log_prob = model.log_prob(&rows.x, &mut Pass::evaluation(&mut rng))?;
     Ok(Validation {
         nll: -f64::from(log_prob.mean_all()?.to_scalar::<f32>()?),
         standard_error: 0.0,
@@ -138,6 +135,8 @@ pub fn held_out(model: &TinyFlow) -> Result<Validation> {
 pub struct Session<'a> {
     pub folder: &'a Path,
     pub options: TrainerOptions,
+    pub streams: Streams,
+    pub resume: Resume,
     pub source: &'a dyn BatchSource,
     pub objective: &'a dyn Objective<TinyFlow>,
     pub validate: Validate<'a>,
@@ -150,6 +149,8 @@ impl<'a> Session<'a> {
         Self {
             folder,
             options,
+            streams: streams(),
+            resume: Resume::IfSame,
             source: &Moons::CLEAN,
             objective: const { &MaximumLikelihoodOnly },
             validate: &held_out,
@@ -206,20 +207,18 @@ impl<'a> Session<'a> {
             Some(checkpoint) => MetricsWriter::resume(path, checkpoint.iteration)?,
             None => MetricsWriter::create(path)?,
         };
-        let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(JsonLines::new(metrics))];
-        observers.extend(self.observers);
-        Trainer {
-            model,
-            objective: self.objective,
-            source: self.source,
-            validate: self.validate,
-            streams: streams(),
-            options: self.options,
-            store: &store,
-            observers,
-            stop: &self.stop,
+        let mut observers = self.observers;
+        let mut trainer = Trainer::new(model, self.objective, self.source, self.options)?
+            .streams(self.streams)
+            .validate(&self.validate)
+            .store(store)
+            .resume(self.resume)
+            .stop_on(&self.stop)
+            .observe(JsonLines::new(metrics));
+        for observer in &mut observers {
+            trainer = trainer.observe(observer.as_mut());
         }
-        .run()
+        trainer.run()
     }
 }
 
@@ -227,7 +226,7 @@ impl<'a> Session<'a> {
 pub struct MaximumLikelihoodOnly;
 
 impl Objective<TinyFlow> for MaximumLikelihoodOnly {
-    fn loss(&self, model: &TinyFlow, batch: &Tensor, pass: &mut Pass<'_>) -> Result<ffjord_train::Loss> {
+    fn loss(&self, model: &TinyFlow, batch: &Batch, pass: &mut Pass<'_>) -> Result<ffjord_train::Loss> {
         MaximumLikelihood::default().loss(model, batch, pass)
     }
 }

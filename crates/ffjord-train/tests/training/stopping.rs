@@ -1,7 +1,7 @@
 //! Early stopping, and which weights a run ends with.
 
-use crate::harness::{Log, Session, TinyFlow, bits, flow, options, two_steps};
-use ffjord_train::{Result, TrainerOptions, TrainingEnd, Validation};
+use crate::harness::{Log, Result, Session, TinyFlow, bits, flow, options, two_steps};
+use ffjord_train::{TrainerOptions, TrainingEnd, Validation};
 use std::cell::RefCell;
 
 type Weights = Vec<(String, Vec<u32>)>;
@@ -116,4 +116,76 @@ fn an_average_is_what_validations_see_and_never_what_is_trained() {
     let (averaged, averaged_losses) = run(Some(0.8));
     assert_eq!(plain_losses, averaged_losses);
     assert!(plain != averaged);
+}
+
+#[test]
+fn patience_takes_one_validation_more_than_its_number() {
+    // Five validations, of which the first is the best.
+    let results = [1.0, 2.0, 2.0, 2.0, 2.0];
+    for (patience, end, iterations) in [
+        (3, TrainingEnd::StoppedEarly, 16),
+        (4, TrainingEnd::StoppedEarly, 20),
+        (5, TrainingEnd::Finished, 20),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let script = Script::new(&results);
+        let validate = |model: &TinyFlow| script.validate(model);
+        let options = options(20).validate_every(4).patience(patience);
+        let session = Session::new(folder.path(), options).validate(&validate);
+        let summary = session.run(&flow(0, two_steps())).unwrap();
+        assert_eq!((summary.end, summary.iterations), (end, iterations), "{patience}");
+    }
+}
+
+#[test]
+fn a_run_that_stopped_early_goes_on_with_more_patience() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Script::new(&[1.0, 2.0, 2.0, 2.0, 0.5]);
+    let validate = |model: &TinyFlow| script.validate(model);
+    let run = |patience| {
+        let options = options(20).validate_every(4).patience(patience);
+        let session = Session::new(folder.path(), options).validate(&validate);
+        session.run(&flow(0, two_steps())).unwrap()
+    };
+    assert_eq!(run(2).iterations, 12);
+    let summary = run(9);
+    assert_eq!((summary.iterations, summary.best_nll), (20, Some(0.5)));
+}
+
+#[test]
+fn running_statistics_are_averaged_with_the_weights() {
+    const DECAY: f64 = 0.8;
+    let seen = |average| {
+        let folder = tempfile::tempdir().unwrap();
+        let script = Script::new(&[4.0, 3.0, 2.0, 1.0]);
+        let validate = |model: &TinyFlow| script.validate(model);
+        let options = TrainerOptions {
+            average,
+            ..options(4).validate_every(1)
+        };
+        let session = Session::new(folder.path(), options).validate(&validate);
+        session.run(&flow(0, two_steps())).unwrap();
+        script.seen.into_inner()
+    };
+    // The average is no part of training: it sees what the other run's validations see.
+    let (plain, averaged) = (seen(None), seen(Some(DECAY)));
+    let mut compared = 0;
+    for (tensor, (name, _)) in plain[0].iter().enumerate() {
+        let values = |weights: &Weights, index: usize| f64::from(f32::from_bits(weights[tensor].1[index]));
+        for index in 0..plain[0][tensor].1.len() {
+            let (mut sum, mut shares) = (0.0, 0.0);
+            for (plain, averaged) in plain.iter().zip(&averaged) {
+                sum = DECAY * sum + values(plain, index);
+                shares = DECAY * shares + 1.0;
+                let average = values(averaged, index);
+                assert!(
+                    (average - sum / shares).abs() < 1e-5,
+                    "{name}: {average}, not {}",
+                    sum / shares
+                );
+            }
+            compared += usize::from(name.contains("running"));
+        }
+    }
+    assert_eq!(compared, 8, "two means and two variances of two normalisations");
 }

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::terminal::say;
 use ffjord_run::config::{ModelKind, RunConfig};
 use ffjord_run::{Likelihood, Model, Provenance, RunData, RunFolder, log_likelihoods, summarise};
-use ffjord_train::{Streams, TrainingEnd, TrainingSummary, read_metrics};
+use ffjord_train::{Purpose, Streams, TrainingEnd, TrainingSummary, read_metrics};
 use serde_json::{Value, json};
 
 /// The likelihoods of the test rows, and their summary.
@@ -21,7 +21,7 @@ pub(super) fn evaluate(
     let bar = indicatif::ProgressBar::new(data.test.rows() as u64);
     bar.set_message("test rows");
     let progress = |done: usize| bar.set_position(done as u64);
-    let (values, nfe) = log_likelihoods(model, &data.test, config.evaluation.batch, streams, progress)?;
+    let (values, nfe) = log_likelihoods(model, &data.test, config.evaluation.batch, (streams, Purpose::Test), progress)?;
     bar.finish_and_clear();
     let summary = summarise(&values, nfe);
     Ok((values, summary))

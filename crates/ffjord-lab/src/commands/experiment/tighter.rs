@@ -3,7 +3,7 @@
 use crate::error::Result;
 use ffjord_run::config::{ModelKind, Precision, RunConfig, StepConfig};
 use ffjord_run::{RunData, RunFolder, log_likelihoods, summarise};
-use ffjord_train::Streams;
+use ffjord_train::{Purpose, Streams};
 use serde::Serialize;
 
 /// What tolerances are multiplied with.
@@ -64,7 +64,7 @@ impl Tighter {
             difference: None,
             failure: None,
         };
-        match log_likelihoods(&model, &first, config.evaluation.batch, streams, |_| ()) {
+        match log_likelihoods(&model, &first, config.evaluation.batch, (streams, Purpose::Test), |_| ()) {
             Ok((values, nfe)) => {
                 let nll = summarise(&values, nfe).nll;
                 measured.difference = Some(summarise(&test[..rows], nfe).nll - nll);

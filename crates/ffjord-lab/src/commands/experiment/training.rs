@@ -7,8 +7,8 @@ use ffjord_flow::{Chain, Flow};
 use ffjord_run::config::{ObjectiveConfig, OnFailure, RunConfig, TrainingConfig};
 use ffjord_run::{Likelihood, Model, RunData, RunFolder, log_likelihoods, summarise};
 use ffjord_train::{
-    FailurePolicy, FlowMatching, JsonLines, MaximumLikelihood, MetricsWriter, NoiseCoupling, Objective, Observer,
-    Progress, Streams, TrainError, Trainer, TrainerOptions, TrainingSummary, Validation,
+    FailurePolicy, FlowMatching, JsonLines, MaximumLikelihood, MetricsWriter, NoiseCoupling, Objective, Progress,
+    Purpose, Streams, TrainError, Trainer, TrainerOptions, TrainingSummary, Validation,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,21 +73,21 @@ pub(super) fn train(
         Some(checkpoint) => MetricsWriter::resume(folder.metrics(), checkpoint.iteration)?,
         None => MetricsWriter::create(folder.metrics())?,
     };
-    let observers: Vec<Box<dyn Observer>> = vec![Box::new(JsonLines::new(metrics)), Box::new(Progress::new())];
     let objective = objective(config)?;
     let watched = data.watched(config.evaluation.curve_rows)?;
-    let likelihood = |rows: &Matrix<f32>| -> Result<Likelihood> {
-        let (values, nfe) = log_likelihoods(model, rows, config.evaluation.batch, &streams, |_| ())?;
+    let likelihood = |rows: &Matrix<f32>, purpose: Purpose| -> Result<Likelihood> {
+        let (values, nfe) = log_likelihoods(model, rows, config.evaluation.batch, (&streams, purpose), |_| ())?;
         Ok(summarise(&values, nfe))
     };
-    let validate = |_: &_| -> ffjord_train::Result<Validation> {
+    let validate = |_: &Flow<Chain>| -> Result<Validation, TrainError> {
         let Likelihood {
             nll, standard_error, ..
-        } = likelihood(&data.validation).map_err(|error| TrainError::ValidationFailed {
-            cause: error.to_string(),
-        })?;
+        } = likelihood(&data.validation, Purpose::Validation)
+            .map_err(|error| TrainError::ValidationFailed {
+                cause: error.to_string(),
+            })?;
         // Test rows are watched only: training goes on as it would without them, also where their solve fails.
-        let test_nll = watched.as_ref().and_then(|rows| match likelihood(rows) {
+        let test_nll = watched.as_ref().and_then(|rows| match likelihood(rows, Purpose::Test) {
             Ok(test) => Some(test.nll),
             Err(error) => {
                 say!("the test curve has a gap here: {error}");
@@ -100,17 +100,13 @@ pub(super) fn train(
             test_nll,
         })
     };
-    let mut trainer = Trainer {
-        model: &model.flow,
-        objective: objective.as_ref(),
-        source: data.source.as_ref(),
-        validate: &validate,
-        streams,
-        options,
-        store: &store,
-        observers,
-        stop,
-    };
+    let mut trainer = Trainer::new(&model.flow, objective.as_ref(), data.source.as_ref(), options)?
+        .streams(streams)
+        .validate(&validate)
+        .store(store)
+        .observe(JsonLines::new(metrics))
+        .observe(Progress::new())
+        .stop_on(stop);
     Ok(trainer.run()?)
 }
 

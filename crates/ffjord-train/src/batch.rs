@@ -1,0 +1,171 @@
+//! A batch: rows, and what they are given.
+
+use crate::error::{Result, TrainError};
+use candle_core::{DType, Device, Tensor, WithDType};
+use ffjord_data::{Element, Matrix};
+use ffjord_flow::Pass;
+
+/// Rows `[B, …]`, and the conditions `[B, …]` that they are given, if any; row i of one belongs to row i of the other.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_train::Batch;
+///
+/// let x = Tensor::zeros((6, 2), DType::F32, &Device::Cpu)?;
+/// let labels = Tensor::zeros((6, 1), DType::F32, &Device::Cpu)?;
+/// let batch = Batch::new(x.clone(), Some(labels))?;
+/// assert_eq!(batch.rows()?, 6);
+/// assert!(Batch::from(x).given.is_none());
+/// # Ok::<(), ffjord_train::TrainError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The rows, `[B, …]`.
+    pub x: Tensor,
+    /// What p(x | given) is conditioned on, `[B, …]`.
+    pub given: Option<Tensor>,
+}
+
+impl From<Tensor> for Batch {
+    fn from(x: Tensor) -> Self {
+        Self { x, given: None }
+    }
+}
+
+impl Batch {
+    /// Rows and their conditions.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn new(x: Tensor, given: Option<Tensor>) -> Result<Self> {
+        let batch = Self { x, given };
+        batch.rows()?;
+        Ok(batch)
+    }
+
+    /// The number of rows B, at least 1.
+    ///
+    /// # Errors
+    /// [`TrainError::EmptyBatch`] for none, [`TrainError::ConditionRows`] if there are more or fewer conditions.
+    pub fn rows(&self) -> Result<usize> {
+        let rows = self.x.dim(0)?;
+        if rows == 0 {
+            return Err(TrainError::EmptyBatch);
+        }
+        match self.given.as_ref().map(|given| given.dim(0)).transpose()? {
+            Some(given) if given != rows => Err(TrainError::ConditionRows { rows, given }),
+            _ => Ok(rows),
+        }
+    }
+
+    /// The batch cut, in order, into the fewest parts of about equal size that have at most `rows` rows each.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn parts(&self, rows: usize) -> Result<Vec<Self>> {
+        let count = self.rows()?.div_ceil(rows.max(1));
+        let x = self.x.chunk(count, 0)?;
+        let Some(given) = &self.given else {
+            return Ok(x.into_iter().map(Self::from).collect());
+        };
+        let parts = x.into_iter().zip(given.chunk(count, 0)?);
+        Ok(parts.map(|(x, given)| Self { x, given: Some(given) }).collect())
+    }
+
+    /// Gives the conditions to a pass; a batch without conditions leaves the pass as it is.
+    pub fn give(&self, pass: &mut Pass<'_>) {
+        if self.given.is_some() {
+            pass.set_given(self.given.clone());
+        }
+    }
+}
+
+/// What a function that draws batches may return: a matrix, a pair of matrices (rows and their conditions), a tensor, a
+/// [`Batch`], or a result with one of them.
+pub trait IntoBatch {
+    /// The batch with numbers of this type on this device.
+    ///
+    /// # Errors
+    /// When a tensor cannot be made, or the rows cannot be drawn.
+    fn into_batch(self, dtype: DType, device: &Device) -> Result<Batch>;
+}
+
+impl IntoBatch for Batch {
+    fn into_batch(self, dtype: DType, device: &Device) -> Result<Batch> {
+        let place = |tensor: &Tensor| tensor.to_dtype(dtype)?.to_device(device);
+        Batch::new(place(&self.x)?, self.given.as_ref().map(place).transpose()?)
+    }
+}
+
+impl IntoBatch for Tensor {
+    fn into_batch(self, dtype: DType, device: &Device) -> Result<Batch> {
+        Batch::from(self).into_batch(dtype, device)
+    }
+}
+
+impl<T: Element + WithDType> IntoBatch for Matrix<T> {
+    fn into_batch(self, dtype: DType, device: &Device) -> Result<Batch> {
+        Ok(to_tensor(&self, dtype, device)?.into())
+    }
+}
+
+impl<T: Element + WithDType, U: Element + WithDType> IntoBatch for (Matrix<T>, Matrix<U>) {
+    fn into_batch(self, dtype: DType, device: &Device) -> Result<Batch> {
+        let given = to_tensor(&self.1, dtype, device)?;
+        Batch::new(to_tensor(&self.0, dtype, device)?, Some(given))
+    }
+}
+
+impl<D: IntoBatch, E: Into<TrainError>> IntoBatch for std::result::Result<D, E> {
+    fn into_batch(self, dtype: DType, device: &Device) -> Result<Batch> {
+        self.map_err(Into::into)?.into_batch(dtype, device)
+    }
+}
+
+/// A matrix `[rows, columns]` as a tensor of the given type on a device.
+///
+/// # Errors
+/// When the tensor cannot be made.
+pub fn to_tensor<T: Element + WithDType>(matrix: &Matrix<T>, dtype: DType, device: &Device) -> Result<Tensor> {
+    let shape = (matrix.rows(), matrix.columns());
+    let tensor = Tensor::from_slice(matrix.as_slice(), shape, &Device::Cpu)?;
+    Ok(tensor.to_dtype(dtype)?.to_device(device)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(rows: usize) -> Tensor {
+        let values = Tensor::arange(0f64, rows as f64, &Device::Cpu).unwrap();
+        values.reshape((rows, 1)).unwrap()
+    }
+
+    #[test]
+    fn conditions_stay_with_their_rows_in_parts() {
+        let batch = Batch::new(column(7), Some((column(7) * 2.0).unwrap())).unwrap();
+        for rows in [1, 2, 3, 7, 100] {
+            let parts = batch.parts(rows).unwrap();
+            assert_eq!(parts.len(), 7usize.div_ceil(rows));
+            let mut seen = 0;
+            for part in parts {
+                let x = part.x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                let given = part.given.unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                assert!(!x.is_empty() && x.len() <= rows);
+                assert!(x.iter().zip(&given).all(|(x, given)| 2.0 * x == *given));
+                assert_eq!(x[0], seen as f64);
+                seen += x.len();
+            }
+            assert_eq!(seen, 7);
+        }
+    }
+
+    #[test]
+    fn rows_and_conditions_that_do_not_fit_are_refused() {
+        let error = Batch::new(column(3), Some(column(4))).unwrap_err();
+        assert!(matches!(error, TrainError::ConditionRows { rows: 3, given: 4 }));
+        let empty = Batch::from(Tensor::zeros((0, 2), DType::F32, &Device::Cpu).unwrap());
+        assert!(matches!(empty.rows(), Err(TrainError::EmptyBatch)));
+        assert!(matches!(empty.parts(2), Err(TrainError::EmptyBatch)));
+    }
+}
