@@ -81,7 +81,7 @@ fn train<B: Bijection>(
         let (y, x) = data(BATCH, streams, iteration)?;
         let mut rng = streams.rng(Purpose::Probe, iteration, 0);
         let mut pass = given.tell(Pass::training(&mut rng), &x);
-        let loss = objective.loss(flow, &y, &mut pass)?.total;
+        let loss = objective.loss(flow, &y.into(), &mut pass)?.total;
         let gradients = loss.backward()?;
         let gradients: Option<Vec<_>> = parameters
             .iter()
