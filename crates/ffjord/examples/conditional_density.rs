@@ -16,10 +16,10 @@ use ffjord::train::{
     Batch, FlowMatching, FreshSamples, MaximumLikelihood, NoiseCoupling, Objective, Purpose, ScheduleConfig, Streams,
     TrainError, Trainer, TrainerOptions,
 };
-use rand::RngCore;
+use ffjord::train::rand::RngCore;
 use std::sync::Arc;
 
-type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const ITERATIONS: u64 = 1500;
 const BATCH: usize = 256;
@@ -80,7 +80,11 @@ fn train<B: Bijection>(
         Batch::new(y, (given == Given::X).then_some(x))
     });
     let mut options = TrainerOptions::new(ITERATIONS, 5e-3);
-    options.schedule = ScheduleConfig::Cosine { rate: 5e-3, end: 0.0 };
+    options.schedule = ScheduleConfig::WarmupCosine {
+        peak: 5e-3,
+        floor: 0.0,
+        warmup: 0,
+    };
     Trainer::new(flow, objective, &source, options)?.streams(*streams).run()?;
     let mut rng = streams.rng(Purpose::Test, 0, 0);
     let (y, x) = data(HELD_OUT, &mut rng)?;

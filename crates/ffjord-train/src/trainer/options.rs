@@ -187,7 +187,7 @@ impl TrainerOptions {
         Err(TrainError::InvalidSetting {
             setting,
             given: format!("{given} in a run without validations"),
-            accepted: "one that needs no validations; or give the trainer some with `Trainer::validate`",
+            accepted: "only what needs no validations, unless `Trainer::validate` gives the trainer some",
         })
     }
 
