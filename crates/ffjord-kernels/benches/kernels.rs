@@ -7,9 +7,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ffjord_kernels::elementwise::Function;
 use ffjord_kernels::linalg::{AlignedBuffer, PackedMatrix, PanelLayout, Rows, RowsMut, accumulate_outer, multiply};
-use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
+use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
 use ffjord_kernels::simd::SimdLevel;
-use ffjord_kernels::{GradientMut, Kernel};
+use ffjord_kernels::{ActivationKind, GradientMut, Kernel, LayerKind, Stack, StackMut};
 
 fn numbers(len: usize, scale: f32) -> AlignedBuffer<f32> {
     let mut buffer = AlignedBuffer::zeros(len);
@@ -109,24 +109,24 @@ fn networks(c: &mut Criterion) {
         (
             "2-64-64-64-2 tanh",
             &[2usize, 64, 64, 64, 2][..],
-            Activation::Tanh,
+            ActivationKind::Tanh,
             &[64usize, 128, 256, 512][..],
         ),
         (
             "6-60-60-60-6 tanh",
             &[6, 60, 60, 60, 6],
-            Activation::Tanh,
+            ActivationKind::Tanh,
             &[64, 128, 256, 512],
         ),
         (
             "43-860-860-43 softplus",
             &[43, 860, 860, 43],
-            Activation::Softplus,
+            ActivationKind::Softplus,
             &[128, 256, 500],
         ),
     ] {
-        let net = MlpArchitecture::new(dimensions, Conditioning::ConcatSquash, activation)
-            .expect("the dimensions are positive");
+        let net =
+            MlpArchitecture::new(dimensions, LayerKind::ConcatSquash, activation).expect("the dimensions are positive");
         let kernel = MlpKernel::new(level, net.clone(), &numbers(net.parameter_count(), 0.2))
             .expect("as many parameters as the network has");
         let mut group = c.benchmark_group(name);

@@ -1,5 +1,6 @@
 //! What can be wrong with the arguments of a kernel.
 
+use std::fmt::Display;
 use thiserror::Error;
 
 /// Why a kernel refused its arguments.
@@ -28,6 +29,19 @@ pub enum KernelError {
         /// How many convolutions there are.
         layers: usize,
     },
+    /// A name in a configuration or file is not known.
+    #[error("unknown {kind} `{given}`: accepted are {accepted}")]
+    UnknownName {
+        /// What was being named, for example `layer type`.
+        kind: &'static str,
+        /// The name that was given.
+        given: String,
+        /// The names that are accepted, separated by commas.
+        accepted: String,
+    },
+    /// An odd or empty size is to be halved.
+    #[error("a stride of 2 needs an even image size, but the layer's input has {0} pixels a side")]
+    OddSize(usize),
     /// An image is empty, or has an odd size that is to be halved.
     #[error(
         "convolution {layer} cannot take images of {height}×{width}: sizes must be positive, and even to be halved"
@@ -48,9 +62,9 @@ pub enum KernelError {
         /// Height and width behind the last convolution.
         to: (usize, usize),
     },
-    /// One conditioning for every layer.
-    #[error("{given} time conditionings were given for {layers} layers: give one for each layer")]
-    Conditionings {
+    /// One type for every layer.
+    #[error("{given} layer types were given for {layers} layers: give one for each layer")]
+    Kinds {
         /// How many were given.
         given: usize,
         /// How many layers there are.
@@ -98,6 +112,18 @@ pub enum KernelError {
     /// A tape nothing has been recorded on.
     #[error("the tape is empty: record a forward pass on it before the reverse pass")]
     EmptyTape,
+}
+
+/// Parses `given` against the names of all values of an enumeration.
+pub(crate) fn parse_name<T: Copy + Display>(kind: &'static str, given: &str, all: &[T]) -> Result<T, KernelError> {
+    all.iter()
+        .copied()
+        .find(|value| value.to_string() == given)
+        .ok_or_else(|| KernelError::UnknownName {
+            kind,
+            given: given.to_string(),
+            accepted: all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        })
 }
 
 pub(crate) fn check_length(what: &'static str, given: usize, expected: usize) -> Result<(), KernelError> {

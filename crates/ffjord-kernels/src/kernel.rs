@@ -18,8 +18,7 @@ use std::sync::Arc;
 /// [`ConvKernel`](crate::convolution::ConvKernel); a field of your own becomes one by implementing this trait:
 ///
 /// ```
-/// use ffjord_kernels::mlp::{Stack, StackMut};
-/// use ffjord_kernels::{GradientMut, Kernel, KernelError};
+/// use ffjord_kernels::{GradientMut, Kernel, KernelError, Stack, StackMut};
 ///
 /// /// f(z) = θ z, the same θ for every column.
 /// #[derive(Debug)]
@@ -237,11 +236,12 @@ pub type SharedKernel<T> = Arc<dyn DynKernel<T>>;
 /// Workspaces and tapes fit the kind of kernel that made them; others are refused.
 ///
 /// ```
-/// use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
-/// use ffjord_kernels::{SharedKernel, simd::SimdLevel};
+/// use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// use ffjord_kernels::simd::SimdLevel;
+/// use ffjord_kernels::{ActivationKind, LayerKind, SharedKernel, Stack, StackMut};
 /// use std::sync::Arc;
 ///
-/// let net = MlpArchitecture::new(&[2, 16, 2], Conditioning::Concat, Activation::Tanh)?;
+/// let net = MlpArchitecture::new(&[2, 16, 2], LayerKind::Concat, ActivationKind::Tanh)?;
 /// let parameters = vec![0.1f32; net.parameter_count()];
 /// let kernel: SharedKernel<f32> = Arc::new(MlpKernel::new(SimdLevel::detect(), net, &parameters)?);
 /// let (mut f, mut workspace) = ([0.0; 2], kernel.workspace(1));

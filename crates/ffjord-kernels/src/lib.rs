@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(missing_debug_implementations)]
 #![deny(
     unsafe_code,
     reason = "confined to the dispatch in `simd` and the call into the `gemm` crate"
@@ -8,6 +9,7 @@ pub mod convolution;
 pub mod elementwise;
 mod error;
 mod kernel;
+mod layer_kind;
 mod layered;
 pub mod linalg;
 mod minus_state;
@@ -15,8 +17,11 @@ pub mod mlp;
 mod real;
 pub mod simd;
 
+pub use convolution::Stride;
+pub use elementwise::ActivationKind;
 pub use error::KernelError;
 pub use kernel::{DynKernel, GradientMut, Kernel, Opaque, SharedKernel, Stack, StackMut, TraceMut};
+pub use layer_kind::LayerKind;
 pub use layered::{Layered, ParameterSpec, Tape, Workspace};
 pub use minus_state::MinusState;
 pub use real::Real;

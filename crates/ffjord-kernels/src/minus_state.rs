@@ -6,11 +6,12 @@ use crate::{KernelError, Real};
 /// f(z, t) − z for a kernel f, as the residual blocks of the original FFJORD code have it.
 ///
 /// ```
-/// use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
-/// use ffjord_kernels::{Kernel, MinusState, simd::SimdLevel};
+/// use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// use ffjord_kernels::simd::SimdLevel;
+/// use ffjord_kernels::{ActivationKind, Kernel, LayerKind, MinusState, Stack, StackMut};
 /// use std::sync::Arc;
 ///
-/// let net = MlpArchitecture::new(&[2, 2], Conditioning::Ignore, Activation::Tanh)?;
+/// let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
 /// let kernel = MlpKernel::new(SimdLevel::detect(), net, &[0.0, 1.0, 1.0, 0.0, 0.0, 0.0])?;
 /// let kernel = MinusState::new(Arc::new(kernel));
 /// let (mut f, mut workspace) = ([0.0; 2], kernel.workspace(1));

@@ -4,11 +4,13 @@
 mod network;
 mod reference;
 
-use ConvStride::{Double, Halve, Keep};
-use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvKernel, ConvStride};
-use ffjord_kernels::mlp::Activation;
+use Stride::{Double, Halve, Keep};
+use ffjord_kernels::convolution::{ConvArchitecture, ConvKernel};
 use ffjord_kernels::simd::SimdLevel;
-use ffjord_kernels::{GradientMut, Kernel, KernelError, MinusState, Real, SharedKernel, Stack, StackMut};
+use ffjord_kernels::{
+    ActivationKind, GradientMut, Kernel, KernelError, LayerKind, MinusState, Real, SharedKernel, Stack, StackMut,
+    Stride,
+};
 use network::Network;
 use reference::case::{Case, Minus};
 use reference::{noises, relative_error};
@@ -28,7 +30,7 @@ fn kernel<T: Real>(level: SimdLevel, network: &Network, parameters: &[f64]) -> S
     Arc::new(ConvKernel::new(level, network.net.clone(), &parameters).unwrap())
 }
 
-fn check(net: ConvArchitecture, strides: &[ConvStride], hidden: &[usize], rows: usize, tangents: usize) {
+fn check(net: ConvArchitecture, strides: &[Stride], hidden: &[usize], rows: usize, tangents: usize) {
     let network = Network {
         net,
         strides: strides.to_vec(),
@@ -43,9 +45,9 @@ fn check(net: ConvArchitecture, strides: &[ConvStride], hidden: &[usize], rows: 
 
 #[test]
 fn every_conditioning_and_activation_agrees_with_the_reference() {
-    for (c, conditioning) in ConvConditioning::ALL.into_iter().enumerate() {
-        for (a, activation) in Activation::ALL.into_iter().enumerate() {
-            let net = ConvArchitecture::new(1, (3, 2), &[2], &[Keep; 2], conditioning, activation).unwrap();
+    for (c, kind) in LayerKind::ALL.into_iter().enumerate() {
+        for (a, activation) in ActivationKind::ALL.into_iter().enumerate() {
+            let net = ConvArchitecture::new(1, (3, 2), &[2], &[Keep; 2], kind, activation).unwrap();
             check(net, &[Keep; 2], &[2], 2, (c + a) % 3);
         }
     }
@@ -53,12 +55,12 @@ fn every_conditioning_and_activation_agrees_with_the_reference() {
 
 #[test]
 fn every_stride_agrees_with_the_reference() {
-    for (c, conditioning) in ConvConditioning::ALL.into_iter().enumerate() {
+    for (c, kind) in LayerKind::ALL.into_iter().enumerate() {
         for (s, (strides, hidden)) in [([Halve, Double], [3]), ([Double, Halve], [2]), ([Keep, Keep], [5])]
             .into_iter()
             .enumerate()
         {
-            let net = ConvArchitecture::new(2, (4, 2), &hidden, &strides, conditioning, Activation::Softplus);
+            let net = ConvArchitecture::new(2, (4, 2), &hidden, &strides, kind, ActivationKind::Softplus);
             check(net.unwrap(), &strides, &hidden, 2, (c + s) % 3);
         }
     }
@@ -67,9 +69,9 @@ fn every_stride_agrees_with_the_reference() {
 /// Channels that are many enough for every method: patches of either image, and transposed sums.
 #[test]
 fn wide_and_narrow_layers_agree_with_the_reference() {
-    let conditioning = ConvConditioning::ConcatCoord;
+    let kind = LayerKind::ConcatCoord;
     for (strides, hidden) in [(vec![Keep; 3], vec![4, 7]), (vec![Keep], vec![])] {
-        let net = ConvArchitecture::new(1, (2, 3), &hidden, &strides, conditioning, Activation::Tanh).unwrap();
+        let net = ConvArchitecture::new(1, (2, 3), &hidden, &strides, kind, ActivationKind::Tanh).unwrap();
         check(net, &strides, &hidden, 1, 1);
     }
 }
@@ -77,8 +79,8 @@ fn wide_and_narrow_layers_agree_with_the_reference() {
 #[test]
 fn single_precision_agrees_with_double_precision() {
     let strides = [Keep, Halve, Double, Keep];
-    for conditioning in ConvConditioning::ALL {
-        let net = ConvArchitecture::new(2, (10, 8), &[17, 9, 12], &strides, conditioning, Activation::Softplus);
+    for kind in LayerKind::ALL {
+        let net = ConvArchitecture::new(2, (10, 8), &[17, 9, 12], &strides, kind, ActivationKind::Softplus);
         let network = Network {
             net: net.unwrap(),
             strides: strides.to_vec(),
@@ -91,7 +93,7 @@ fn single_precision_agrees_with_double_precision() {
             let double = case.evaluate(&*kernel::<f64>(level, &network, &case.parameters), 0.0);
             for ((what, single), (_, double)) in single.iter().zip(&double) {
                 let error = relative_error(single, double);
-                assert!(error < 1e-4, "{level} {conditioning:?}: {what} {error:e}");
+                assert!(error < 1e-4, "{level} {kind:?}: {what} {error:e}");
             }
         }
     }
@@ -100,7 +102,7 @@ fn single_precision_agrees_with_double_precision() {
 #[test]
 fn a_network_minus_its_state_agrees_with_the_reference() {
     let (strides, hidden) = ([Halve, Double], [3]);
-    let net = ConvArchitecture::new(2, (4, 2), &hidden, &strides, ConvConditioning::Concat, Activation::Tanh).unwrap();
+    let net = ConvArchitecture::new(2, (4, 2), &hidden, &strides, LayerKind::Concat, ActivationKind::Tanh).unwrap();
     let network = Network {
         net,
         strides: strides.to_vec(),
@@ -113,7 +115,7 @@ fn a_network_minus_its_state_agrees_with_the_reference() {
 
 #[test]
 fn an_image_does_not_depend_on_its_neighbours() {
-    let net = ConvArchitecture::new(1, (5, 7), &[6], &[Keep; 2], ConvConditioning::Concat, Activation::Elu).unwrap();
+    let net = ConvArchitecture::new(1, (5, 7), &[6], &[Keep; 2], LayerKind::Concat, ActivationKind::Elu).unwrap();
     let kernel = ConvKernel::new(SimdLevel::detect(), net.clone(), &noises(1, net.parameter_count())).unwrap();
     let z = noises(2, 4 * 35);
     let evaluate = |z: &[f64]| {
@@ -140,16 +142,8 @@ fn an_image_does_not_depend_on_its_neighbours() {
 
 #[test]
 fn networks_that_cannot_be_are_refused() {
-    let new = |channels, size, hidden: &[usize], strides: &[ConvStride]| {
-        ConvArchitecture::new(
-            channels,
-            size,
-            hidden,
-            strides,
-            ConvConditioning::Ignore,
-            Activation::Tanh,
-        )
-        .unwrap_err()
+    let new = |channels, size, hidden: &[usize], strides: &[Stride]| {
+        ConvArchitecture::new(channels, size, hidden, strides, LayerKind::Ignore, ActivationKind::Tanh).unwrap_err()
     };
     assert!(matches!(new(0, (4, 4), &[], &[Keep]), KernelError::Dimensions(_)));
     assert!(matches!(
@@ -169,7 +163,7 @@ fn networks_that_cannot_be_are_refused() {
         KernelError::ImageReturn { to: (8, 8), .. }
     ));
 
-    let net = ConvArchitecture::new(1, (4, 4), &[], &[Keep], ConvConditioning::Ignore, Activation::Tanh).unwrap();
+    let net = ConvArchitecture::new(1, (4, 4), &[], &[Keep], LayerKind::Ignore, ActivationKind::Tanh).unwrap();
     let kernel = ConvKernel::new(SimdLevel::detect(), net, &[0.0; 10]).unwrap();
     let (z, mut f) = ([0.0; 32], [0.0; 32]);
     let input = Stack {

@@ -2,9 +2,12 @@
 
 mod reference;
 
-use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut, contract};
+use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel, contract};
 use ffjord_kernels::simd::SimdLevel;
-use ffjord_kernels::{GradientMut, Kernel, KernelError, MinusState, Real, SharedKernel, TraceMut};
+use ffjord_kernels::{
+    ActivationKind, GradientMut, Kernel, KernelError, LayerKind, MinusState, Real, SharedKernel, Stack, StackMut,
+    TraceMut,
+};
 use proptest::prelude::*;
 use reference::case::{Case, Outcome};
 use reference::{noises, relative_error};
@@ -27,21 +30,18 @@ fn outcome<T: Real>(level: SimdLevel, net: &MlpArchitecture, rows: usize, tangen
 #[test]
 fn single_precision_agrees_with_double_precision() {
     for (dimensions, activation) in [
-        (&[2usize, 64, 64, 64, 2][..], Activation::Tanh),
-        (&[8, 60, 60, 60, 6], Activation::Swish),
-        (&[43, 250, 250, 43], Activation::Softplus),
+        (&[2usize, 64, 64, 64, 2][..], ActivationKind::Tanh),
+        (&[8, 60, 60, 60, 6], ActivationKind::Swish),
+        (&[43, 250, 250, 43], ActivationKind::Softplus),
     ] {
-        for conditioning in [Conditioning::ConcatSquash, Conditioning::Blend] {
-            let net = MlpArchitecture::new(dimensions, conditioning, activation).unwrap();
+        for kind in [LayerKind::ConcatSquash, LayerKind::Blend] {
+            let net = MlpArchitecture::new(dimensions, kind, activation).unwrap();
             for level in SimdLevel::available() {
                 let single = outcome::<f32>(level, &net, 61, 1);
                 let double = outcome::<f64>(level, &net, 61, 1);
                 for ((what, single), (_, double)) in single.iter().zip(&double) {
                     let error = relative_error(single, double);
-                    assert!(
-                        error < 1e-4,
-                        "{level} {dimensions:?} {conditioning:?}: {what} {error:e}"
-                    );
+                    assert!(error < 1e-4, "{level} {dimensions:?} {kind:?}: {what} {error:e}");
                 }
             }
         }
@@ -50,7 +50,7 @@ fn single_precision_agrees_with_double_precision() {
 
 #[test]
 fn a_row_does_not_depend_on_its_neighbours() {
-    let net = MlpArchitecture::new(&[3, 20, 17, 3], Conditioning::ConcatSquash, Activation::Softplus).unwrap();
+    let net = MlpArchitecture::new(&[3, 20, 17, 3], LayerKind::ConcatSquash, ActivationKind::Softplus).unwrap();
     let kernel = MlpKernel::<f32>::new(
         SimdLevel::detect(),
         net.clone(),
@@ -82,7 +82,7 @@ fn a_row_does_not_depend_on_its_neighbours() {
 
 #[test]
 fn several_recordings_add_up_and_no_rows_are_no_error() {
-    let net = MlpArchitecture::new(&[2, 9, 2], Conditioning::ConcatV2, Activation::Elu).unwrap();
+    let net = MlpArchitecture::new(&[2, 9, 2], LayerKind::ConcatV2, ActivationKind::Elu).unwrap();
     let kernel = MlpKernel::<f64>::new(
         SimdLevel::detect(),
         net.clone(),
@@ -149,7 +149,7 @@ fn several_recordings_add_up_and_no_rows_are_no_error() {
 
 #[test]
 fn wrong_arguments_are_refused() {
-    let net = |dimensions: &[usize]| MlpArchitecture::new(dimensions, Conditioning::Ignore, Activation::Tanh);
+    let net = |dimensions: &[usize]| MlpArchitecture::new(dimensions, LayerKind::Ignore, ActivationKind::Tanh);
     assert_eq!(net(&[2]), Err(KernelError::Dimensions(vec![2])));
     assert_eq!(net(&[2, 0, 2]), Err(KernelError::Dimensions(vec![2, 0, 2])));
     assert_eq!(net(&[2, 3]), Err(KernelError::Outputs { inputs: 2, outputs: 3 }));
@@ -223,6 +223,60 @@ fn wrong_arguments_are_refused() {
     assert_eq!(refusal, Err(KernelError::EmptyTape));
 }
 
+#[test]
+fn rows_that_are_given_too_little_or_too_much_are_refused() {
+    let net = MlpArchitecture::new(&[3, 4, 2], LayerKind::Ignore, ActivationKind::Tanh).unwrap();
+    let parameters = vec![0.1; net.parameter_count()];
+    let kernel = MlpKernel::<f32>::new(SimdLevel::detect(), net, &parameters).unwrap();
+    let (mut workspace, mut tape) = (kernel.workspace(2), kernel.tape(2));
+    let (mut f, mut trace) = ([0.0; 4], [0.0; 2]);
+    let input = Stack {
+        value: &[0.5; 4],
+        tangents: &[],
+    };
+    let wrong = |error| matches!(error, Err(KernelError::Length { expected: 2, .. }));
+    for given in [&[][..], &[1.0], &[1.0; 3]] {
+        let output = StackMut {
+            value: &mut f,
+            tangents: &mut [],
+        };
+        assert!(wrong(kernel.record(
+            0.0,
+            input,
+            given,
+            output,
+            &mut tape,
+            &mut workspace
+        )));
+        let output = TraceMut {
+            value: &mut f,
+            trace: &mut trace,
+        };
+        assert!(wrong(kernel.exact_trace(
+            0.0,
+            input.value,
+            given,
+            output,
+            &mut workspace
+        )));
+    }
+    let output = StackMut {
+        value: &mut f,
+        tangents: &mut [],
+    };
+    kernel
+        .record(0.0, input, &[1.0; 2], output, &mut tape, &mut workspace)
+        .unwrap();
+    let gradient = GradientMut {
+        state: &mut [0.0; 4],
+        parameters: &mut vec![0.0; parameters.len()],
+        given: &mut [],
+    };
+    assert!(wrong(
+        kernel.reverse(&tape, input, gradient, &mut workspace).map(|_| ())
+    ));
+}
+
 /// The D unit vectors for every row, `[D, R, D]`.
 fn unit_tangents(rows: usize, dimension: usize) -> Vec<f64> {
     let column = |i: usize| (i / (rows * dimension), i % dimension);
@@ -238,14 +292,14 @@ proptest! {
         dimension in 1usize..7,
         units in 1usize..40,
         rows in 1usize..20,
-        conditioning in 0usize..7,
-        activation in 0usize..8,
+        kind in 0..LayerKind::ALL.len(),
+        activation in 0..ActivationKind::ALL.len(),
         given in 0usize..3,
         minus: bool,
         seed in 0usize..1000,
     ) {
-        let (conditioning, activation) = (Conditioning::ALL[conditioning], Activation::ALL[activation]);
-        let net = MlpArchitecture::new(&[dimension + given, units, dimension], conditioning, activation).unwrap();
+        let (kind, activation) = (LayerKind::ALL[kind], ActivationKind::ALL[activation]);
+        let net = MlpArchitecture::new(&[dimension + given, units, dimension], kind, activation).unwrap();
         let parameters = numbers::<f64>(seed, net.parameter_count(), 1.0);
         let z = numbers::<f64>(seed + 1, rows * dimension, 1.0);
         let c = numbers::<f64>(seed + 2, rows * given, 1.0);

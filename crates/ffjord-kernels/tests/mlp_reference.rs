@@ -2,9 +2,9 @@
 
 mod reference;
 
-use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel};
+use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
 use ffjord_kernels::simd::SimdLevel;
-use ffjord_kernels::{MinusState, SharedKernel};
+use ffjord_kernels::{ActivationKind, LayerKind, MinusState, SharedKernel};
 use reference::case::{Case, Minus};
 use reference::noises;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ fn check_all_levels(architecture: &MlpArchitecture, rows: usize, tangents: usize
 
 #[test]
 fn every_conditioning_and_activation_agrees_with_the_reference() {
-    for (c, conditioning) in Conditioning::ALL.into_iter().enumerate() {
-        for (a, activation) in Activation::ALL.into_iter().enumerate() {
+    for (c, kind) in LayerKind::ALL.into_iter().enumerate() {
+        for (a, activation) in ActivationKind::ALL.into_iter().enumerate() {
             for tangents in [0, 1, 3] {
                 let given = (c + a + tangents) % 3;
-                let architecture = MlpArchitecture::new(&[3 + given, 5, 4, 3], conditioning, activation).unwrap();
+                let architecture = MlpArchitecture::new(&[3 + given, 5, 4, 3], kind, activation).unwrap();
                 check_all_levels(&architecture, 2 + a, tangents, 100 * c + 10 * a + tangents);
             }
         }
@@ -42,7 +42,7 @@ fn every_conditioning_and_activation_agrees_with_the_reference() {
 
 #[test]
 fn odd_sizes_agree_with_the_reference() {
-    let activation = [Activation::Tanh, Activation::Softplus, Activation::Swish];
+    let activation = [ActivationKind::Tanh, ActivationKind::Softplus, ActivationKind::Swish];
     for (i, dimensions) in [
         &[1usize, 1][..],
         &[3, 1],
@@ -56,8 +56,8 @@ fn odd_sizes_agree_with_the_reference() {
     .into_iter()
     .enumerate()
     {
-        let conditioning = Conditioning::ALL[i % Conditioning::ALL.len()];
-        let architecture = MlpArchitecture::new(dimensions, conditioning, activation[i % 3]).unwrap();
+        let kind = LayerKind::ALL[i % LayerKind::ALL.len()];
+        let architecture = MlpArchitecture::new(dimensions, kind, activation[i % 3]).unwrap();
         check_all_levels(&architecture, 1 + 3 * i, 1 + i % 2, i);
     }
 }
@@ -65,14 +65,14 @@ fn odd_sizes_agree_with_the_reference() {
 #[test]
 fn layers_of_different_conditionings_agree_with_the_reference() {
     let mixed = [
-        Conditioning::Concat,
-        Conditioning::Hyper,
-        Conditioning::ConcatSquash,
-        Conditioning::Blend,
+        LayerKind::Concat,
+        LayerKind::Hyper,
+        LayerKind::ConcatSquash,
+        LayerKind::Blend,
     ];
     for given in [0, 2] {
         let dimensions = [3 + given, 6, 5, 4, 3];
-        let architecture = MlpArchitecture::with_conditionings(&dimensions, &mixed, Activation::Swish).unwrap();
+        let architecture = MlpArchitecture::with_kinds(&dimensions, &mixed, ActivationKind::Swish).unwrap();
         check_all_levels(&architecture, 7, 2, 1);
     }
 }
@@ -81,7 +81,7 @@ fn layers_of_different_conditionings_agree_with_the_reference() {
 fn a_network_minus_its_state_agrees_with_the_reference() {
     for given in [0, 1] {
         let dimensions = [3 + given, 6, 5, 3];
-        let architecture = MlpArchitecture::new(&dimensions, Conditioning::ConcatSquash, Activation::Swish).unwrap();
+        let architecture = MlpArchitecture::new(&dimensions, LayerKind::ConcatSquash, ActivationKind::Swish).unwrap();
         let case = case(&architecture, 4, 2, 3);
         let wanted = case.reference(&Minus(architecture.clone()));
         for kernel in kernels(&architecture, &case.parameters) {

@@ -9,19 +9,9 @@ pub enum NnError {
     /// A tensor operation failed (device, memory, shape).
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
-    /// A fused kernel refused its arguments.
+    /// A fused kernel refused its arguments, or a name of a layer type, a nonlinearity or a stride is not known.
     #[error(transparent)]
     Kernel(#[from] ffjord_kernels::KernelError),
-    /// A name in a configuration or file is not known.
-    #[error("unknown {kind} `{given}`: accepted are {accepted}")]
-    UnknownName {
-        /// What was being named, for example `layer type`.
-        kind: &'static str,
-        /// The name that was given.
-        given: String,
-        /// The names that are accepted, separated by commas.
-        accepted: String,
-    },
     /// A network was described in a way that cannot be built.
     #[error("cannot build the network: {reason}")]
     InvalidArchitecture {
@@ -29,7 +19,7 @@ pub enum NnError {
         reason: String,
     },
     /// A network does not have what is asked of it.
-    #[error("the network does not have {what}: {remedy}")]
+    #[error("the network lacks {what}: {remedy}")]
     Unsupported {
         /// What it is asked for.
         what: &'static str,
@@ -97,18 +87,6 @@ fn mismatch(missing: &[String], unexpected: &[String], misshapen: &[String]) -> 
     .map(|(what, names)| format!("{what}: {}", names.join(", ")))
     .collect::<Vec<_>>()
     .join("; ")
-}
-
-/// Parses `given` against the names of all values of an enumeration.
-pub(crate) fn parse_name<T: Copy + std::fmt::Display>(kind: &'static str, given: &str, all: &[T]) -> Result<T> {
-    all.iter()
-        .copied()
-        .find(|value| value.to_string() == given)
-        .ok_or_else(|| NnError::UnknownName {
-            kind,
-            given: given.to_string(),
-            accepted: all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        })
 }
 
 /// The error of a network that lost the tangents on the way.

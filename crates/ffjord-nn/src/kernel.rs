@@ -1,14 +1,12 @@
 //! Networks handed to the compiled CPU kernels.
 
-use crate::activation::ActivationKind;
 use crate::conv_net::ConvNetConfig;
 use crate::error::Result;
-use crate::layer::{LayerKind, Stride};
 use crate::mlp::MlpConfig;
 use crate::parameter::Parameter;
 use candle_core::{DType, WithDType};
-use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvKernel, ConvStride};
-use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel};
+use ffjord_kernels::convolution::{ConvArchitecture, ConvKernel};
+use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
 use ffjord_kernels::simd::SimdLevel;
 use ffjord_kernels::{MinusState, Real, SharedKernel};
 use std::sync::Arc;
@@ -53,7 +51,7 @@ pub(crate) fn pack_mlp(config: &MlpConfig, parameters: &[Parameter], dtype: DTyp
     let mut dimensions = vec![config.dimension + config.given];
     dimensions.extend_from_slice(&config.hidden);
     dimensions.push(config.dimension);
-    let architecture = MlpArchitecture::new(&dimensions, conditioning(config.layer), activation(config.activation))?;
+    let architecture = MlpArchitecture::new(&dimensions, config.layer, config.activation)?;
     let level = SimdLevel::detect();
     Ok(match dtype {
         DType::F32 => Some(FieldKernel::F32(Arc::new(MlpKernel::new(
@@ -76,14 +74,13 @@ pub(crate) fn pack_conv_net(
     parameters: &[Parameter],
     dtype: DType,
 ) -> Result<Option<FieldKernel>> {
-    let strides: Vec<ConvStride> = config.strides.iter().copied().map(stride).collect();
     let architecture = ConvArchitecture::new(
         config.channels,
         config.size,
         &config.hidden,
-        &strides,
-        convolution_conditioning(config.layer),
-        activation(config.activation),
+        &config.strides,
+        config.layer,
+        config.activation,
     )?;
     let level = SimdLevel::detect();
     Ok(match dtype {
@@ -107,49 +104,4 @@ fn flat<T: Real + WithDType>(parameters: &[Parameter]) -> Result<Vec<T>> {
         values.extend(parameter.var.as_detached_tensor().flatten_all()?.to_vec1::<T>()?);
     }
     Ok(values)
-}
-fn conditioning(layer: LayerKind) -> Conditioning {
-    match layer {
-        LayerKind::Ignore => Conditioning::Ignore,
-        // A dense layer has no pixels: the coordinates' type is concat, as in the original.
-        LayerKind::Concat | LayerKind::ConcatCoord => Conditioning::Concat,
-        LayerKind::ConcatV2 => Conditioning::ConcatV2,
-        LayerKind::Squash => Conditioning::Squash,
-        LayerKind::ConcatSquash => Conditioning::ConcatSquash,
-        LayerKind::Blend => Conditioning::Blend,
-        LayerKind::Hyper => Conditioning::Hyper,
-    }
-}
-
-fn convolution_conditioning(layer: LayerKind) -> ConvConditioning {
-    match layer {
-        LayerKind::Ignore => ConvConditioning::Ignore,
-        LayerKind::Concat => ConvConditioning::Concat,
-        LayerKind::ConcatV2 => ConvConditioning::ConcatV2,
-        LayerKind::Squash => ConvConditioning::Squash,
-        LayerKind::ConcatSquash => ConvConditioning::ConcatSquash,
-        LayerKind::ConcatCoord => ConvConditioning::ConcatCoord,
-        LayerKind::Blend => ConvConditioning::Blend,
-        LayerKind::Hyper => ConvConditioning::Hyper,
-    }
-}
-
-fn stride(stride: Stride) -> ConvStride {
-    match stride {
-        Stride::Keep => ConvStride::Keep,
-        Stride::Halve => ConvStride::Halve,
-        Stride::Double => ConvStride::Double,
-    }
-}
-
-fn activation(kind: ActivationKind) -> Activation {
-    match kind {
-        ActivationKind::Tanh => Activation::Tanh,
-        ActivationKind::Relu => Activation::Relu,
-        ActivationKind::Softplus => Activation::Softplus,
-        ActivationKind::Elu => Activation::Elu,
-        ActivationKind::Swish => Activation::Swish,
-        ActivationKind::Square => Activation::Square,
-        ActivationKind::Identity => Activation::Identity,
-    }
 }

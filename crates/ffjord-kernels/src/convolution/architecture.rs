@@ -1,43 +1,20 @@
 //! The shape of a convolutional network, and where its parameters lie in a flat buffer.
 
-use super::conditioning::ConvConditioning;
+use super::Stride;
 use super::patches::Grid;
 use super::weights::ConvLayer;
 use crate::layered::{Architecture, LayerParameters, ParameterLayout, ParameterSpec, RowForm};
-use crate::mlp::Activation;
 use crate::simd::SimdLevel;
-use crate::{KernelError, Real};
-
-/// How a convolution changes the size of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ConvStride {
-    /// A 3×3 kernel, stride 1, padding 1: the size stays.
-    Keep,
-    /// A 4×4 kernel, stride 2, padding 1: height and width are halved.
-    Halve,
-    /// A transposed 4×4 kernel, stride 2, padding 1: height and width are doubled.
-    Double,
-}
-
-impl ConvStride {
-    /// The size behind the convolution; `None` where an odd or empty size is to be halved.
-    fn output_size(self, size: usize) -> Option<usize> {
-        match self {
-            Self::Keep => Some(size),
-            Self::Double => Some(2 * size),
-            Self::Halve => (size > 0 && size.is_multiple_of(2)).then_some(size / 2),
-        }
-    }
-}
+use crate::{ActivationKind, KernelError, LayerKind, Real};
 
 /// A stack of convolutions `[R, C, H, W]` → `[R, C, H, W]` with time in every layer.
 ///
 /// ```
-/// use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvStride};
-/// use ffjord_kernels::mlp::Activation;
+/// use ffjord_kernels::convolution::ConvArchitecture;
+/// use ffjord_kernels::{ActivationKind, LayerKind, Stride};
 ///
-/// let strides = [ConvStride::Halve, ConvStride::Keep, ConvStride::Double];
-/// let net = ConvArchitecture::new(1, (8, 8), &[4, 4], &strides, ConvConditioning::Concat, Activation::Softplus)?;
+/// let strides = [Stride::Halve, Stride::Keep, Stride::Double];
+/// let net = ConvArchitecture::new(1, (8, 8), &[4, 4], &strides, LayerKind::Concat, ActivationKind::Softplus)?;
 /// assert_eq!(net.parameters()[0].name, "layers.0._layer.weight");
 /// assert_eq!(net.parameters()[0].shape, [4, 2, 4, 4]);
 /// # Ok::<(), ffjord_kernels::KernelError>(())
@@ -45,7 +22,7 @@ impl ConvStride {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvArchitecture {
     shapes: Vec<ConvShape>,
-    conditioning: ConvConditioning,
+    kind: LayerKind,
     layout: ParameterLayout,
 }
 
@@ -61,9 +38,9 @@ impl ConvArchitecture {
         channels: usize,
         size: (usize, usize),
         hidden: &[usize],
-        strides: &[ConvStride],
-        conditioning: ConvConditioning,
-        activation: Activation,
+        strides: &[Stride],
+        kind: LayerKind,
+        activation: ActivationKind,
     ) -> Result<Self, KernelError> {
         let dimensions = [&[channels], hidden, &[channels]].concat();
         if dimensions.contains(&0) {
@@ -80,7 +57,7 @@ impl ConvArchitecture {
         for (layer, (pair, &stride)) in dimensions.windows(2).zip(strides).enumerate() {
             let image = KernelError::ImageSize { layer, height, width };
             let output = (stride.output_size(height), stride.output_size(width));
-            let (true, (Some(next_height), Some(next_width))) = (height > 0 && width > 0, output) else {
+            let (true, (Ok(next_height), Ok(next_width))) = (height > 0 && width > 0, output) else {
                 return Err(image);
             };
             shapes.push(ConvShape {
@@ -99,9 +76,9 @@ impl ConvArchitecture {
             });
         }
         Ok(Self {
-            layout: ParameterLayout::new(layer_parameters(&shapes, conditioning), activation),
+            layout: ParameterLayout::new(layer_parameters(&shapes, kind), activation),
             shapes,
-            conditioning,
+            kind,
         })
     }
 
@@ -120,13 +97,13 @@ impl ConvArchitecture {
 
     /// How each layer depends on time.
     #[must_use]
-    pub fn conditioning(&self) -> ConvConditioning {
-        self.conditioning
+    pub fn kind(&self) -> LayerKind {
+        self.kind
     }
 
     /// The function between the layers.
     #[must_use]
-    pub fn activation(&self) -> Activation {
+    pub fn activation(&self) -> ActivationKind {
         self.layout.activation()
     }
 
@@ -140,14 +117,14 @@ impl ConvArchitecture {
     /// transposed convolution `[inputs, outputs, k, k]`.
     #[must_use]
     pub fn parameters(&self) -> Vec<ParameterSpec> {
-        self.layout.specs(layer_parameters(&self.shapes, self.conditioning))
+        self.layout.specs(layer_parameters(&self.shapes, self.kind))
     }
 }
 
-fn layer_parameters(shapes: &[ConvShape], conditioning: ConvConditioning) -> impl Iterator<Item = LayerParameters> {
+fn layer_parameters(shapes: &[ConvShape], kind: LayerKind) -> impl Iterator<Item = LayerParameters> {
     shapes
         .iter()
-        .map(move |&shape| conditioning.rule::<f32>().parameters(shape))
+        .map(move |&shape| kind.convolution_rule::<f32>().parameters(shape))
 }
 
 impl Architecture for ConvArchitecture {
@@ -168,7 +145,7 @@ impl Architecture for ConvArchitecture {
     }
 
     fn layers<T: Real>(&self, level: SimdLevel) -> Vec<ConvLayer<T>> {
-        let layer = |&shape| ConvLayer::zeros(level, self.conditioning, shape);
+        let layer = |&shape| ConvLayer::zeros(level, self.kind, shape);
         self.shapes.iter().map(layer).collect()
     }
 }
@@ -178,33 +155,33 @@ impl Architecture for ConvArchitecture {
 /// A stride relates a *fine* image to a *coarse* one: each coarse pixel sees a patch of the fine image. The coarse
 /// image is the output, but for the transposed convolution, whose input it is. Kernels are `[coarse, fine, k, k]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ConvShape {
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
-    pub(super) stride: ConvStride,
+pub(crate) struct ConvShape {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) stride: Stride,
     /// Height and width of the input.
-    pub(super) input: (usize, usize),
+    pub(crate) input: (usize, usize),
     /// Height and width of the output.
-    pub(super) output: (usize, usize),
+    pub(crate) output: (usize, usize),
 }
 
 impl ConvShape {
-    pub(super) fn is_transposed(self) -> bool {
-        self.stride == ConvStride::Double
+    pub(crate) fn is_transposed(self) -> bool {
+        self.stride == Stride::Double
     }
 
     /// k, the kernel's height and width.
-    pub(super) fn kernel(self) -> usize {
-        if self.stride == ConvStride::Keep { 3 } else { 4 }
+    pub(crate) fn kernel(self) -> usize {
+        self.stride.kernel_size()
     }
 
     /// k².
-    pub(super) fn taps(self) -> usize {
+    pub(crate) fn taps(self) -> usize {
         self.kernel() * self.kernel()
     }
 
     /// Channels of the coarse and the fine image.
-    pub(super) fn coarse_and_fine(self) -> (usize, usize) {
+    pub(crate) fn coarse_and_fine(self) -> (usize, usize) {
         if self.is_transposed() {
             (self.inputs, self.outputs)
         } else {
@@ -213,12 +190,12 @@ impl ConvShape {
     }
 
     /// Numbers in the kernel of the state's channels.
-    pub(super) fn weights(self) -> usize {
+    pub(crate) fn weights(self) -> usize {
         self.inputs * self.outputs * self.taps()
     }
 
     /// The kernel's shape with `inputs` input channels.
-    pub(super) fn weight_shape(self, inputs: usize) -> Vec<usize> {
+    pub(crate) fn weight_shape(self, inputs: usize) -> Vec<usize> {
         let (outputs, kernel) = (self.outputs, self.kernel());
         if self.is_transposed() {
             vec![inputs, outputs, kernel, kernel]
@@ -228,22 +205,22 @@ impl ConvShape {
     }
 
     /// Numbers in one input image.
-    pub(super) fn input_len(self) -> usize {
+    pub(crate) fn input_len(self) -> usize {
         self.inputs * self.input.0 * self.input.1
     }
 
     /// Numbers in one output image.
-    pub(super) fn output_len(self) -> usize {
+    pub(crate) fn output_len(self) -> usize {
         self.outputs * self.output.0 * self.output.1
     }
 
-    pub(super) fn grid(self) -> Grid {
+    pub(crate) fn grid(self) -> Grid {
         let (coarse, fine) = if self.is_transposed() {
             (self.input, self.output)
         } else {
             (self.output, self.input)
         };
-        let step = if self.stride == ConvStride::Keep { 1 } else { 2 };
+        let step = if self.stride == Stride::Keep { 1 } else { 2 };
         Grid {
             coarse,
             fine,

@@ -1,13 +1,13 @@
 //! The linear part of a convolutional layer: convolutions of images with its kernel, and one bias for each pixel.
 
-use super::conditioning::{EffectiveGradient, Planes};
+use super::planes::Planes;
+use super::rule::ConvGradient;
 use super::weight_gradient::WeightGradient;
 use super::weights::{ConvLayer, EffectiveLayer};
 use crate::Real;
 use crate::kernel::{Stack, StackMut};
 use crate::layered::{Linear, Moment};
-use crate::linalg::{AlignedBuffer, Rows, add_column_sums};
-use crate::mlp::conditioning::add_scaled;
+use crate::linalg::{AlignedBuffer, Rows, add_column_sums, add_scaled};
 
 /// Buffers that every layer uses anew.
 #[derive(Clone, Debug)]
@@ -137,6 +137,6 @@ impl<T: Real> Linear<T> for ConvLayer<T> {
         let of_planes = rule.planes(shape).map_or(T::ZERO, |planes| {
             planes.pull_back(parameters, t, map, &mut scratch.planes, gradient)
         });
-        of_planes + rule.pull_back(shape, parameters, t, EffectiveGradient { weight, bias }, gradient)
+        of_planes + rule.pull_back(shape, parameters, t, ConvGradient { weight, bias }, gradient)
     }
 }

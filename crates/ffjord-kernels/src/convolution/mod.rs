@@ -5,28 +5,32 @@
 //! are then summed. Patches are made a few image lines at a time and stay in the cache.
 
 mod architecture;
-mod conditioning;
 mod layer;
 mod operator;
 mod patches;
+mod planes;
+mod rule;
+mod stride;
 mod weight_gradient;
 mod weights;
 
-pub use architecture::{ConvArchitecture, ConvStride};
-pub use conditioning::ConvConditioning;
+pub use architecture::ConvArchitecture;
+pub(crate) use architecture::ConvShape;
+pub(crate) use planes::Planes;
+pub(crate) use rule::{ConvGradient, ConvRule, WeightView};
+pub use stride::Stride;
 
 use crate::layered::Layered;
 
 /// A time-conditioned convolutional network f(z, t; θ), evaluated together with its tangents.
 ///
 /// ```
-/// use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvKernel, ConvStride};
-/// use ffjord_kernels::mlp::{Activation, Stack, StackMut};
+/// use ffjord_kernels::convolution::{ConvArchitecture, ConvKernel};
 /// use ffjord_kernels::simd::SimdLevel;
-/// use ffjord_kernels::{GradientMut, Kernel};
+/// use ffjord_kernels::{ActivationKind, GradientMut, Kernel, LayerKind, Stack, StackMut, Stride};
 ///
-/// let strides = [ConvStride::Keep; 2];
-/// let net = ConvArchitecture::new(1, (4, 4), &[8], &strides, ConvConditioning::Concat, Activation::Softplus)?;
+/// let strides = [Stride::Keep; 2];
+/// let net = ConvArchitecture::new(1, (4, 4), &[8], &strides, LayerKind::Concat, ActivationKind::Softplus)?;
 /// let parameters = vec![0.1f32; net.parameter_count()];
 /// let kernel = ConvKernel::new(SimdLevel::detect(), net, &parameters)?;
 /// let (mut workspace, mut tape) = (kernel.workspace(3 * 2), kernel.tape(3 * 2));

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// How each pixel (y, x) of a coarse image sees a k×k patch of a fine one, from (s y − 1, s x − 1) on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     /// Height and width of the coarse image.
     pub(super) coarse: (usize, usize),
     /// Height and width of the fine image.

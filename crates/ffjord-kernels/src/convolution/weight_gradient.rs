@@ -1,6 +1,7 @@
 //! The gradient of a kernel: the sum over images of pixels times the patches that meet them.
 
-use super::architecture::{ConvShape, ConvStride};
+use super::Stride;
+use super::architecture::ConvShape;
 use super::operator::{line_tiles, patch_numbers};
 use crate::Real;
 use crate::linalg::{Rows, RowsMut, accumulate_outer};
@@ -21,9 +22,9 @@ impl WeightGradient {
     /// Patches are cut from the fine image; with equal sizes from the one with fewer channels.
     pub(super) fn new(shape: ConvShape) -> Self {
         let of_output = match shape.stride {
-            ConvStride::Keep => shape.outputs < shape.inputs,
-            ConvStride::Halve => false,
-            ConvStride::Double => true,
+            Stride::Keep => shape.outputs < shape.inputs,
+            Stride::Halve => false,
+            Stride::Double => true,
         };
         Self { shape, of_output }
     }
@@ -96,7 +97,7 @@ impl WeightGradient {
             (taps * cut, 1)
         };
         // The fine image is the one that was cut, unless a 3×3 convolution was turned round.
-        let turned = self.shape.stride == ConvStride::Keep && self.of_output;
+        let turned = self.shape.stride == Stride::Keep && self.of_output;
         for (index, to) in kernel[..self.shape.weights()].iter_mut().enumerate() {
             let (coarse, fine, tap) = (index / taps / fine, index / taps % fine, index % taps);
             let (plain, patch) = if turned {

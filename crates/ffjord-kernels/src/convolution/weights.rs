@@ -1,12 +1,13 @@
 //! Packed kernels: constant ones, once per optimiser step, and those that depend on time, once per evaluation.
 
-use super::architecture::{ConvShape, ConvStride};
-use super::conditioning::{ConvConditioning, ConvRule, WeightView};
+use super::Stride;
+use super::architecture::ConvShape;
 use super::operator::{ImageOperator, Method, patch_numbers};
-use crate::Real;
+use super::rule::{ConvRule, WeightView};
 use crate::layered::Moment;
 use crate::linalg::AlignedBuffer;
 use crate::simd::SimdLevel;
+use crate::{LayerKind, Real};
 
 /// A convolution and its adjoint, each with a packed kernel.
 #[derive(Clone, Debug)]
@@ -19,9 +20,9 @@ struct Operators<T: Real> {
 /// With equal sizes a convolution can be done either way: patches are best made of the image with fewer channels.
 fn method(shape: ConvShape, source: usize, target: usize, forward: bool) -> Method {
     let gather = match shape.stride {
-        ConvStride::Keep => 2 * target >= source,
-        ConvStride::Halve => forward,
-        ConvStride::Double => !forward,
+        Stride::Keep => 2 * target >= source,
+        Stride::Halve => forward,
+        Stride::Double => !forward,
     };
     if gather { Method::Gather } else { Method::Scatter }
 }
@@ -58,7 +59,7 @@ impl<T: Real> Operators<T> {
 
 /// A 3×3 convolution that scatters, and an adjoint that gathers, have the kernel turned by half a turn.
 fn turn(shape: ConvShape, turned: bool, tap: usize) -> usize {
-    if turned && shape.stride == ConvStride::Keep {
+    if turned && shape.stride == Stride::Keep {
         shape.taps() - 1 - tap
     } else {
         tap
@@ -78,25 +79,25 @@ fn index(shape: ConvShape, view: WeightView, input: usize, output: usize, tap: u
 #[derive(Clone, Debug)]
 pub struct ConvLayer<T: Real> {
     pub(super) level: SimdLevel,
-    conditioning: ConvConditioning,
+    kind: LayerKind,
     pub(super) shape: ConvShape,
     /// Where the kernel does not depend on time.
     constant: Option<(WeightView, Operators<T>)>,
 }
 
 impl<T: Real> ConvLayer<T> {
-    pub(super) fn zeros(level: SimdLevel, conditioning: ConvConditioning, shape: ConvShape) -> Self {
-        let constant = conditioning.rule::<T>().constant_weight(shape);
+    pub(super) fn zeros(level: SimdLevel, kind: LayerKind, shape: ConvShape) -> Self {
+        let constant = kind.convolution_rule::<T>().constant_weight(shape);
         Self {
             level,
-            conditioning,
+            kind,
             shape,
             constant: constant.map(|view| (view, Operators::zeros(level, shape))),
         }
     }
 
     pub(super) fn rule(&self) -> &'static dyn ConvRule<T> {
-        self.conditioning.rule()
+        self.kind.convolution_rule()
     }
 
     /// Packs the kernel among the layer's `parameters`, where it does not depend on time.

@@ -9,6 +9,7 @@ use crate::simd::Isa;
 
 /// What a forward pass has to keep of a nonlinearity y = φ(x) for the reverse pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Saved {
     /// y and its tangents, which the next layer's weight gradient needs anyway.
     Output,

@@ -1,6 +1,6 @@
 //! Where the parameters of a network lie in a flat buffer.
 
-use crate::mlp::Activation;
+use crate::ActivationKind;
 use std::ops::Range;
 
 /// One parameter tensor in the flat parameter buffer.
@@ -36,11 +36,11 @@ pub(crate) type LayerParameters = Vec<(&'static str, Vec<usize>)>;
 pub struct ParameterLayout {
     /// Where each layer's parameters end: every evaluation asks for them, so they are not counted again.
     ends: Vec<usize>,
-    activation: Activation,
+    activation: ActivationKind,
 }
 
 impl ParameterLayout {
-    pub(crate) fn new(layers: impl Iterator<Item = LayerParameters>, activation: Activation) -> Self {
+    pub(crate) fn new(layers: impl Iterator<Item = LayerParameters>, activation: ActivationKind) -> Self {
         let ends = layers.scan(0, |end, parameters| {
             *end += parameters
                 .iter()
@@ -54,7 +54,7 @@ impl ParameterLayout {
         }
     }
 
-    pub(crate) fn activation(&self) -> Activation {
+    pub(crate) fn activation(&self) -> ActivationKind {
         self.activation
     }
 

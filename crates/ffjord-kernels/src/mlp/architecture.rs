@@ -1,66 +1,11 @@
 //! The shape of a network, and where its parameters lie in a flat buffer.
 
-use super::conditioning::Conditioning;
 use super::trace;
 use super::weights::DenseLayer;
-use crate::elementwise::Function;
 use crate::kernel::TraceMut;
 use crate::layered::{Architecture, LayerParameters, Layered, ParameterLayout, ParameterSpec, RowForm, Workspace};
 use crate::simd::SimdLevel;
-use crate::{KernelError, Real};
-
-/// The function between the layers of a network; there is none after the last layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Activation {
-    /// y = x.
-    Identity,
-    /// y = max(x, 0).
-    Relu,
-    /// y = x².
-    Square,
-    /// y = tanh x.
-    Tanh,
-    /// y = 1 / (1 + e⁻ˣ).
-    Sigmoid,
-    /// y = ln(1 + eˣ).
-    Softplus,
-    /// y = x for x > 0, else eˣ − 1.
-    Elu,
-    /// y = x σ(β x) with one learned β, shared by all layers; it is the last parameter.
-    Swish,
-}
-
-impl Activation {
-    /// All activations.
-    pub const ALL: [Self; 8] = [
-        Self::Identity,
-        Self::Relu,
-        Self::Square,
-        Self::Tanh,
-        Self::Sigmoid,
-        Self::Softplus,
-        Self::Elu,
-        Self::Swish,
-    ];
-
-    /// Whether it has a learned coefficient, which all layers share.
-    pub(crate) fn has_coefficient(self) -> bool {
-        self == Self::Swish
-    }
-
-    pub(crate) fn function<T: Real>(self, beta: T) -> Function<T> {
-        match self {
-            Self::Identity => Function::Identity,
-            Self::Relu => Function::Relu,
-            Self::Square => Function::Square,
-            Self::Tanh => Function::Tanh,
-            Self::Sigmoid => Function::Sigmoid,
-            Self::Softplus => Function::Softplus,
-            Self::Elu => Function::Elu,
-            Self::Swish => Function::Swish { beta },
-        }
-    }
-}
+use crate::{ActivationKind, KernelError, LayerKind, Real};
 
 /// The shape of a multilayer perceptron with time-conditioned layers.
 ///
@@ -68,9 +13,10 @@ impl Activation {
 /// that each row is given.
 ///
 /// ```
-/// use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture};
+/// use ffjord_kernels::mlp::MlpArchitecture;
+/// use ffjord_kernels::{ActivationKind, LayerKind};
 ///
-/// let net = MlpArchitecture::new(&[2, 64, 64, 2], Conditioning::ConcatSquash, Activation::Tanh)?;
+/// let net = MlpArchitecture::new(&[2, 64, 64, 2], LayerKind::ConcatSquash, ActivationKind::Tanh)?;
 /// assert_eq!(net.layers(), 3);
 /// assert_eq!(net.parameters()[0].name, "layers.0._layer.weight");
 /// assert_eq!(net.parameters()[0].shape, [64, 2]);
@@ -79,37 +25,37 @@ impl Activation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MlpArchitecture {
     dimensions: Vec<usize>,
-    conditionings: Vec<Conditioning>,
+    kinds: Vec<LayerKind>,
     layout: ParameterLayout,
 }
 
 impl MlpArchitecture {
-    /// A network of the given `dimensions` (input, hidden …, output), all of whose layers have one `conditioning`.
+    /// A network of the given `dimensions` (input, hidden …, output), all of whose layers have one `kind`.
     ///
     /// # Errors
     /// [`KernelError::Dimensions`] if there are fewer than two dimensions or one is zero, and [`KernelError::Outputs`]
     /// if there are more outputs than inputs.
-    pub fn new(dimensions: &[usize], conditioning: Conditioning, activation: Activation) -> Result<Self, KernelError> {
+    pub fn new(dimensions: &[usize], kind: LayerKind, activation: ActivationKind) -> Result<Self, KernelError> {
         let layers = dimensions.len().saturating_sub(1);
-        Self::with_conditionings(dimensions, &vec![conditioning; layers], activation)
+        Self::with_kinds(dimensions, &vec![kind; layers], activation)
     }
 
-    /// As [`MlpArchitecture::new`], with one conditioning for each layer.
+    /// As [`MlpArchitecture::new`], with one kind for each layer.
     ///
     /// # Errors
-    /// As `new`, and [`KernelError::Conditionings`] if their number is not that of the layers.
-    pub fn with_conditionings(
+    /// As `new`, and [`KernelError::Kinds`] if their number is not that of the layers.
+    pub fn with_kinds(
         dimensions: &[usize],
-        conditionings: &[Conditioning],
-        activation: Activation,
+        kinds: &[LayerKind],
+        activation: ActivationKind,
     ) -> Result<Self, KernelError> {
         if dimensions.len() < 2 || dimensions.contains(&0) {
             return Err(KernelError::Dimensions(dimensions.to_vec()));
         }
         let layers = dimensions.len() - 1;
-        if conditionings.len() != layers {
-            return Err(KernelError::Conditionings {
-                given: conditionings.len(),
+        if kinds.len() != layers {
+            return Err(KernelError::Kinds {
+                given: kinds.len(),
                 layers,
             });
         }
@@ -117,18 +63,18 @@ impl MlpArchitecture {
         if inputs < outputs {
             return Err(KernelError::Outputs { inputs, outputs });
         }
-        let parameters = layer_parameters(dimensions, conditionings);
+        let parameters = layer_parameters(dimensions, kinds);
         Ok(Self {
             layout: ParameterLayout::new(parameters, activation),
             dimensions: dimensions.to_vec(),
-            conditionings: conditionings.to_vec(),
+            kinds: kinds.to_vec(),
         })
     }
 
     /// The number of linear layers.
     #[must_use]
     pub fn layers(&self) -> usize {
-        self.conditionings.len()
+        self.kinds.len()
     }
 
     /// The input dimension.
@@ -151,13 +97,13 @@ impl MlpArchitecture {
 
     /// How each layer depends on time.
     #[must_use]
-    pub fn conditionings(&self) -> &[Conditioning] {
-        &self.conditionings
+    pub fn kinds(&self) -> &[LayerKind] {
+        &self.kinds
     }
 
     /// The function between the layers.
     #[must_use]
-    pub fn activation(&self) -> Activation {
+    pub fn activation(&self) -> ActivationKind {
         self.layout.activation()
     }
 
@@ -170,8 +116,7 @@ impl MlpArchitecture {
     /// Every parameter tensor in the order of the flat buffer.
     #[must_use]
     pub fn parameters(&self) -> Vec<ParameterSpec> {
-        self.layout
-            .specs(layer_parameters(&self.dimensions, &self.conditionings))
+        self.layout.specs(layer_parameters(&self.dimensions, &self.kinds))
     }
 }
 
@@ -182,10 +127,10 @@ fn shapes(dimensions: &[usize]) -> impl Iterator<Item = LayerShape> {
     })
 }
 
-fn layer_parameters(dimensions: &[usize], conditionings: &[Conditioning]) -> impl Iterator<Item = LayerParameters> {
+fn layer_parameters(dimensions: &[usize], kinds: &[LayerKind]) -> impl Iterator<Item = LayerParameters> {
     shapes(dimensions)
-        .zip(conditionings)
-        .map(|(shape, conditioning)| conditioning.rule::<f32>().parameters(shape))
+        .zip(kinds)
+        .map(|(shape, kind)| kind.dense_rule::<f32>().parameters(shape))
 }
 
 impl Architecture for MlpArchitecture {
@@ -210,7 +155,7 @@ impl Architecture for MlpArchitecture {
     fn layers<T: Real>(&self, level: SimdLevel) -> Vec<DenseLayer<T>> {
         let last = self.layers() - 1;
         shapes(&self.dimensions)
-            .zip(&self.conditionings)
+            .zip(&self.kinds)
             .enumerate()
             .map(|(index, (shape, &kind))| DenseLayer::zeros(level, kind, shape, (index == 0, index == last)))
             .collect()

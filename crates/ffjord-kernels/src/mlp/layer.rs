@@ -1,6 +1,6 @@
 //! The linear part of a dense layer: products of rows with its weights.
 
-use super::conditioning::EffectiveGradient;
+use super::rule::DenseGradient;
 use super::weights::{DenseLayer, EffectiveLayer};
 use crate::Real;
 use crate::kernel::{Stack, StackMut};
@@ -112,7 +112,7 @@ impl<T: Real> Linear<T> for DenseLayer<T> {
                 self.add_weight_gradient(x, y, &mut scratch.transposed, weight, shape.inputs);
             }
         }
-        let effective = EffectiveGradient {
+        let effective = DenseGradient {
             weight: if in_place.is_some() { &[] } else { weight },
             bias: &bias[..shape.outputs],
             gate: &effective.gate,

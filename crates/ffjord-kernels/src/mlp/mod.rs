@@ -1,15 +1,16 @@
 //! Multilayer perceptrons with time-conditioned layers: value and tangents in one pass, and the reverse of it.
 
 mod architecture;
-pub(crate) mod conditioning;
 mod layer;
+mod rule;
 mod trace;
 mod weights;
 
 pub use crate::kernel::{Stack, StackMut};
 pub use crate::layered::ParameterSpec;
-pub use architecture::{Activation, MlpArchitecture};
-pub use conditioning::Conditioning;
+pub(crate) use architecture::LayerShape;
+pub use architecture::MlpArchitecture;
+pub(crate) use rule::{Coefficients, DenseGradient, DenseRule, WeightForm};
 pub use trace::contract;
 
 use crate::layered::Layered;
@@ -17,12 +18,12 @@ use crate::layered::Layered;
 /// A time-conditioned multilayer perceptron f(z, t; c, θ), evaluated together with its tangents.
 ///
 /// ```
-/// use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture, MlpKernel, Stack, StackMut};
+/// use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
 /// use ffjord_kernels::simd::SimdLevel;
-/// use ffjord_kernels::{GradientMut, Kernel};
+/// use ffjord_kernels::{ActivationKind, GradientMut, Kernel, LayerKind, Stack, StackMut};
 ///
 /// // States of two numbers; every row is given one more.
-/// let net = MlpArchitecture::new(&[2 + 1, 16, 2], Conditioning::ConcatSquash, Activation::Tanh)?;
+/// let net = MlpArchitecture::new(&[2 + 1, 16, 2], LayerKind::ConcatSquash, ActivationKind::Tanh)?;
 /// let parameters = vec![0.1f32; net.parameter_count()];
 /// let kernel = MlpKernel::new(SimdLevel::detect(), net, &parameters)?;
 /// let (mut workspace, mut tape) = (kernel.workspace(3 * 2), kernel.tape(3 * 2));

@@ -1,11 +1,11 @@
 //! Packed weights: as given, once per optimiser step, and effective, once per evaluation.
 
 use super::architecture::LayerShape;
-use super::conditioning::{Coefficients, Conditioning, Rule, WeightForm};
-use crate::Real;
+use super::rule::{Coefficients, DenseRule, WeightForm};
 use crate::layered::Moment;
 use crate::linalg::{AlignedBuffer, PackedMatrix, PanelLayout};
 use crate::simd::SimdLevel;
+use crate::{LayerKind, Real};
 
 /// A weight, packed for `x Wᵀ` and for `ȳ W`.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl<T: Real> Pair<T> {
 #[derive(Clone, Debug)]
 pub struct DenseLayer<T: Real> {
     pub(super) level: SimdLevel,
-    conditioning: Conditioning,
+    kind: LayerKind,
     pub(super) shape: LayerShape,
     /// Numbers from one row to the next of what the layer reads: padded, but for the first layer.
     pub(super) input_stride: usize,
@@ -47,13 +47,8 @@ pub struct DenseLayer<T: Real> {
 }
 
 impl<T: Real> DenseLayer<T> {
-    pub(super) fn zeros(
-        level: SimdLevel,
-        conditioning: Conditioning,
-        shape: LayerShape,
-        (first, last): (bool, bool),
-    ) -> Self {
-        let form = conditioning.rule::<T>().weight_form(shape);
+    pub(super) fn zeros(level: SimdLevel, kind: LayerKind, shape: LayerShape, (first, last): (bool, bool)) -> Self {
+        let form = kind.dense_rule::<T>().weight_form(shape);
         let count = match form {
             WeightForm::Constant { .. } | WeightForm::Gated => 1,
             WeightForm::Blended { .. } => 2,
@@ -62,7 +57,7 @@ impl<T: Real> DenseLayer<T> {
         let stride = |columns, at_end| if at_end { columns } else { padded::<T>(level, columns) };
         Self {
             level,
-            conditioning,
+            kind,
             shape,
             input_stride: stride(shape.inputs, first),
             output_stride: stride(shape.outputs, last),
@@ -71,8 +66,8 @@ impl<T: Real> DenseLayer<T> {
         }
     }
 
-    pub(super) fn rule(&self) -> &'static dyn Rule<T> {
-        self.conditioning.rule()
+    pub(super) fn rule(&self) -> &'static dyn DenseRule<T> {
+        self.kind.dense_rule()
     }
 
     /// Packs the weights among the layer's `parameters`.

@@ -2,8 +2,9 @@
 
 use crate::reference::case::Field;
 use crate::reference::{Number, activate, sigmoid};
-use ffjord_kernels::convolution::{ConvArchitecture, ConvConditioning, ConvStride};
+use ffjord_kernels::convolution::ConvArchitecture;
 use ffjord_kernels::mlp::ParameterSpec;
+use ffjord_kernels::{LayerKind, Stride};
 
 /// An image `[channels, height, width]`.
 #[derive(Clone)]
@@ -43,26 +44,26 @@ impl<N: Number> Image<N> {
     }
 }
 
-fn convolve<N: Number>(stride: ConvStride, weight: &[N], bias: &[N], x: &Image<N>) -> Image<N> {
+fn convolve<N: Number>(stride: Stride, weight: &[N], bias: &[N], x: &Image<N>) -> Image<N> {
     let outputs = bias.len();
     let (height, width, kernel) = match stride {
-        ConvStride::Keep => (x.height, x.width, 3),
-        ConvStride::Halve => (x.height / 2, x.width / 2, 4),
-        ConvStride::Double => (2 * x.height, 2 * x.width, 4),
+        Stride::Keep => (x.height, x.width, 3),
+        Stride::Halve => (x.height / 2, x.width / 2, 4),
+        Stride::Double => (2 * x.height, 2 * x.width, 4),
     };
     let mut data: Vec<N> = (0..outputs * height * width)
         .map(|i| bias[i / (height * width)])
         .collect();
     // Every input pixel, output pixel and tap: s · (row of the coarse image) + tap − 1 = row of the fine image.
     let meets = |input: usize, output: usize, tap: usize| match stride {
-        ConvStride::Keep => output + tap == input + 1,
-        ConvStride::Halve => 2 * output + tap == input + 1,
-        ConvStride::Double => 2 * input + tap == output + 1,
+        Stride::Keep => output + tap == input + 1,
+        Stride::Halve => 2 * output + tap == input + 1,
+        Stride::Double => 2 * input + tap == output + 1,
     };
     for o in 0..outputs {
         for i in 0..x.channels {
             let kernels = match stride {
-                ConvStride::Double => i * outputs + o,
+                Stride::Double => i * outputs + o,
                 _ => o * x.channels + i,
             };
             for (y, row) in (0..height).flat_map(|y| (0..x.height).map(move |row| (y, row))) {
@@ -87,40 +88,34 @@ fn convolve<N: Number>(stride: ConvStride, weight: &[N], bias: &[N], x: &Image<N
     }
 }
 
-fn layer<N: Number>(
-    (conditioning, stride): (ConvConditioning, ConvStride),
-    p: &[N],
-    t: N,
-    x: &Image<N>,
-    outputs: usize,
-) -> Image<N> {
-    let taps = if stride == ConvStride::Keep { 9 } else { 16 };
+fn layer<N: Number>((kind, stride): (LayerKind, Stride), p: &[N], t: N, x: &Image<N>, outputs: usize) -> Image<N> {
+    let taps = if stride == Stride::Keep { 9 } else { 16 };
     let affine = |p: &[N], x: &Image<N>| {
         let weights = x.channels * outputs * taps;
         convolve(stride, &p[..weights], &p[weights..weights + outputs], x)
     };
     let rest = &p[(x.channels * outputs * taps + outputs).min(p.len())..];
     let position = |index: usize| N::constant(index as f64);
-    match conditioning {
-        ConvConditioning::Ignore => affine(p, x),
-        ConvConditioning::Concat => affine(p, &x.with_planes(&[&|_, _| t], true)),
-        ConvConditioning::ConcatCoord => affine(
+    match kind {
+        LayerKind::Ignore => affine(p, x),
+        LayerKind::Concat => affine(p, &x.with_planes(&[&|_, _| t], true)),
+        LayerKind::ConcatCoord => affine(
             p,
             &x.with_planes(&[&|_, _| t, &|y, _| position(y), &|_, x| position(x)], false),
         ),
-        ConvConditioning::ConcatV2 => affine(p, x).map(|o, y| y + rest[o] * t),
-        ConvConditioning::Squash => affine(p, x).map(|o, y| y * sigmoid(rest[o] * t + rest[outputs + o])),
-        ConvConditioning::ConcatSquash => {
+        LayerKind::ConcatV2 => affine(p, x).map(|o, y| y + rest[o] * t),
+        LayerKind::Squash => affine(p, x).map(|o, y| y * sigmoid(rest[o] * t + rest[outputs + o])),
+        LayerKind::ConcatSquash => {
             affine(p, x).map(|o, y| y * sigmoid(rest[outputs + o] * t + rest[2 * outputs + o]) + rest[o] * t)
         }
-        ConvConditioning::Blend => {
+        LayerKind::Blend => {
             let (mut first, second) = (affine(p, x), affine(rest, x));
             for (a, &b) in first.data.iter_mut().zip(&second.data) {
                 *a = *a + (b - *a) * t;
             }
             first
         }
-        ConvConditioning::Hyper => {
+        LayerKind::Hyper => {
             let (slope, bias) = p.split_at(p.len() / 2);
             let made: Vec<N> = slope.iter().zip(bias).map(|(&a, &b)| a * t + b).collect();
             convolve(stride, &made, &made[..outputs], x)
@@ -131,7 +126,7 @@ fn layer<N: Number>(
 /// A network with what its architecture does not tell.
 pub struct Network {
     pub net: ConvArchitecture,
-    pub strides: Vec<ConvStride>,
+    pub strides: Vec<Stride>,
     pub hidden: Vec<usize>,
 }
 
@@ -155,7 +150,7 @@ impl Field for Network {
             let start = of_layer().map(|spec| spec.offset).min().unwrap();
             let end = start + of_layer().map(ParameterSpec::len).sum::<usize>();
             let outputs = hidden.get(l).copied().unwrap_or(channels);
-            x = layer((net.conditioning(), stride), &parameters[start..end], t, &x, outputs);
+            x = layer((net.kind(), stride), &parameters[start..end], t, &x, outputs);
             if l + 1 < strides.len() {
                 x = x.map(|_, x| activate(net.activation(), x, beta));
             }

@@ -7,7 +7,8 @@
 
 pub mod case;
 
-use ffjord_kernels::mlp::{Activation, Conditioning, MlpArchitecture};
+use ffjord_kernels::mlp::MlpArchitecture;
+use ffjord_kernels::{ActivationKind, LayerKind};
 use std::ops::{Add, Mul, Sub};
 
 /// A number that networks can be evaluated with.
@@ -101,29 +102,29 @@ fn tanh<N: Number>(x: N) -> N {
     N::constant(2.0) * sigmoid(N::constant(2.0) * x) - N::constant(1.0)
 }
 
-pub fn activate<N: Number>(activation: Activation, x: N, beta: N) -> N {
+pub fn activate<N: Number>(activation: ActivationKind, x: N, beta: N) -> N {
     let (zero, one) = (N::constant(0.0), N::constant(1.0));
     match activation {
-        Activation::Identity => x,
-        Activation::Relu => {
+        ActivationKind::Identity => x,
+        ActivationKind::Relu => {
             if x.value() > 0.0 {
                 x
             } else {
                 zero
             }
         }
-        Activation::Square => x * x,
-        Activation::Tanh => tanh(x),
-        Activation::Sigmoid => sigmoid(x),
-        Activation::Softplus => (one + x.exp()).ln(),
-        Activation::Elu => {
+        ActivationKind::Square => x * x,
+        ActivationKind::Tanh => tanh(x),
+        ActivationKind::Softplus => (one + x.exp()).ln(),
+        ActivationKind::Elu => {
             if x.value() > 0.0 {
                 x
             } else {
                 x.exp() - one
             }
         }
-        Activation::Swish => x * sigmoid(beta * x),
+        ActivationKind::Swish => x * sigmoid(beta * x),
+        other => panic!("there is no reference for {other}"),
     }
 }
 
@@ -135,27 +136,27 @@ fn linear<N: Number>(weight: &[N], bias: &[N], x: &[N]) -> Vec<N> {
         .collect()
 }
 
-fn layer<N: Number>(conditioning: Conditioning, p: &[N], t: N, x: &[N], outputs: usize) -> Vec<N> {
+fn layer<N: Number>(kind: LayerKind, p: &[N], t: N, x: &[N], outputs: usize) -> Vec<N> {
     let weights = outputs * x.len();
     let plain = |p: &[N]| linear(&p[..weights], &p[weights..weights + outputs], x);
     let rest = p.get(weights + outputs..).unwrap_or(&[]);
-    match conditioning {
-        Conditioning::Ignore => plain(p),
-        Conditioning::Concat => {
+    match kind {
+        LayerKind::Ignore => plain(p),
+        LayerKind::Concat | LayerKind::ConcatCoord => {
             let (weight, bias) = p.split_at(weights + outputs);
             linear(weight, bias, &[&[t], x].concat())
         }
-        Conditioning::ConcatV2 => (0..outputs).map(|j| plain(p)[j] + rest[j] * t).collect(),
-        Conditioning::Squash => (0..outputs)
+        LayerKind::ConcatV2 => (0..outputs).map(|j| plain(p)[j] + rest[j] * t).collect(),
+        LayerKind::Squash => (0..outputs)
             .map(|j| plain(p)[j] * sigmoid(rest[j] * t + rest[outputs + j]))
             .collect(),
-        Conditioning::ConcatSquash => (0..outputs)
+        LayerKind::ConcatSquash => (0..outputs)
             .map(|j| plain(p)[j] * sigmoid(rest[outputs + j] * t + rest[2 * outputs + j]) + rest[j] * t)
             .collect(),
-        Conditioning::Blend => (0..outputs)
+        LayerKind::Blend => (0..outputs)
             .map(|j| plain(p)[j] + (plain(rest)[j] - plain(p)[j]) * t)
             .collect(),
-        Conditioning::Hyper => {
+        LayerKind::Hyper => {
             let hidden: Vec<N> = (0..8).map(|i| tanh(p[i] * t + p[8 + i])).collect();
             let (weight, bias) = p[16..].split_at(8 * (weights + outputs));
             let generated = linear(weight, bias, &hidden);
@@ -169,7 +170,7 @@ fn network<N: Number>(architecture: &MlpArchitecture, parameters: &[N], t: N, z:
     let specs = architecture.parameters();
     let beta = parameters[parameters.len() - 1];
     let mut x = z.to_vec();
-    for (l, &conditioning) in architecture.conditionings().iter().enumerate() {
+    for (l, &kind) in architecture.kinds().iter().enumerate() {
         let start = specs
             .iter()
             .find(|spec| spec.name.starts_with(&format!("layers.{l}.")))
@@ -179,13 +180,7 @@ fn network<N: Number>(architecture: &MlpArchitecture, parameters: &[N], t: N, z:
             .iter()
             .find(|spec| spec.name.starts_with(&format!("layers.{}.", l + 1)));
         let end = end.map_or(parameters.len(), |spec| spec.offset);
-        x = layer(
-            conditioning,
-            &parameters[start..end],
-            t,
-            &x,
-            architecture.dimensions()[l + 1],
-        );
+        x = layer(kind, &parameters[start..end], t, &x, architecture.dimensions()[l + 1]);
         if l + 1 < architecture.layers() {
             x = x
                 .into_iter()

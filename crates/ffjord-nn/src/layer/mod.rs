@@ -10,82 +10,14 @@ mod ignore;
 mod projection;
 mod squash;
 
-pub use projection::Stride;
+pub use ffjord_kernels::{LayerKind, Stride};
 pub(crate) use projection::{Affine, AffineAtTime, Projection};
 
 use crate::dual::Dual;
-use crate::error::{NnError, Result, parse_name};
+use crate::error::Result;
 use crate::parameter::ParameterBuilder;
 use candle_core::Tensor;
 use std::fmt;
-use std::str::FromStr;
-
-/// How a layer depends on time.
-///
-/// `W` and `b` are the layer's own weights and bias, `g`, `c` and `h` vectors with one entry an output, σ the logistic
-/// function.
-///
-/// ```
-/// use ffjord_nn::LayerKind;
-/// assert_eq!("concatsquash".parse::<LayerKind>()?, LayerKind::ConcatSquash);
-/// # Ok::<(), ffjord_nn::NnError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LayerKind {
-    /// `W x + b`.
-    Ignore,
-    /// `W [t, x] + b`: time is the first input feature or channel (the paper's choice).
-    Concat,
-    /// `W x + b + h t`.
-    ConcatV2,
-    /// `(W x + b) ⊙ σ(g t + c)`.
-    Squash,
-    /// `(W x + b) ⊙ σ(g t + c) + h t` (the released code's default for tables).
-    ConcatSquash,
-    /// `(1 − t) (W₀ x + b₀) + t (W₁ x + b₁)`.
-    Blend,
-    /// Weights and bias are outputs of a small network of t.
-    Hyper,
-    /// Convolutions only: `W [x, t, row, column] + b`; a dense layer of this type is [`LayerKind::Concat`].
-    ConcatCoord,
-}
-
-impl LayerKind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::Ignore,
-        Self::Concat,
-        Self::ConcatV2,
-        Self::Squash,
-        Self::ConcatSquash,
-        Self::Blend,
-        Self::Hyper,
-        Self::ConcatCoord,
-    ];
-}
-
-impl fmt::Display for LayerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ignore => "ignore",
-            Self::Concat => "concat",
-            Self::ConcatV2 => "concat_v2",
-            Self::Squash => "squash",
-            Self::ConcatSquash => "concatsquash",
-            Self::Blend => "blend",
-            Self::Hyper => "hyper",
-            Self::ConcatCoord => "concatcoord",
-        })
-    }
-}
-
-impl FromStr for LayerKind {
-    type Err = NnError;
-
-    fn from_str(name: &str) -> Result<Self> {
-        parse_name("layer type", name, &Self::ALL)
-    }
-}
 
 /// A layer whose weights depend on time.
 pub(crate) trait TimeLayer: fmt::Debug + Send + Sync {

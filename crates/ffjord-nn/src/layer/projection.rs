@@ -1,66 +1,11 @@
 //! The linear part of a layer: a dense matrix or a convolution, in PyTorch's weight layout.
 
 use crate::dual::Dual;
-use crate::error::{NnError, Result};
+use crate::error::Result;
 use crate::ops;
 use crate::parameter::ParameterBuilder;
 use candle_core::{Tensor, Var};
-
-/// How a convolution changes the image size.
-///
-/// In configuration files these are the numbers 1, 2 and −2 of the original implementation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stride {
-    /// 1: a 3×3 kernel with padding 1 keeps the size.
-    Keep,
-    /// 2: a 4×4 kernel with stride 2 and padding 1 halves the size.
-    Halve,
-    /// −2: the transposed 4×4 convolution with stride 2 and padding 1 doubles the size.
-    Double,
-}
-
-impl TryFrom<i64> for Stride {
-    type Error = NnError;
-
-    fn try_from(number: i64) -> Result<Self> {
-        match number {
-            1 => Ok(Self::Keep),
-            2 => Ok(Self::Halve),
-            -2 => Ok(Self::Double),
-            _ => Err(NnError::UnknownName {
-                kind: "stride",
-                given: number.to_string(),
-                accepted: "1 (3×3), 2 (4×4, halves), -2 (4×4 transposed, doubles)".to_string(),
-            }),
-        }
-    }
-}
-
-impl Stride {
-    /// The image size after the convolution.
-    ///
-    /// # Errors
-    /// [`NnError::InvalidArchitecture`] when an odd or empty size is to be halved.
-    pub fn output_size(self, size: usize) -> Result<usize> {
-        match self {
-            Self::Keep => Ok(size),
-            Self::Double => Ok(size * 2),
-            Self::Halve if size >= 2 && size.is_multiple_of(2) => Ok(size / 2),
-            Self::Halve => Err(NnError::InvalidArchitecture {
-                reason: format!(
-                    "a stride of 2 needs an even image size, but the layer's input has {size} pixels a side"
-                ),
-            }),
-        }
-    }
-
-    fn kernel_size(self) -> usize {
-        match self {
-            Self::Keep => 3,
-            Self::Halve | Self::Double => 4,
-        }
-    }
-}
+use ffjord_kernels::Stride;
 
 /// The linear part of a layer, without its weights.
 #[derive(Debug, Clone, Copy)]

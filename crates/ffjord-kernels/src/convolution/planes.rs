@@ -1,15 +1,15 @@
 //! Input channels that are the same for every image: time, and the position of a pixel.
 
+use super::architecture::ConvShape;
 use crate::Real;
-use crate::convolution::architecture::ConvShape;
-use crate::mlp::conditioning::add_scaled;
+use crate::linalg::add_scaled;
 use std::ops::Range;
 
 /// The kernels of one or three input channels: t, and then the pixel's row and column.
 ///
 /// Their convolution is the same for every image: a bias for each pixel, at the border other than in the middle.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::convolution) struct Planes {
+pub(crate) struct Planes {
     shape: ConvShape,
     count: usize,
     offset: usize,
@@ -19,7 +19,7 @@ pub(in crate::convolution) struct Planes {
 
 impl Planes {
     /// `count` channels whose kernels are those of the input channels from `start` on.
-    pub(super) fn new(shape: ConvShape, count: usize, start: usize) -> Self {
+    pub(crate) fn new(shape: ConvShape, count: usize, start: usize) -> Self {
         let taps = shape.taps();
         let (plane_stride, output_stride) = if shape.is_transposed() {
             (shape.outputs * taps, taps)
@@ -36,7 +36,7 @@ impl Planes {
     }
 
     /// The numbers of the `kernels` buffers: a kernel for each plane, and a sum.
-    pub(in crate::convolution) fn kernel_numbers(self) -> usize {
+    pub(crate) fn kernel_numbers(self) -> usize {
         (self.count * self.shape.taps() + 1) * self.shape.outputs
     }
 
@@ -93,7 +93,7 @@ impl Planes {
     }
 
     /// Adds the planes' convolution at time `t` to a map `[H', W', outputs]`; `kernels` is scratch.
-    pub(in crate::convolution) fn add_to<T: Real>(self, parameters: &[T], t: T, map: &mut [T], kernels: &mut [T]) {
+    pub(crate) fn add_to<T: Real>(self, parameters: &[T], t: T, map: &mut [T], kernels: &mut [T]) {
         for (plane, tap) in self.planes_and_taps() {
             let factor = if plane == 0 { t } else { T::ONE };
             for (output, to) in kernels[self.span(plane, tap)].iter_mut().enumerate() {
@@ -121,7 +121,7 @@ impl Planes {
     }
 
     /// Adds the gradient of the planes' kernels, given that of the map, and returns that of t; `kernels` is scratch.
-    pub(in crate::convolution) fn pull_back<T: Real>(
+    pub(crate) fn pull_back<T: Real>(
         self,
         parameters: &[T],
         t: T,

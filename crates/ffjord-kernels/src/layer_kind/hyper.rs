@@ -1,14 +1,18 @@
 //! Weights and bias from a small network of time.
 
-use super::{Coefficients, EffectiveGradient, Rule, WeightForm, add_scaled, dot};
 use crate::Real;
-use crate::mlp::architecture::LayerShape;
+use crate::convolution::{ConvGradient, ConvRule, ConvShape};
+use crate::linalg::{add_scaled, dot};
+use crate::mlp::{Coefficients, DenseGradient, DenseRule, LayerShape, WeightForm};
 use crate::simd::SimdLevel;
 
 /// Hidden units of the network of time, as in the original.
 const HIDDEN: usize = 8;
 
-/// p = A₂ tanh(A₁ t + a₁) + a₂; the bias is the head of p, the weight `[outputs, inputs]` its rest.
+/// Dense layers: p = A₂ tanh(A₁ t + a₁) + a₂; the bias is the head of p, the weight `[outputs, inputs]` its rest.
+///
+/// Convolutions: p = A t + a; the kernel is the head of p and so is the bias: the released code reads both from the
+/// first entry on, which is kept so that its checkpoints give its numbers. The last entries of p are not used.
 pub(super) struct Hyper;
 
 struct Parts<'a, T> {
@@ -45,7 +49,7 @@ impl<T: Real> Parts<'_, T> {
     }
 }
 
-impl<T: Real> Rule<T> for Hyper {
+impl<T: Real> DenseRule<T> for Hyper {
     fn parameters(&self, shape: LayerShape) -> Vec<(&'static str, Vec<usize>)> {
         let outputs = shape.weights() + shape.outputs;
         vec![
@@ -81,7 +85,7 @@ impl<T: Real> Rule<T> for Hyper {
         shape: LayerShape,
         parameters: &[T],
         t: T,
-        effective: EffectiveGradient<'_, T>,
+        effective: DenseGradient<'_, T>,
         gradient: &mut [T],
     ) -> T {
         let parts = split(shape, parameters);
@@ -106,6 +110,51 @@ impl<T: Real> Rule<T> for Hyper {
             first_weight[i] += t * of_argument;
             first_bias[i] += of_argument;
             time += parts.first_weight[i] * of_argument;
+        }
+        time
+    }
+}
+
+fn outputs<T: Real>(shape: ConvShape, parameters: &[T], t: T, to: &mut [T]) {
+    let (slope, bias) = parameters.split_at(shape.weights() + shape.outputs);
+    for (to, (&slope, &bias)) in to.iter_mut().zip(slope.iter().zip(bias)) {
+        *to = bias + slope * t;
+    }
+}
+
+impl<T: Real> ConvRule<T> for Hyper {
+    fn parameters(&self, shape: ConvShape) -> Vec<(&'static str, Vec<usize>)> {
+        let outputs = shape.weights() + shape.outputs;
+        vec![
+            ("_hypernet.weight", vec![outputs, 1]),
+            ("_hypernet.bias", vec![outputs]),
+        ]
+    }
+
+    fn weight(&self, shape: ConvShape, parameters: &[T], t: T, weight: &mut [T]) {
+        outputs(shape, parameters, t, weight);
+    }
+
+    fn bias(&self, shape: ConvShape, parameters: &[T], t: T, bias: &mut [T]) {
+        outputs(shape, parameters, t, bias);
+    }
+
+    fn pull_back(
+        &self,
+        shape: ConvShape,
+        parameters: &[T],
+        t: T,
+        effective: ConvGradient<'_, T>,
+        gradient: &mut [T],
+    ) -> T {
+        let (slope, bias) = gradient.split_at_mut(shape.weights() + shape.outputs);
+        let mut time = T::ZERO;
+        for part in [effective.weight, effective.bias] {
+            for ((slope, bias), &g) in slope.iter_mut().zip(bias.iter_mut()).zip(part) {
+                *slope += t * g;
+                *bias += g;
+            }
+            time += dot(parameters, part);
         }
         time
     }
