@@ -9,7 +9,7 @@ use ffjord_flow::{
     Architecture, Bijection, Chain, Cnf, CnfSettings, Density, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
     PathIntegral, RationalQuadraticSpline, SolveSettings, StandardNormal, TraceMode,
 };
-use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
+use ffjord_nn::{Mlp, MlpConfig, NnError, Residual, VectorField};
 use ffjord_ode::adjoint::{AdjointMethod, AdjointNorm, Binomial};
 use ffjord_ode::{Solver, Tolerance};
 use rand::RngCore;
@@ -69,7 +69,7 @@ impl Model {
                     condition: 0,
                     blocks: config.model.blocks,
                     hidden: config.model.hidden.clone(),
-                    activation: config.model.activation.parse()?,
+                    activation: config.model.activation.parse().map_err(NnError::from)?,
                 };
                 let parts = architecture.parts(&sizes, rng, dtype, &Device::Cpu)?;
                 parts.into_iter().map(Part::Discrete).collect()
@@ -178,8 +178,8 @@ fn vector_field(
         dimension,
         given: 0,
         hidden: config.hidden.clone(),
-        layer: config.layer.as_deref().unwrap_or("concatsquash").parse()?,
-        activation: config.activation.parse()?,
+        layer: config.layer.as_deref().unwrap_or("concatsquash").parse().map_err(NnError::from)?,
+        activation: config.activation.parse().map_err(NnError::from)?,
     };
     let network = Mlp::new(&network, rng, dtype, &Device::Cpu)?;
     Ok(if config.residual {

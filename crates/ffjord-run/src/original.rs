@@ -199,13 +199,11 @@ fn architecture(arguments: &BTreeMap<String, Object>) -> std::result::Result<Arc
                 .map_err(|_| format!("its args have dims `{width}`, which is no number"))
         })
         .collect::<std::result::Result<Vec<usize>, String>>()?;
+    let layer = text("layer_type")?.parse::<LayerKind>();
+    let activation = text("nonlinearity")?.parse::<ActivationKind>();
     Ok(Architecture {
-        layer: text("layer_type")?
-            .parse()
-            .map_err(|error: ffjord_nn::NnError| error.to_string())?,
-        activation: text("nonlinearity")?
-            .parse()
-            .map_err(|error: ffjord_nn::NnError| error.to_string())?,
+        layer: layer.map_err(|error| error.to_string())?,
+        activation: activation.map_err(|error| error.to_string())?,
         hidden,
         residual: matches!(arguments.get("residual"), Some(Object::Bool(true))),
         time_length: match arguments.get("time_length") {

@@ -114,6 +114,9 @@ pub enum StudyError {
     /// Pictures.
     #[error(transparent)]
     Plot(#[from] ffjord_plot::PlotError),
+    /// A kernel, or the name of a kind of layer.
+    #[error(transparent)]
+    Kernel(#[from] ffjord_kernels::KernelError),
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] ffjord_files::FileError),

@@ -99,7 +99,7 @@ pub(super) fn field(case: &Case, dtype: DType) -> Result<Arc<dyn VectorField>> {
                 strides: strides
                     .iter()
                     .map(|stride| Stride::try_from(*stride))
-                    .collect::<ffjord_nn::Result<_>>()?,
+                    .collect::<std::result::Result<_, ffjord_kernels::KernelError>>()?,
                 layer: layer.parse()?,
                 activation: activation.parse()?,
             };

@@ -78,9 +78,9 @@ impl Outcome<'_> {
                 "iterations": summary.iterations,
                 "seconds": summary.seconds,
                 "ended": match summary.end {
-                    TrainingEnd::Finished => "after all iterations",
                     TrainingEnd::StoppedEarly => "early, without improvement",
                     TrainingEnd::Interrupted => "interrupted",
+                    _ => "after all iterations",
                 },
                 "failed_iterations": summary.failures,
             },
