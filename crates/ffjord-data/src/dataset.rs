@@ -4,13 +4,13 @@ use crate::{DataError, Matrix};
 
 /// The three parts of a dataset, each `[rows, D]` with the same `D`, ready for a model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Splits {
+pub struct Splits<T = f32> {
     /// Rows to fit weights on.
-    pub train: Matrix<f32>,
+    pub train: Matrix<T>,
     /// Rows to choose a model by: early stopping, learning-rate drops.
-    pub validation: Matrix<f32>,
+    pub validation: Matrix<T>,
     /// Rows to report on, used once.
-    pub test: Matrix<f32>,
+    pub test: Matrix<T>,
 }
 
 /// A dataset for density estimation.

@@ -22,5 +22,5 @@ pub use benchmark::{Benchmark, BenchmarkDataset, BenchmarkError};
 pub use dataset::{Dataset, Splits};
 pub use error::DataError;
 pub use matrix::{Element, Matrix};
-pub use preprocess::{ConstantColumns, Prepared, SplitRanges, SplitRule, Standardizer, prepare};
+pub use preprocess::{ConstantColumns, Prepared, SplitRanges, SplitRule, Standardizer, prepare, prepare_as};
 pub use toy::ToyDensity;

@@ -226,9 +226,9 @@ impl Standardizer {
 
 /// A table split and standardised, with the map back to its own units.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Prepared {
-    /// The three splits, standardised, in single precision.
-    pub splits: Splits,
+pub struct Prepared<T = f32> {
+    /// The three splits, standardised.
+    pub splits: Splits<T>,
     /// The standardisation, fitted to train and validation.
     pub standardizer: Standardizer,
 }
@@ -255,6 +255,19 @@ pub fn prepare(
     rule: &SplitRule,
     constant: ConstantColumns,
 ) -> Result<Prepared, DataError> {
+    prepare_as(table, names, rule, constant)
+}
+
+/// As [`prepare`], with splits in the precision `T`: `f64` for models in double precision.
+///
+/// # Errors
+/// Those of [`prepare`].
+pub fn prepare_as<T: Element>(
+    table: &Matrix<f64>,
+    names: Option<&[String]>,
+    rule: &SplitRule,
+    constant: ConstantColumns,
+) -> Result<Prepared<T>, DataError> {
     let SplitRanges {
         train,
         validation,
@@ -343,6 +356,22 @@ mod tests {
         let restored = standardizer.invert(&splits.test.cast()).unwrap();
         for (value, original) in restored.as_slice().iter().zip(&table.as_slice()[270..]) {
             assert!((value - original).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn double_precision_is_rounded_where_it_is_asked_for() {
+        let table = Matrix::new(100, 2, (0..200).map(|value| f64::from(value).sqrt()).collect()).unwrap();
+        let rule = SplitRule::default();
+        let single = prepare(&table, None, &rule, ConstantColumns::Reject).unwrap();
+        let double: Prepared<f64> = prepare_as(&table, None, &rule, ConstantColumns::Reject).unwrap();
+        for (single, double) in [
+            (single.splits.train, double.splits.train),
+            (single.splits.validation, double.splits.validation),
+            (single.splits.test, double.splits.test),
+        ] {
+            assert_eq!(double.cast::<f32>(), single);
+            assert_ne!(single.cast::<f64>(), double);
         }
     }
 
