@@ -43,7 +43,10 @@ pub fn log_likelihoods<T: Element + WithDType>(
         let mut rng = streams.rng(purpose, index as u64, 1);
         let mut pass = Pass::evaluation(&mut rng);
         // Rows of an error count in the table.
-        let log_prob = model.flow.log_prob(&x, &mut pass).map_err(|error| error.in_rows_from(first))?;
+        let log_prob = model
+            .flow
+            .log_prob(&x, &mut pass)
+            .map_err(|error| error.in_rows_from(first))?;
         values.extend(log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?);
         evaluations += pass.cost().snapshot().forward_evaluations;
         progress(values.len());

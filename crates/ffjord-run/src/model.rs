@@ -178,7 +178,12 @@ fn vector_field(
         dimension,
         given: 0,
         hidden: config.hidden.clone(),
-        layer: config.layer.as_deref().unwrap_or("concatsquash").parse().map_err(NnError::from)?,
+        layer: config
+            .layer
+            .as_deref()
+            .unwrap_or("concatsquash")
+            .parse()
+            .map_err(NnError::from)?,
         activation: config.activation.parse().map_err(NnError::from)?,
     };
     let network = Mlp::new(&network, rng, dtype, &Device::Cpu)?;

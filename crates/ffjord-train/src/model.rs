@@ -1,10 +1,7 @@
 //! What the trainer needs to know of a model.
 
-use crate::checkpoint::{load_tensors, save_tensors};
-use crate::error::Result;
-use ffjord_flow::{Bijection, Flow};
-use ffjord_nn::{Parameter, load_parameters};
-use std::path::Path;
+use ffjord_flow::{Bijection, Density, Flow};
+use ffjord_nn::Parameter;
 
 /// A model with trained parameters and untrained buffers, both under the names they have in checkpoints.
 pub trait Model {
@@ -22,30 +19,9 @@ pub trait Model {
     fn uses_batch_statistics(&self) -> bool {
         false
     }
-
-    /// Writes parameters and buffers to a safetensors file.
-    ///
-    /// # Errors
-    /// As [`save_tensors`].
-    fn save(&self, path: &Path) -> Result<()> {
-        let all = self.parameters().into_iter().chain(self.buffers());
-        let tensors: Vec<_> = all
-            .map(|parameter| (parameter.name, parameter.var.as_detached_tensor()))
-            .collect();
-        save_tensors(path, &tensors, None)
-    }
-
-    /// Takes over the parameters and buffers of a file of [`save`](Self::save); nothing is changed unless all fit.
-    ///
-    /// # Errors
-    /// As [`load_tensors`]; [`TrainError::Network`](crate::TrainError::Network) if the file is of another model.
-    fn load(&self, path: &Path) -> Result<()> {
-        let all: Vec<Parameter> = self.parameters().into_iter().chain(self.buffers()).collect();
-        Ok(load_parameters(&all, &load_tensors(path)?)?)
-    }
 }
 
-impl<B: Bijection> Model for Flow<B> {
+impl<B: Bijection, D: Density> Model for Flow<B, D> {
     fn parameters(&self) -> Vec<Parameter> {
         self.bijection().parameters()
     }

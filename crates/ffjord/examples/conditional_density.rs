@@ -7,16 +7,16 @@
 
 use ffjord::candle::{DType, Device, Tensor};
 use ffjord::flow::{
-    Autoregressive, AutoregressiveFlowConfig, Bijection, Cnf, Density, Flow, Pass, RationalQuadraticSpline, SolveSettings,
-    StandardNormal,
+    Autoregressive, AutoregressiveFlowConfig, Bijection, Cnf, Density, Flow, Pass, RationalQuadraticSpline,
+    SolveSettings, StandardNormal,
 };
 use ffjord::nn::ActivationKind;
 use ffjord::ode::{Method, Solver};
+use ffjord::train::rand::RngCore;
 use ffjord::train::{
     Batch, FlowMatching, FreshSamples, MaximumLikelihood, NoiseCoupling, Objective, Purpose, ScheduleConfig, Streams,
     TrainError, Trainer, TrainerOptions,
 };
-use ffjord::train::rand::RngCore;
 use std::sync::Arc;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -85,7 +85,9 @@ fn train<B: Bijection>(
         floor: 0.0,
         warmup: 0,
     };
-    Trainer::new(flow, objective, &source, options)?.streams(*streams).run()?;
+    Trainer::new(flow, objective, &source, options)?
+        .streams(*streams)
+        .run()?;
     let mut rng = streams.rng(Purpose::Test, 0, 0);
     let (y, x) = data(HELD_OUT, &mut rng)?;
     let log_prob = flow.log_prob(&y, &mut given.tell(Pass::evaluation(&mut rng), &x))?;

@@ -3,11 +3,11 @@
 use crate::error::Result;
 use crate::terminal::say;
 use clap::Args;
+use ffjord_files::write_atomic;
 use ffjord_run::Provenance;
 use ffjord_study::StudyError;
 use ffjord_study::bench::{Method, Subject, load_average, select};
 use ffjord_study::compare::{Rival, compare, header, markdown, row};
-use ffjord_files::write_atomic;
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -52,7 +52,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         rows = standardizer(&trained, &arguments.model)?.apply(&rows)?;
     }
     let streams = Streams::new(0);
-    let (values, nfe) = log_likelihoods(trained.model(), &rows, arguments.batch.get(), (&streams, Purpose::Test), |_| ())?;
+    let (values, nfe) = log_likelihoods(
+        trained.model(),
+        &rows,
+        arguments.batch.get(),
+        (&streams, Purpose::Test),
+        |_| (),
+    )?;
     let out = arguments.out.clone().unwrap_or_else(|| default_output(&arguments.data));
     table::save_csv(
         &out,

@@ -3,9 +3,9 @@
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use clap::Args;
+use ffjord_files::write_atomic;
 use ffjord_run::Provenance;
 use ffjord_study::work_precision::{TrainedFlow, classical_curves, draw, markdown};
-use ffjord_files::write_atomic;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use crate::harness::Place;
 use candle_core::{DType, Device, Tensor};
-use ffjord_nn::{OutputCotangents, Request, ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
+use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, OutputCotangents, Request, VectorField};
 use ffjord_train::{Purpose, Streams, save_tensors};
 use std::collections::HashMap;
 use std::path::Path;

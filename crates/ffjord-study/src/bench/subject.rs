@@ -102,7 +102,11 @@ impl Subject {
     /// When a solve fails.
     pub fn first_step(&self) -> Result<FirstStep> {
         let mut rng = self.streams.rng(Purpose::Probe, 0, 0);
-        let loss = MaximumLikelihood::default().loss(&self.model, &self.batch.clone().into(), &mut Pass::training(&mut rng))?;
+        let loss = MaximumLikelihood::default().loss(
+            &self.model,
+            &self.batch.clone().into(),
+            &mut Pass::training(&mut rng),
+        )?;
         let gradients = loss.total.backward()?;
         let mut squares = 0.0;
         for parameter in self.weights() {

@@ -4,9 +4,7 @@ use super::Division;
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::ToyDensity;
-use ffjord_flow::{
-    Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormal, TraceMode,
-};
+use ffjord_flow::{Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormal, TraceMode};
 use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, Stride, VectorField};
 use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
 use ffjord_ode::{Solver, Tolerance};

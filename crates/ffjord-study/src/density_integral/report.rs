@@ -2,10 +2,10 @@
 
 use super::{Integral, Quadrature};
 use crate::error::Result;
+use ffjord_files::write_atomic;
 use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
 use ffjord_run::config::Precision;
 use ffjord_run::{Provenance, RunFolder};
-use ffjord_files::write_atomic;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;

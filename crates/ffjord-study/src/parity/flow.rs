@@ -4,9 +4,7 @@ use super::vector_field::field;
 use super::{Case, Comparison, ReferenceFile, Subject};
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor, Var};
-use ffjord_flow::{
-    Bijection, Cnf, CnfSettings, Density, Pass, SolveCost, SolveSettings, StandardNormal, TraceMode,
-};
+use ffjord_flow::{Bijection, Cnf, CnfSettings, Density, Pass, SolveCost, SolveSettings, StandardNormal, TraceMode};
 use ffjord_nn::{Parameter, load_parameters};
 use ffjord_ode::adjoint::{AdjointMethod, Backsolve};
 use ffjord_ode::{Method, Solver, Tolerance};
@@ -69,7 +67,9 @@ fn chain(file: &ReferenceFile, subject: Subject, adjoint: AdjointMethod) -> Resu
         integrals: Vec::new(),
     };
     let chain: Vec<Cnf> = (0..*blocks)
-        .map(|_| Ok(Cnf::new(field(&file.case, subject.dtype)?, settings.clone())?.with_backend(subject.path.backend())))
+        .map(
+            |_| Ok(Cnf::new(field(&file.case, subject.dtype)?, settings.clone())?.with_backend(subject.path.backend())),
+        )
         .collect::<Result<_>>()?;
     load_parameters(&parameters(&chain), &file.under_as("param.", subject.dtype)?)?;
     Ok(chain)

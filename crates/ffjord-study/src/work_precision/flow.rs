@@ -58,9 +58,10 @@ impl TrainedFlow {
         for iteration in 0..ITERATIONS {
             let rows = ToyDensity::Pinwheel.sample(BATCH, &mut streams.rng(Purpose::Data, iteration, 0));
             let mut rng = streams.rng(Purpose::Probe, iteration, 0);
-            let log_prob = model
-                .flow
-                .log_prob(&to_tensor(&rows, model.dtype(), model.device())?, &mut Pass::training(&mut rng))?;
+            let log_prob = model.flow.log_prob(
+                &to_tensor(&rows, model.dtype(), model.device())?,
+                &mut Pass::training(&mut rng),
+            )?;
             let gradients = log_prob.mean_all()?.neg()?.backward()?;
             let gradients: Vec<_> = parameters
                 .iter()

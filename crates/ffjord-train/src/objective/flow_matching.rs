@@ -76,7 +76,12 @@ impl FlowMatching {
     }
 
     /// The noise for a batch, of its shape.
-    fn noise<B: Bijection>(&self, model: &Flow<B>, batch: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+    fn noise<B: Bijection, D: Density>(
+        &self,
+        model: &Flow<B, D>,
+        batch: &Tensor,
+        pass: &mut Pass<'_>,
+    ) -> Result<Tensor> {
         let noise = model.base().sample(batch.dim(0)?, pass)?;
         match self.coupling {
             NoiseCoupling::Independent => Ok(noise),
@@ -121,8 +126,8 @@ fn places(rows: usize, rng: &mut dyn RngCore) -> Vec<f64> {
     (0..rows).map(|row| places[row * count / rows]).collect()
 }
 
-impl<B: Bijection> Objective<Flow<B>> for FlowMatching {
-    fn loss(&self, model: &Flow<B>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
+impl<B: Bijection, D: Density> Objective<Flow<B, D>> for FlowMatching {
+    fn loss(&self, model: &Flow<B, D>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
         let parts = continuous(model)?;
         batch.give(pass);
         let batch = batch.x.detach();
@@ -190,7 +195,7 @@ impl Stretch<'_> {
     }
 }
 
-fn continuous<B: Bijection>(model: &Flow<B>) -> Result<Vec<&dyn Velocity>> {
+fn continuous<B: Bijection, D: Density>(model: &Flow<B, D>) -> Result<Vec<&dyn Velocity>> {
     model
         .bijection()
         .velocities()

@@ -3,7 +3,7 @@
 use super::{Loss, Objective, scalar};
 use crate::batch::Batch;
 use crate::error::Result;
-use ffjord_flow::{Bijection, Flow, Pass, PathIntegral};
+use ffjord_flow::{Bijection, Density, Flow, Pass, PathIntegral};
 
 /// Maximum likelihood with penalties on path integrals: `mean(−ln p(x)) + Σ wᵢ mean(∫ᵢ)`, in nats. Integrals that the
 /// flow computes beside those with a weight are reported and not differentiated.
@@ -35,8 +35,8 @@ impl MaximumLikelihood {
     }
 }
 
-impl<B: Bijection> Objective<Flow<B>> for MaximumLikelihood {
-    fn loss(&self, model: &Flow<B>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
+impl<B: Bijection, D: Density> Objective<Flow<B, D>> for MaximumLikelihood {
+    fn loss(&self, model: &Flow<B, D>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
         batch.give(pass);
         let evaluated = model.evaluate(&batch.x, pass)?;
         let mut total = evaluated.log_prob.mean_all()?.neg()?;

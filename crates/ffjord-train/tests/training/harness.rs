@@ -3,8 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::ToyDensity;
 use ffjord_flow::{
-    ActNorm, Bijection, Chain, Cnf, CnfSettings, Density, Flow, MovingBatchNorm, Pass, SolveSettings,
-    StandardNormal, TraceMode,
+    ActNorm, Bijection, Chain, Cnf, CnfSettings, Density, Flow, MovingBatchNorm, Pass, SolveSettings, StandardNormal,
+    TraceMode,
 };
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
 use ffjord_ode::{Method, Solver, adjoint::AdjointMethod};

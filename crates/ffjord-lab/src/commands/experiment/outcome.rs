@@ -21,7 +21,13 @@ pub(super) fn evaluate(
     let bar = indicatif::ProgressBar::new(data.test.rows() as u64);
     bar.set_message("test rows");
     let progress = |done: usize| bar.set_position(done as u64);
-    let (values, nfe) = log_likelihoods(model, &data.test, config.evaluation.batch, (streams, Purpose::Test), progress)?;
+    let (values, nfe) = log_likelihoods(
+        model,
+        &data.test,
+        config.evaluation.batch,
+        (streams, Purpose::Test),
+        progress,
+    )?;
     bar.finish_and_clear();
     let summary = summarise(&values, nfe);
     Ok((values, summary))

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::terminal::say;
-use ffjord_run::{Likelihood, Provenance, mean_and_standard_error};
 use ffjord_files::write_atomic;
+use ffjord_run::{Likelihood, Provenance, mean_and_standard_error};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

@@ -64,7 +64,13 @@ impl Tighter {
             difference: None,
             failure: None,
         };
-        match log_likelihoods(&model, &first, config.evaluation.batch, (streams, Purpose::Test), |_| ()) {
+        match log_likelihoods(
+            &model,
+            &first,
+            config.evaluation.batch,
+            (streams, Purpose::Test),
+            |_| (),
+        ) {
             Ok((values, nfe)) => {
                 let nll = summarise(&values, nfe).nll;
                 measured.difference = Some(summarise(&test[..rows], nfe).nll - nll);

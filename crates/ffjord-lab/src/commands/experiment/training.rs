@@ -82,10 +82,9 @@ pub(super) fn train(
     let validate = |_: &Flow<Chain>| -> Result<Validation, TrainError> {
         let Likelihood {
             nll, standard_error, ..
-        } = likelihood(&data.validation, Purpose::Validation)
-            .map_err(|error| TrainError::ValidationFailed {
-                cause: error.to_string(),
-            })?;
+        } = likelihood(&data.validation, Purpose::Validation).map_err(|error| TrainError::ValidationFailed {
+            cause: error.to_string(),
+        })?;
         // Test rows are watched only: training goes on as it would without them, also where their solve fails.
         let test_nll = watched.as_ref().and_then(|rows| match likelihood(rows, Purpose::Test) {
             Ok(test) => Some(test.nll),
