@@ -119,6 +119,12 @@ fn networks(c: &mut Criterion) {
             &[64, 128, 256, 512],
         ),
         (
+            "6-60-60-60-6 tanh, given 2",
+            &[6 + 2, 60, 60, 60, 6],
+            ActivationKind::Tanh,
+            &[64, 512],
+        ),
+        (
             "43-860-860-43 softplus",
             &[43, 860, 860, 43],
             ActivationKind::Softplus,
@@ -131,8 +137,9 @@ fn networks(c: &mut Criterion) {
             .expect("as many parameters as the network has");
         let mut group = c.benchmark_group(name);
         for &rows in blocks {
-            let numbers_in_rows = rows * net.inputs();
-            let (z, e) = (numbers(numbers_in_rows, 1.0), numbers(numbers_in_rows, 1.0));
+            let (state, given) = (rows * kernel.state_len(), rows * kernel.given_len());
+            let (z, e) = (numbers(state, 1.0), numbers(state, 1.0));
+            let (given, mut of_given) = (numbers(given, 1.0), numbers(given, 0.0));
             let (mut f, mut u, mut grad_z) = (z.clone(), z.clone(), z.clone());
             let (mut workspace, mut tape) = (kernel.workspace(2 * rows), kernel.tape(2 * rows));
             let mut gradient = vec![0.0; net.parameter_count()];
@@ -149,7 +156,7 @@ fn networks(c: &mut Criterion) {
                         tangents: &mut u,
                     };
                     kernel
-                        .forward(0.3, input, &[], output, &mut workspace)
+                        .forward(0.3, input, &given, output, &mut workspace)
                         .expect("shapes fit");
                 });
             });
@@ -161,12 +168,12 @@ fn networks(c: &mut Criterion) {
                         tangents: &mut u,
                     };
                     kernel
-                        .record(0.3, input, &[], output, &mut tape, &mut workspace)
+                        .record(0.3, input, &given, output, &mut tape, &mut workspace)
                         .expect("shapes fit");
                     let to = GradientMut {
                         state: &mut grad_z,
                         parameters: &mut gradient,
-                        given: &mut [],
+                        given: &mut of_given,
                     };
                     kernel.reverse(&tape, input, to, &mut workspace).expect("shapes fit");
                 });

@@ -7,6 +7,7 @@
 
 pub mod convolution;
 pub mod elementwise;
+mod erased;
 mod error;
 mod kernel;
 mod layer_kind;
@@ -19,8 +20,9 @@ pub mod simd;
 
 pub use convolution::Stride;
 pub use elementwise::ActivationKind;
+pub use erased::{DynKernel, Opaque, SharedKernel};
 pub use error::KernelError;
-pub use kernel::{DynKernel, GradientMut, Kernel, Opaque, SharedKernel, Stack, StackMut, TraceMut};
+pub use kernel::{GradientMut, Kernel, Stack, StackMut, TraceMut};
 pub use layer_kind::LayerKind;
 pub use layered::{Layered, ParameterSpec, Tape, Workspace};
 pub use minus_state::MinusState;

@@ -1,7 +1,7 @@
 //! A vector field minus its state.
 
-use crate::kernel::{GradientMut, Kernel, Opaque, SharedKernel, Stack, StackMut, TraceMut};
-use crate::{KernelError, Real};
+use crate::kernel::{GradientMut, Kernel, Stack, StackMut, TraceMut};
+use crate::{KernelError, Opaque, Real, SharedKernel};
 
 /// f(z, t) − z for a kernel f, as the residual blocks of the original FFJORD code have it.
 ///

@@ -1,6 +1,7 @@
 //! Initialisation, names, and what is refused.
 
 use candle_core::{DType, Device, Tensor};
+use ffjord_kernels::KernelError;
 use ffjord_nn::{
     ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, NnError, Result, Stride, VectorField,
     load_parameters,
@@ -147,11 +148,12 @@ fn architectures_that_cannot_work_are_refused() {
         ConvNet::new(config, &mut ChaCha8Rng::seed_from_u64(0), DType::F32, &Device::Cpu).map(|_| ())
     };
     assert!(build(&base).is_ok());
+    let odd = ConvNetConfig {
+        size: (5, 6),
+        ..base.clone()
+    };
+    assert!(matches!(build(&odd), Err(NnError::Kernel(KernelError::OddSize(5)))));
     for wrong in [
-        ConvNetConfig {
-            size: (5, 6),
-            ..base.clone()
-        },
         ConvNetConfig {
             strides: vec![Stride::Halve, Stride::Keep],
             ..base.clone()
