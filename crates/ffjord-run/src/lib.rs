@@ -14,6 +14,7 @@ mod run_folder;
 mod sampling;
 mod statistics;
 mod trained;
+mod training;
 
 pub use data::{RunData, SplitLabel};
 pub use error::{Result, RunError};
@@ -28,3 +29,4 @@ pub use run_folder::{DataSummary, RunFolder};
 pub use sampling::samples;
 pub use statistics::mean_and_standard_error;
 pub use trained::{Trained, Units};
+pub use training::{objective, trainer_options};

@@ -50,6 +50,7 @@ pub struct RunConfig {
 /// The data of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum DataConfig {
     /// A two-dimensional toy density, sampled anew for every batch.
     Toy {
@@ -150,6 +151,7 @@ pub struct SolveConfig {
 /// How steps are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum StepConfig {
     /// By an error estimate.
     Adaptive {
@@ -176,6 +178,7 @@ fn tighter_rows() -> usize {
 /// What training minimises.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ObjectiveConfig {
     /// The negative log-likelihood, with the weighted path integrals.
     #[default]
@@ -189,6 +192,7 @@ pub enum ObjectiveConfig {
 /// What happens when a training step fails or yields a NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum OnFailure {
     /// The step is reported and left out.
     Skip,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Floating-point precision of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Precision {
     /// Single precision.
     F32,
@@ -12,9 +13,20 @@ pub enum Precision {
     F64,
 }
 
+impl Precision {
+    /// Its name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        }
+    }
+}
+
 /// The family of flows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ModelKind {
     /// A continuous flow; what configurations without a kind describe.
     #[default]

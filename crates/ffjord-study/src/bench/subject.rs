@@ -30,6 +30,7 @@ pub struct Division {
 }
 
 /// A flow with a batch to train it on.
+#[derive(Debug)]
 pub struct Subject {
     model: Flow<Chain>,
     batch: Tensor,
@@ -162,6 +163,7 @@ pub(super) struct Record {
 }
 
 /// What training took.
+#[derive(Debug)]
 pub struct Training {
     /// Of all iterations, those before the first that counts included; at least one.
     records: Vec<Record>,

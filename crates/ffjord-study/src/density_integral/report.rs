@@ -48,10 +48,7 @@ pub fn write(out: &Path, folder: &RunFolder, grid: Quadrature, integrals: &[Inte
 
 /// A line of the table.
 pub fn row(integral: &Integral) -> String {
-    let precision = match integral.precision {
-        Precision::F32 => "f32",
-        Precision::F64 => "f64",
-    };
+    let precision = integral.precision.name();
     match (integral.integral, integral.error, integral.nfe) {
         (Some(mass), Some(error), Some(nfe)) => {
             format!(

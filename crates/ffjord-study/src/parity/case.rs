@@ -119,7 +119,7 @@ impl ReferenceFile {
         }
     }
 
-    /// As [`ReferenceFile::under`], in another number type.
+    /// All tensors whose names begin with `prefix`, without it, in a number type.
     ///
     /// # Errors
     /// When a tensor cannot be converted.
