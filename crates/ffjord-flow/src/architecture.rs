@@ -68,7 +68,7 @@ impl Architecture {
     /// };
     /// let parts = Architecture::Maf.parts(&config, &mut rng, DType::F32, &Device::Cpu)?;
     /// let flow = Chain::new(parts.into_iter().map(|part| Box::new(part) as Box<dyn Bijection>).collect())?;
-    /// assert_eq!(flow.row_shape(), &[3]);
+    /// assert_eq!(flow.input_shape(), &[3]);
     /// # Ok::<(), ffjord_flow::FlowError>(())
     /// ```
     ///

@@ -19,6 +19,7 @@ mod integral;
 mod linear;
 mod pass;
 mod permutation;
+mod squeeze;
 mod standard_normal;
 mod transform;
 
@@ -38,5 +39,6 @@ pub use integral::{PathIntegral, PathIntegrals};
 pub use linear::LuLinear;
 pub use pass::{CostSnapshot, Pass, Purpose, SolveCost};
 pub use permutation::Permutation;
+pub use squeeze::Squeeze;
 pub use standard_normal::StandardNormal;
 pub use transform::{Affine, ColumnTransform, RationalQuadraticSpline};

@@ -9,5 +9,6 @@ mod gradients;
 mod integrals;
 mod precision;
 mod refusals;
+mod shapes;
 mod step_sharing;
 mod velocity;

@@ -4,6 +4,7 @@ mod accumulation;
 mod conditions;
 mod failures;
 mod harness;
+mod images;
 mod options;
 mod resuming;
 mod stopping;
