@@ -1,10 +1,11 @@
 //! Densities p(x | c).
 
 use crate::check::{COLUMNS, Check};
-use crate::common::{TestResult, max_abs, rng, settings, uniform};
+use crate::common::{Path, TestResult, max_abs, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor, Var};
 use ffjord_flow::{Bijection, Cnf, Density, Flow, FlowError, Pass, PathIntegral, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, VectorField};
+use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;
 use std::sync::Arc;
@@ -191,6 +192,50 @@ fn gradients_reach_the_condition() -> TestResult {
     let gradient = gradients.get(&c).ok_or("the condition must have a gradient")?;
     let expected = (0.5 - 0.3 + 0.2) * ((0.6f64 * 0.8).exp() - 1.0) / 0.6;
     assert!(max_abs(&(gradient - expected)?)? < 1e-8);
+    Ok(())
+}
+
+/// Every adjoint on both backends: the gradient of the condition against differences along a direction.
+#[test]
+fn every_adjoint_reaches_the_condition() -> TestResult {
+    let config = MlpConfig::new(COLUMNS).given(2).hidden([6]);
+    let field: Arc<dyn VectorField> = Arc::new(Mlp::new(&config, &mut rng(5), DType::F64, &Device::Cpu)?);
+    for name in AdjointMethod::NAMES {
+        for backend in [Path::Kernels, Path::Tensors] {
+            let mut settings = settings(1e-10, TraceMode::Exact)?;
+            settings.adjoint = name.parse()?;
+            settings.integrals = vec![PathIntegral::Kinetic];
+            let method = if name == "reversible" {
+                Method::ReversibleHeun
+            } else {
+                Method::Dopri5
+            };
+            if !matches!(settings.adjoint, AdjointMethod::Backsolve(_)) {
+                settings.training.solver = Solver::new(method).fixed_steps(8);
+            }
+            let cnf = backend.on(Cnf::new(field.clone(), settings)?);
+            let x = uniform(3, &[6, COLUMNS])?;
+            let loss = |c: &Tensor| -> Result<Tensor, BoxError> {
+                let mut rng = rng(1);
+                let image = cnf.forward(&x, &mut Pass::training(&mut rng).given(c.clone()))?;
+                let kinetic = image.integrals.get(PathIntegral::Kinetic).ok_or("asked for")?;
+                let total = (image.value.sqr()?.sum_all()? + image.log_det()?.sum_all()?)?;
+                Ok((total + kinetic.sum_all()?)?)
+            };
+            let (c, direction) = (Var::from_tensor(&uniform(4, &[6, 2])?)?, uniform(8, &[6, 2])?);
+            let gradients = loss(c.as_tensor())?.backward()?;
+            let gradient = gradients.get(&c).ok_or("the condition must have a gradient")?;
+            let along: f64 = (gradient * &direction)?.sum_all()?.to_scalar()?;
+            let at = |step: f64| -> Result<f64, BoxError> {
+                Ok(loss(&(c.as_tensor() + (&direction * step)?)?)?.to_scalar()?)
+            };
+            let difference = (at(1e-4)? - at(-1e-4)?) / 2e-4;
+            assert!(
+                (along - difference).abs() < 1e-5 * difference.abs().max(1.0),
+                "{name} {backend:?}: {along} against {difference}"
+            );
+        }
+    }
     Ok(())
 }
 
