@@ -20,12 +20,17 @@ pub(crate) enum Step {
     Test,
     /// The documentation builds without a warning
     Doc,
+    /// The crates compile with the oldest Rust that `Cargo.toml` promises, if that toolchain is there
+    MinimumRust,
     /// Tests of the crate with unsafe code under AddressSanitizer; only by `--step`, and if there is a nightly toolchain
     Sanitize,
 }
 
 /// What runs without `--step`.
-const ALL: [Step; 4] = [Step::Fmt, Step::Clippy, Step::Test, Step::Doc];
+const ALL: [Step; 5] = [Step::Fmt, Step::Clippy, Step::Test, Step::Doc, Step::MinimumRust];
+
+/// The oldest Rust that the workspace promises to compile with.
+const MINIMUM_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 impl Step {
     fn name(self) -> &'static str {
@@ -34,6 +39,7 @@ impl Step {
             Self::Clippy => "clippy",
             Self::Test => "tests",
             Self::Doc => "documentation",
+            Self::MinimumRust => "minimum Rust",
             Self::Sanitize => "sanitizer",
         }
     }
@@ -46,6 +52,9 @@ impl Step {
             Self::Test => cargo(&["test", "--workspace"]),
             // Set for this step alone: in the environment of all it would rebuild the doc tests too.
             Self::Doc => cargo(&["doc", "--workspace", "--no-deps"]).variable("RUSTDOCFLAGS", "-D warnings"),
+            // A folder of its own: another compiler would build everything in the common one again.
+            Self::MinimumRust => cargo(&["check", "--workspace", "--target-dir", "target/minimum-rust"])
+                .variable("RUSTUP_TOOLCHAIN", MINIMUM_RUST),
             // A target, so that build scripts and macros stay without; a folder, so that nothing else is built again.
             Self::Sanitize => cargo(&["test", "--package", "ffjord-kernels", "--tests", "--target"])
                 .argument(format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
@@ -60,7 +69,12 @@ impl Step {
     fn obstacle(self) -> Option<&'static str> {
         match self {
             Self::Sanitize if !cfg!(target_os = "linux") => Some("it is set up for Linux alone"),
-            Self::Sanitize if !has_nightly() => {
+            Self::MinimumRust if !has_toolchain(MINIMUM_RUST, MINIMUM_RUST) => Some(concat!(
+                "there is no such toolchain: `rustup toolchain install ",
+                env!("CARGO_PKG_RUST_VERSION"),
+                "`"
+            )),
+            Self::Sanitize if !has_toolchain("nightly", "nightly") => {
                 Some("there is no nightly toolchain: `rustup toolchain install nightly`")
             }
             _ => None,
@@ -68,14 +82,14 @@ impl Step {
     }
 }
 
-/// Whether rustup has a nightly toolchain; asking does not install one.
-fn has_nightly() -> bool {
-    let version = Command::new("rustc")
+/// Whether rustup has a toolchain whose compiler says `version`; asking does not install one.
+fn has_toolchain(name: &str, version: &str) -> bool {
+    let output = Command::new("rustc")
         .arg("--version")
-        .env("RUSTUP_TOOLCHAIN", "nightly")
+        .env("RUSTUP_TOOLCHAIN", name)
         .env("RUSTUP_AUTO_INSTALL", "0")
         .output();
-    version.is_ok_and(|output| output.status.success() && String::from_utf8_lossy(&output.stdout).contains("nightly"))
+    output.is_ok_and(|output| output.status.success() && String::from_utf8_lossy(&output.stdout).contains(version))
 }
 
 /// Runs one step, or those of [`ALL`] up to the first failure; the result is the exit code.
@@ -117,6 +131,7 @@ mod tests {
                 "cargo clippy --workspace --all-targets -- -D warnings",
                 "cargo test --workspace",
                 "RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps",
+                "RUSTUP_TOOLCHAIN=\"1.89\" cargo check --workspace --target-dir target/minimum-rust",
             ]
         );
     }
