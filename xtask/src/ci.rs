@@ -131,7 +131,7 @@ mod tests {
                 "cargo clippy --workspace --all-targets -- -D warnings",
                 "cargo test --workspace",
                 "RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps",
-                "RUSTUP_TOOLCHAIN=\"1.89\" cargo check --workspace --target-dir target/minimum-rust",
+                "RUSTUP_TOOLCHAIN=\"1.94\" cargo check --workspace --target-dir target/minimum-rust",
             ]
         );
     }
