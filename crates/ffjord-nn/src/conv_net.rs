@@ -5,11 +5,13 @@ use crate::bottleneck::Bottleneck;
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
-use crate::kernel::{self, FieldKernel};
+use crate::kernel::FieldKernel;
 use crate::layer::{self, LayerKind, Projection, Stride};
 use crate::parameter::{Parameter, ParameterBuilder};
 use crate::stack::Stack;
 use candle_core::{DType, Device, Tensor};
+use ffjord_kernels::convolution::{ConvArchitecture, ConvKernel};
+use ffjord_kernels::simd::SimdLevel;
 use rand::RngCore;
 
 /// The architecture of a [`ConvNet`].
@@ -198,6 +200,21 @@ impl VectorField for ConvNet {
         if !self.device.is_cpu() {
             return Ok(None);
         }
-        kernel::pack_conv_net(&self.config, &self.parameters, self.dtype)
+        let config = &self.config;
+        let shape = ConvArchitecture::new(
+            config.channels,
+            config.size,
+            &config.hidden,
+            &config.strides,
+            config.layer,
+            config.activation,
+        )?;
+        let level = SimdLevel::detect();
+        FieldKernel::of(
+            &self.parameters,
+            self.dtype,
+            |numbers| ConvKernel::new(level, shape.clone(), numbers),
+            |numbers| ConvKernel::new(level, shape.clone(), numbers),
+        )
     }
 }

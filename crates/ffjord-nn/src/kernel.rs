@@ -1,14 +1,9 @@
 //! Networks handed to the compiled CPU kernels.
 
-use crate::conv_net::ConvNetConfig;
 use crate::error::Result;
-use crate::mlp::MlpConfig;
 use crate::parameter::Parameter;
 use candle_core::{DType, WithDType};
-use ffjord_kernels::convolution::{ConvArchitecture, ConvKernel};
-use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
-use ffjord_kernels::simd::SimdLevel;
-use ffjord_kernels::{MinusState, Real, SharedKernel};
+use ffjord_kernels::{Kernel, KernelError, MinusState, Real, SharedKernel};
 use std::sync::Arc;
 
 /// A vector field with its present weights as a kernel of `ffjord-kernels`, in the field's number type.
@@ -24,6 +19,21 @@ pub enum FieldKernel {
 }
 
 impl FieldKernel {
+    /// What `single` or `double` makes of the parameters' numbers, one after the other; none where no kernel has their
+    /// type.
+    pub(crate) fn of<A: Kernel<f32>, B: Kernel<f64>>(
+        parameters: &[Parameter],
+        dtype: DType,
+        single: impl FnOnce(&[f32]) -> Result<A, KernelError>,
+        double: impl FnOnce(&[f64]) -> Result<B, KernelError>,
+    ) -> Result<Option<Self>> {
+        Ok(match dtype {
+            DType::F32 => Some(Self::F32(Arc::new(single(&flat(parameters)?)?))),
+            DType::F64 => Some(Self::F64(Arc::new(double(&flat(parameters)?)?))),
+            _ => None,
+        })
+    }
+
     /// The kernel of the field minus its state.
     #[must_use]
     pub fn minus_state(self) -> Self {
@@ -44,58 +54,6 @@ impl From<SharedKernel<f64>> for FieldKernel {
     fn from(kernel: SharedKernel<f64>) -> Self {
         Self::F64(kernel)
     }
-}
-
-/// Packs a fully connected network; none where no kernel has its number type.
-pub(crate) fn pack_mlp(config: &MlpConfig, parameters: &[Parameter], dtype: DType) -> Result<Option<FieldKernel>> {
-    let mut dimensions = vec![config.dimension + config.given];
-    dimensions.extend_from_slice(&config.hidden);
-    dimensions.push(config.dimension);
-    let architecture = MlpArchitecture::new(&dimensions, config.layer, config.activation)?;
-    let level = SimdLevel::detect();
-    Ok(match dtype {
-        DType::F32 => Some(FieldKernel::F32(Arc::new(MlpKernel::new(
-            level,
-            architecture,
-            &flat(parameters)?,
-        )?))),
-        DType::F64 => Some(FieldKernel::F64(Arc::new(MlpKernel::new(
-            level,
-            architecture,
-            &flat(parameters)?,
-        )?))),
-        _ => None,
-    })
-}
-
-/// Packs a convolutional network; none where no kernel has its number type.
-pub(crate) fn pack_conv_net(
-    config: &ConvNetConfig,
-    parameters: &[Parameter],
-    dtype: DType,
-) -> Result<Option<FieldKernel>> {
-    let architecture = ConvArchitecture::new(
-        config.channels,
-        config.size,
-        &config.hidden,
-        &config.strides,
-        config.layer,
-        config.activation,
-    )?;
-    let level = SimdLevel::detect();
-    Ok(match dtype {
-        DType::F32 => Some(FieldKernel::F32(Arc::new(ConvKernel::new(
-            level,
-            architecture,
-            &flat(parameters)?,
-        )?))),
-        DType::F64 => Some(FieldKernel::F64(Arc::new(ConvKernel::new(
-            level,
-            architecture,
-            &flat(parameters)?,
-        )?))),
-        _ => None,
-    })
 }
 
 fn flat<T: Real + WithDType>(parameters: &[Parameter]) -> Result<Vec<T>> {

@@ -5,11 +5,13 @@ use crate::bottleneck::Bottleneck;
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
-use crate::kernel::{self, FieldKernel};
+use crate::kernel::FieldKernel;
 use crate::layer::{self, LayerKind, Projection};
 use crate::parameter::{Parameter, ParameterBuilder};
 use crate::stack::Stack;
 use candle_core::{DType, Device, Tensor};
+use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+use ffjord_kernels::simd::SimdLevel;
 use rand::RngCore;
 
 /// The architecture of an [`Mlp`].
@@ -196,6 +198,16 @@ impl VectorField for Mlp {
         if !self.device.is_cpu() {
             return Ok(None);
         }
-        kernel::pack_mlp(&self.config, &self.parameters, self.dtype)
+        let mut dimensions = vec![self.config.dimension + self.config.given];
+        dimensions.extend_from_slice(&self.config.hidden);
+        dimensions.push(self.config.dimension);
+        let shape = MlpArchitecture::new(&dimensions, self.config.layer, self.config.activation)?;
+        let level = SimdLevel::detect();
+        FieldKernel::of(
+            &self.parameters,
+            self.dtype,
+            |numbers| MlpKernel::new(level, shape.clone(), numbers),
+            |numbers| MlpKernel::new(level, shape.clone(), numbers),
+        )
     }
 }
