@@ -179,6 +179,19 @@ pub enum SolveError<E: std::error::Error + 'static> {
         /// Rows (first axis) of the state that hold a NaN or an infinity.
         rows: Vec<usize>,
     },
+    /// A tolerance finer than what the state's element type can tell apart.
+    #[error(
+        "at t = {t} the rounding of the state's numbers is {ratio:.2} of the tolerance, more than the accepted \
+         {accepted}: loosen the tolerance, or use f64 states"
+    )]
+    Rounding {
+        /// Time that was reached.
+        t: f64,
+        /// Distance to the next number relative to the tolerance, root mean square over the components.
+        ratio: f64,
+        /// The largest ratio at which the method can keep the tolerance.
+        accepted: f64,
+    },
     /// An event's function that is not a number.
     #[error("the function of event {event} is NaN at t = {t}: it must be a number wherever the solve leads")]
     EventNotANumber {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use crate::{error::SolveError, state::State};
+use crate::{error::SolveError, norm::Tolerance, state::State};
 
 /// An ordinary differential equation `dy/dt = f(t, y)` for states of type `S`.
 ///
@@ -128,13 +128,16 @@ impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
     /// `product = (∂f/∂y) v` at `(t, y)`, where `slope` is f(t, y): the system's own product, or a finite difference;
     /// counted as one evaluation.
     ///
+    /// The difference moves component i by about `√ε (|yᵢ| + atol / rtol)`, which is small beside what the `tolerance`
+    /// says of its size: components of very different sizes do not hide each other.
+    ///
     /// # Errors
     /// As [`rhs`](Self::rhs).
     pub fn jacobian_product<S: State>(
         &mut self,
         (t, y): (f64, &S),
         slope: &S,
-        v: &S,
+        (v, tolerance): (&S, &Tolerance),
         product: &mut S,
     ) -> Result<(), SolveError<Sys::Error>>
     where
@@ -145,8 +148,7 @@ impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
         if self.system.jacobian_product(t, y, v, product).map_err(failed)? {
             return Ok(());
         }
-        // The increment that balances rounding with curvature for states of the size of y, or of 1.
-        let increment = y.epsilon().sqrt() * (1.0 + y.dot(y)?.sqrt()) / v.dot(v)?.sqrt();
+        let increment = y.epsilon().sqrt() / v.scaled_dot(v, y, y, &tolerance.sizes(y.epsilon()))?.sqrt();
         let mut ahead = y.zeros_like()?;
         ahead.set_sum(&[(1.0, y), (increment, v)])?;
         let mut slope_ahead = y.zeros_like()?;

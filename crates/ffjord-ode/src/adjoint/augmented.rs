@@ -47,6 +47,14 @@ impl<S: State, G: State> State for Augmented<S, G> {
         Ok(y.merge(self.costate.scaled_error(&y0.costate, &y1.costate, tolerance)?))
     }
 
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        let y = self.y.scaled_dot(&other.y, &y0.y, &y1.y, tolerance)?;
+        let costate = self
+            .costate
+            .scaled_dot(&other.costate, &y0.costate, &y1.costate, tolerance)?;
+        Ok(y + costate)
+    }
+
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
         let mut rows = self.y.non_finite_rows()?;
         rows.extend(self.costate.adjoint.non_finite_rows()?);

@@ -54,6 +54,16 @@ impl<S: State, G: State> State for Costate<S, G> {
         }
     }
 
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        let adjoint = self
+            .adjoint
+            .scaled_dot(&other.adjoint, &y0.adjoint, &y1.adjoint, tolerance)?;
+        let gradient = self
+            .gradient
+            .scaled_dot(&other.gradient, &y0.gradient, &y1.gradient, tolerance)?;
+        Ok(adjoint + gradient)
+    }
+
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
         let rows = self.adjoint.non_finite_rows()?;
         if rows.is_empty() {
@@ -147,6 +157,7 @@ impl<E: std::error::Error + 'static> AdjointError<E> {
             SolveError::EventNotANumber { event, t } => SolveError::EventNotANumber { event, t },
             SolveError::MaxSteps { limit, t, t1 } => SolveError::MaxSteps { limit, t, t1 },
             SolveError::MaxEvaluations { limit, t } => SolveError::MaxEvaluations { limit, t },
+            SolveError::Rounding { t, ratio, accepted } => SolveError::Rounding { t, ratio, accepted },
         }
     }
 }

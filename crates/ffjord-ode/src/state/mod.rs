@@ -65,6 +65,22 @@ pub trait State: Clone {
     /// If the shapes differ.
     fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError>;
 
+    /// The inner product `Σ selfᵢ otherᵢ / wᵢ²` with the weights of [`scaled_error`](Self::scaled_error),
+    /// `wᵢ = atol + rtol · max(|y₀ᵢ|, |y₁ᵢ|)`, accumulated in f64; only implicit methods ask for it.
+    ///
+    /// Every component counts, also one that the error measure leaves out: an equation must be solved in all of them.
+    /// Unless overridden, it is told from the error measures of the sum and the difference.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        let mut combined = self.zeros_like()?;
+        combined.set_sum(&[(1.0, self), (1.0, other)])?;
+        let sum = combined.scaled_error(y0, y1, tolerance)?.sum_squares;
+        combined.set_sum(&[(1.0, self), (-1.0, other)])?;
+        Ok((sum - combined.scaled_error(y0, y1, tolerance)?.sum_squares) / 4.0)
+    }
+
     /// Rows (indices of the first axis; elements of a vector) that hold a NaN or an infinity.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod states;
 mod statistics;
 mod step_sharing;
 mod stiff;
+mod stiff_problems;
 mod tableaux;
 #[cfg(feature = "candle")]
 mod tensors;

@@ -1,6 +1,6 @@
 //! Singly diagonally implicit Runge–Kutta steps whose first stage is explicit.
 
-use super::newton::{Iteration, StageEquation};
+use super::newton::{Iteration, StageEquation, Unknowns, rounding};
 use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
@@ -70,16 +70,26 @@ impl<S: State> Esdirk<S> {
         let (known, rest) = self.k.split_at_mut(i);
         self.scratch
             .set_sum(&terms(&[(1.0, &self.y)], tableau.a[i], known, h))?;
-        self.candidate.set_sum(&[(1.0, &self.scratch), (s, &known[i - 1])])?;
+        let stage = &mut rest[0];
+        stage.set_sum(&[(s, &known[i - 1])])?;
         let equation = StageEquation {
             t: stage_time(tableau.c[i], self.t, self.t_next),
+            start: &self.y,
             psi: &self.scratch,
             s,
             tolerance: self.tolerance,
         };
-        let outcome = equation.solve(f, &mut self.candidate, &mut self.residual)?;
-        // The slope by the equation itself: another evaluation would magnify what the iteration left open.
-        rest[0].set_sum(&[(1.0 / s, &self.candidate), (-1.0 / s, &self.scratch)])?;
+        let unknowns = Unknowns {
+            z: stage,
+            value: &mut self.candidate,
+            residual: &mut self.residual,
+        };
+        let outcome = equation.solve(f, unknowns)?;
+        if outcome == Iteration::Converged {
+            // The slope by the equation itself: another evaluation would magnify what the iteration left open.
+            self.residual.set_sum(&[(1.0 / s, stage)])?;
+            std::mem::swap(stage, &mut self.residual);
+        }
         Ok(outcome)
     }
 
@@ -131,7 +141,17 @@ impl<S: State> Stepper<S> for Esdirk<S> {
     where
         Sys: System<S> + ?Sized,
     {
+        /// The part of the tolerance that rounding may take.
+        const ROUNDING: f64 = 0.125;
         self.t_next = t_next;
+        let (_, ratio) = rounding(&self.y, &self.tolerance)?;
+        if ratio > ROUNDING {
+            return Err(SolveError::Rounding {
+                t: self.t,
+                ratio,
+                accepted: ROUNDING,
+            });
+        }
         for i in 1..self.k.len() {
             if self.stage(f, i)? == Iteration::Failed {
                 return Ok(self.spoil()?);
