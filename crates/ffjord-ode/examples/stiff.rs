@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "problem", "method", "rtol", "error", "evaluations", "accepted", "rejected"
     );
     for problem in [VAN_DER_POL, ROBERTSON, HIRES, OREGONATOR] {
-        for method in [Method::KenCarp4] {
+        for method in [Method::KenCarp4, Method::Radau5] {
             for exponent in [3, 4, 5, 6, 7, 8, 9] {
                 let rtol = 10.0_f64.powi(-exponent);
                 let solver = Solver::new(method).adaptive(Tolerance::new(rtol, rtol * problem.atol)?);

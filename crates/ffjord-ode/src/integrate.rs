@@ -234,6 +234,10 @@ where
             let (method, adaptive) = (self.stepper.name(), Method::names(Method::is_adaptive));
             return Err(SetupError::NoErrorEstimate { method, adaptive }.into());
         }
+        if !self.stepper.takes_mass_matrix() && self.f.system().mass_matrix().is_some() {
+            let what = self.stepper.name();
+            return Err(SetupError::MassMatrix { what }.into());
+        }
         self.stepper.start(&mut self.f, t0, y0)?;
         let slope = self.stepper.initial_slope();
         require_finite(slope, t0)?;

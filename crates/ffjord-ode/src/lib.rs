@@ -3,6 +3,7 @@
 
 pub mod adjoint;
 mod control;
+mod dense;
 mod error;
 mod event;
 mod integrate;
@@ -12,12 +13,14 @@ mod norm;
 mod save;
 mod solution;
 mod solver;
+mod sparsity;
 mod state;
 mod stepper;
 mod system;
 mod tableau;
 
 pub use control::{Adaptive, Attempt, ConstantStep, Controller, Pid, PidController, StepControl, StepGrid, Verdict};
+pub use dense::Matrix;
 pub use error::{SetupError, SolveError, StateError};
 pub use event::{Crossing, Event, EventPoint};
 pub use integrate::{Limits, integrate, integrate_with_events};
@@ -26,9 +29,10 @@ pub use methods::Method;
 pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
 pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};
 pub use solver::{Solver, StepsNotChosen};
+pub use sparsity::Sparsity;
 pub use state::{Scalar, State};
 pub use stepper::{
-    AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams,
+    AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, Radau5, ReversibleHeun, Stepper, VariableAdams,
 };
 pub use system::{Evaluator, RhsOutcome, System};
 pub use tableau::{Embedded, ExtraStage, ImplicitTableau, Interpolation, Tableau};

@@ -10,7 +10,7 @@ use crate::{
     save::check_times,
     solution::{OnBudget, SaveAt, Solution},
     state::State,
-    stepper::{Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams},
+    stepper::{Esdirk, ExplicitRungeKutta, FixedAdams, Radau5, ReversibleHeun, Stepper, VariableAdams},
     system::System,
 };
 
@@ -199,6 +199,10 @@ impl Solver {
             Scheme::ReversibleHeun => self.drive(&mut ReversibleHeun::new(y0)?, system, y0, span, watchers),
             Scheme::Esdirk(tableau) => {
                 let mut stepper = Esdirk::new(tableau, self.control.tolerance(), y0)?;
+                self.drive(&mut stepper, system, y0, span, watchers)
+            }
+            Scheme::Radau5 => {
+                let mut stepper = Radau5::new(self.control.tolerance(), y0)?;
                 self.drive(&mut stepper, system, y0, span, watchers)
             }
         }

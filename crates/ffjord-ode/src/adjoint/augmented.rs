@@ -55,6 +55,19 @@ impl<S: State, G: State> State for Augmented<S, G> {
         Ok(y + costate)
     }
 
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        let mut components = self.y.to_components()?;
+        components.extend(self.costate.to_components()?);
+        Ok(components)
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        let split = self.y.to_components()?.len().min(components.len());
+        let (y, costate) = components.split_at(split);
+        self.y.set_components(y)?;
+        self.costate.set_components(costate)
+    }
+
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
         let mut rows = self.y.non_finite_rows()?;
         rows.extend(self.costate.adjoint.non_finite_rows()?);

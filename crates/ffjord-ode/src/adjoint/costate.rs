@@ -64,6 +64,19 @@ impl<S: State, G: State> State for Costate<S, G> {
         Ok(adjoint + gradient)
     }
 
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        let mut components = self.adjoint.to_components()?;
+        components.extend(self.gradient.to_components()?);
+        Ok(components)
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        let split = self.adjoint.to_components()?.len().min(components.len());
+        let (adjoint, gradient) = components.split_at(split);
+        self.adjoint.set_components(adjoint)?;
+        self.gradient.set_components(gradient)
+    }
+
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
         let rows = self.adjoint.non_finite_rows()?;
         if rows.is_empty() {

@@ -20,7 +20,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     error::SetupError,
-    stepper::{AdamsMethod, ReversibleHeun},
+    stepper::{AdamsMethod, Radau5, ReversibleHeun},
     tableau::{ImplicitTableau, Tableau},
 };
 
@@ -44,6 +44,7 @@ use crate::{
 /// | `adams` | 2 to 13 | 2 | the integrated polynomial, as the step's |
 /// | `reversible_heun` | 2 (1) | 1 | cubic Hermite, 2 |
 /// | `kencarp4` | 4 (3), implicit | 5 nonlinear equations | cubic Hermite, 3 |
+/// | `radau5` | 5 (3), implicit, with matrices | 3 coupled equations | the collocation polynomial, 3 |
 ///
 /// ```
 /// use ffjord_ode::Method;
@@ -85,8 +86,10 @@ pub enum Method {
     Adams,
     /// Reversible Heun, whose steps can be undone: for [`Reversible`](crate::adjoint::Reversible) gradients.
     ReversibleHeun,
-    /// Kennedy–Carpenter ESDIRK 4(3), for stiff equations.
+    /// Kennedy–Carpenter ESDIRK 4(3), for stiff equations of any size.
     KenCarp4,
+    /// Radau IIA of order 5, for stiff equations of few components: see [`Radau5`].
+    Radau5,
 }
 
 /// What a method is made of.
@@ -102,6 +105,8 @@ pub(crate) enum Scheme {
     ReversibleHeun,
     /// Stages that are equations.
     Esdirk(&'static ImplicitTableau),
+    /// Coupled stages that are equations.
+    Radau5,
 }
 
 /// The method whose steps bring an Adams method of this order under way.
@@ -111,7 +116,7 @@ pub(crate) const fn adams_starter(order: u32) -> &'static Tableau {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Euler,
         Self::Midpoint,
         Self::Heun,
@@ -128,6 +133,7 @@ impl Method {
         Self::Adams,
         Self::ReversibleHeun,
         Self::KenCarp4,
+        Self::Radau5,
     ];
 
     pub(crate) const fn scheme(self) -> Scheme {
@@ -153,6 +159,7 @@ impl Method {
             }
             Self::ReversibleHeun => return Scheme::ReversibleHeun,
             Self::KenCarp4 => return Scheme::Esdirk(&kencarp4::TABLEAU),
+            Self::Radau5 => return Scheme::Radau5,
         })
     }
 
@@ -180,6 +187,7 @@ impl Method {
             Scheme::VariableAdams { name, .. } => name,
             Scheme::ReversibleHeun => ReversibleHeun::<()>::NAME,
             Scheme::Esdirk(method) => method.tableau.name,
+            Scheme::Radau5 => Radau5::<()>::NAME,
         }
     }
 
@@ -192,6 +200,7 @@ impl Method {
             Scheme::VariableAdams { max_order, .. } => max_order + 1,
             Scheme::ReversibleHeun => ReversibleHeun::<()>::ORDER,
             Scheme::Esdirk(method) => method.tableau.order,
+            Scheme::Radau5 => Radau5::<()>::ORDER,
         }
     }
 
@@ -201,6 +210,7 @@ impl Method {
             Scheme::ExplicitRungeKutta(tableau) => tableau.interpolation_order(),
             Scheme::FixedAdams(_) | Scheme::VariableAdams { .. } | Scheme::ReversibleHeun => self.order(),
             Scheme::Esdirk(method) => method.tableau.interpolation_order(),
+            Scheme::Radau5 => 3,
         }
     }
 
@@ -209,7 +219,7 @@ impl Method {
         match self.scheme() {
             Scheme::ExplicitRungeKutta(tableau) => tableau.embedded.is_some(),
             Scheme::FixedAdams(_) => false,
-            Scheme::VariableAdams { .. } | Scheme::ReversibleHeun => true,
+            Scheme::VariableAdams { .. } | Scheme::ReversibleHeun | Scheme::Radau5 => true,
             Scheme::Esdirk(method) => method.tableau.embedded.is_some(),
         }
     }

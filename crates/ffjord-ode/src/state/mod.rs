@@ -81,6 +81,22 @@ pub trait State: Clone {
         Ok((sum - combined.scaled_error(y0, y1, tolerance)?.sum_squares) / 4.0)
     }
 
+    /// The components as numbers, in a fixed order; only methods that form matrices ask for them.
+    ///
+    /// # Errors
+    /// [`StateError::NoComponents`] unless overridden.
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        Err(StateError::NoComponents)
+    }
+
+    /// Sets the components, in the order of [`to_components`](Self::to_components), rounded to the element type.
+    ///
+    /// # Errors
+    /// If their number differs; [`StateError::NoComponents`] unless overridden.
+    fn set_components(&mut self, _components: &[f64]) -> Result<(), StateError> {
+        Err(StateError::NoComponents)
+    }
+
     /// Rows (indices of the first axis; elements of a vector) that hold a NaN or an infinity.
     ///
     /// # Errors

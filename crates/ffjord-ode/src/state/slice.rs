@@ -234,6 +234,20 @@ fn padded<T: Scalar>(rest: &[T]) -> [T; LANES] {
     array::from_fn(|i| rest.get(i).copied().unwrap_or_default())
 }
 
+/// Rounds `components` to the elements of `out`.
+pub(super) fn set_components<T: Scalar>(out: &mut [T], components: &[f64]) -> Result<(), StateError> {
+    if out.len() != components.len() {
+        return Err(StateError::LengthMismatch {
+            expected: out.len(),
+            found: components.len(),
+        });
+    }
+    out.iter_mut()
+        .zip(components)
+        .for_each(|(out, &x)| *out = T::from_f64(x));
+    Ok(())
+}
+
 /// Rows of `width` elements that hold a NaN or an infinity.
 pub(super) fn non_finite_rows<T: Scalar>(values: &[T], width: usize) -> Vec<usize> {
     /// Elements looked at together: nearly always all are numbers.
@@ -271,6 +285,14 @@ impl<T: Scalar> State for Vec<T> {
         scaled_dot((self, other), y0, y1, tolerance)
     }
 
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        Ok(self.iter().map(|&x| x.to_f64()).collect())
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        set_components(self, components)
+    }
+
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
         Ok(non_finite_rows(self, 1))
     }
@@ -299,6 +321,14 @@ impl<T: Scalar, const N: usize> State for [T; N] {
 
     fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
         scaled_dot((self, other), y0, y1, tolerance)
+    }
+
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        Ok(self.iter().map(|&x| x.to_f64()).collect())
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        set_components(self, components)
     }
 
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {

@@ -249,6 +249,21 @@ impl State for Tensor {
         }
     }
 
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        Ok(self.detach().to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        if components.len() != self.elem_count() {
+            return Err(StateError::LengthMismatch {
+                expected: self.elem_count(),
+                found: components.len(),
+            });
+        }
+        *self = Tensor::from_slice(components, self.shape(), self.device())?.to_dtype(self.dtype())?;
+        Ok(())
+    }
+
     fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
         let on_cpu = self.detach().to_device(&Device::Cpu)?;
         by_dtype!(on_cpu, rows_of(&on_cpu))

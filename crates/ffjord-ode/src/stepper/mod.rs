@@ -2,6 +2,7 @@
 
 mod adams;
 mod implicit;
+mod radau;
 mod reversible_heun;
 mod runge_kutta;
 
@@ -15,6 +16,7 @@ use crate::{
 
 pub use adams::{AdamsKind, AdamsMethod, FixedAdams, VariableAdams};
 pub use implicit::Esdirk;
+pub use radau::Radau5;
 pub use reversible_heun::ReversibleHeun;
 pub use runge_kutta::ExplicitRungeKutta;
 pub(crate) use runge_kutta::{stage_time, terms};
@@ -84,6 +86,11 @@ pub trait Stepper<S: State> {
     fn interpolant<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
     where
         Sys: System<S> + ?Sized;
+
+    /// Whether the method solves equations with a [`mass_matrix`](System::mass_matrix).
+    fn takes_mass_matrix(&self) -> bool {
+        false
+    }
 
     /// Makes the end of the last attempt the current point.
     fn accept(&mut self);

@@ -12,6 +12,7 @@ mod memory;
 mod multistep;
 mod networks;
 mod problems;
+mod radau;
 mod reversible;
 mod settings;
 mod states;
