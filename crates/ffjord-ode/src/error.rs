@@ -77,6 +77,32 @@ pub enum SetupError {
         /// The method asked for.
         method: &'static str,
     },
+    /// An entry outside a matrix.
+    #[error("entry ({row}, {column}) lies outside a matrix of {size} rows and columns: rows and columns count from 0")]
+    InvalidEntry {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// Rows and columns of the matrix.
+        size: usize,
+    },
+    /// A mass matrix or a sparsity pattern that does not fit the state.
+    #[error("the system's {what} is for {found} components, and the state has {expected}")]
+    WrongSize {
+        /// `mass matrix` or `sparsity`.
+        what: &'static str,
+        /// Components that it is for.
+        found: usize,
+        /// Components of the state.
+        expected: usize,
+    },
+    /// A mass matrix met a method or an adjoint that cannot use it.
+    #[error("the system has a mass matrix, which {what} cannot use: solve it with radau5, without an adjoint")]
+    MassMatrix {
+        /// The method or the adjoint.
+        what: &'static str,
+    },
     /// A name that stands for nothing this crate has.
     #[error("unknown {kind} {given:?}; known: {known}")]
     UnknownName {
@@ -142,6 +168,20 @@ pub enum StateError {
         expected: String,
         /// What was given.
         found: String,
+    },
+    /// A state that does not give its components met a method that forms matrices.
+    #[error(
+        "radau5 needs a state's components: implement State::to_components and State::set_components for it, or use \
+         kencarp4, which takes any state"
+    )]
+    NoComponents,
+    /// A state too large for a method that forms matrices.
+    #[error("radau5 forms matrices for at most {limit} components, and the state has {found}: use kencarp4")]
+    TooManyComponents {
+        /// Components of the state.
+        found: usize,
+        /// Components at most.
+        limit: usize,
     },
     /// candle reported an error.
     #[cfg(feature = "candle")]
@@ -243,6 +283,19 @@ pub enum SolveError<E: std::error::Error + 'static> {
         /// Where in the gradient.
         found: NonFinite,
     },
+    /// A tolerance finer than what the state's element type can tell apart.
+    #[error(
+        "at t = {t} the rounding of the state's numbers is {ratio:.2} of the tolerance, more than the accepted \
+         {accepted}: loosen the tolerance, or use f64 states"
+    )]
+    Rounding {
+        /// Time that was reached.
+        t: f64,
+        /// Distance to the next number relative to the tolerance, root mean square over the components.
+        ratio: f64,
+        /// The largest ratio at which the method can keep the tolerance.
+        accepted: f64,
+    },
     /// An event's function that is not a number.
     #[error("the function of event {event} is NaN at t = {t}: it must be a number wherever the solve leads")]
     EventNotANumber {
@@ -313,6 +366,7 @@ impl<E: std::error::Error> SolveError<E> {
             },
             Self::NonFiniteCotangent { t, found } => SolveError::NonFiniteCotangent { t, found },
             Self::NonFiniteGradient { t, found } => SolveError::NonFiniteGradient { t, found },
+            Self::Rounding { t, ratio, accepted } => SolveError::Rounding { t, ratio, accepted },
             Self::EventNotANumber { event, t } => SolveError::EventNotANumber { event, t },
             Self::MaxSteps { limit, t, t1 } => SolveError::MaxSteps { limit, t, t1 },
             Self::MaxEvaluations { limit, t } => SolveError::MaxEvaluations { limit, t },

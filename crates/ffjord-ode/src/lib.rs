@@ -4,6 +4,7 @@
 
 pub mod adjoint;
 mod control;
+mod dense;
 mod error;
 mod event;
 mod integrate;
@@ -14,6 +15,7 @@ mod open;
 mod save;
 mod solution;
 mod solver;
+mod sparsity;
 mod state;
 mod step;
 mod stepper;
@@ -24,6 +26,7 @@ pub use control::{
     Adaptive, Attempt, ConstantStep, Controller, ControllerSource, OwnControl, Pid, PidController, StepControl,
     StepGrid, Verdict,
 };
+pub use dense::Matrix;
 pub use error::{SetupError, SolveError, StateError};
 pub use event::{Crossing, Event, EventPoint};
 pub use integrate::{Limits, integrate, integrate_with_events};
@@ -33,10 +36,11 @@ pub use norm::{ErrorMeasure, ErrorNorm, ScaledError, Tolerance};
 pub use open::OpenSolve;
 pub use solution::{OnBudget, Outcome, SaveAt, Saved, Solution, Stats, StopReason};
 pub use solver::{Solver, StepsNotChosen};
+pub use sparsity::Sparsity;
 pub use state::{NonFinite, Scalar, State};
 pub use step::Step;
 pub use stepper::{
-    AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams,
+    AdamsKind, AdamsMethod, Esdirk, ExplicitRungeKutta, FixedAdams, Radau5, ReversibleHeun, Stepper, VariableAdams,
 };
 pub use system::{Evaluator, RhsOutcome, System};
 pub use tableau::{Embedded, ExtraStage, ImplicitTableau, Interpolation, Tableau, TableauFault};

@@ -44,6 +44,15 @@ impl Tolerance {
         Self { rtol: part, atol: part }
     }
 
+    /// The sizes of components as a tolerance, `|yᵢ| + atol / rtol`: a component smaller than `atol / rtol` is measured
+    /// by `atol` alone. An increment of √ε times that stays below `atol` where the state is zero.
+    pub(crate) fn sizes(&self, epsilon: f64) -> Self {
+        Self {
+            rtol: 1.0,
+            atol: self.atol / self.rtol.max(epsilon.sqrt()),
+        }
+    }
+
     /// The relative part.
     pub fn rtol(&self) -> f64 {
         self.rtol

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt};
 
-use crate::{error::SolveError, integrate::Window, state::State};
+use crate::{dense::Matrix, error::SolveError, integrate::Window, norm::Tolerance, sparsity::Sparsity, state::State};
 
 /// An ordinary differential equation `dy/dt = f(t, y)` for states of type `S`.
 ///
@@ -45,6 +45,31 @@ pub trait System<S: State> {
     /// The system's own; the solve ends with [`SolveError::System`].
     fn jacobian_product(&self, _t: f64, _y: &S, _v: &S, _product: &mut S) -> Result<bool, Self::Error> {
         Ok(false)
+    }
+
+    /// Writes ∂f/∂y at `(t, y)` into `jacobian`, row i the derivatives of component i, and returns true; or returns false,
+    /// as unless overridden, and leaves the matrix to finite differences.
+    ///
+    /// The matrix is zero before. Only [`Method::Radau5`](crate::Method::Radau5) asks for it.
+    ///
+    /// # Errors
+    /// The system's own; the solve ends with [`SolveError::System`].
+    fn jacobian(&self, _t: f64, _y: &S, _jacobian: &mut Matrix) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
+
+    /// The entries of ∂f/∂y that may differ from zero, where that is known: finite differences then cost fewer
+    /// evaluations. Asked for where a solve starts and after every jump, by [`Method::Radau5`](crate::Method::Radau5).
+    fn sparsity(&self) -> Option<Sparsity> {
+        None
+    }
+
+    /// A constant matrix M of an equation `M dy/dt = f(t, y)`; it may be singular, with initial states that fit the
+    /// equations without a derivative.
+    ///
+    /// Only [`Method::Radau5`](crate::Method::Radau5) solves such equations; other methods and all adjoints refuse them.
+    fn mass_matrix(&self) -> Option<Matrix> {
+        None
     }
 }
 
@@ -146,13 +171,16 @@ impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
     /// `product = (∂f/∂y) v` at `(t, y)`, where `slope` is f(t, y): the system's own product, or a finite difference;
     /// counted as one evaluation.
     ///
+    /// The difference moves component i by about `√ε (|yᵢ| + atol / rtol)`, which is small beside what the `tolerance`
+    /// says of its size: components of very different sizes do not hide each other.
+    ///
     /// # Errors
     /// As [`rhs`](Self::rhs).
     pub fn jacobian_product<S: State>(
         &mut self,
         (t, y): (f64, &S),
         slope: &S,
-        v: &S,
+        (v, tolerance): (&S, &Tolerance),
         product: &mut S,
     ) -> Result<(), SolveError<Sys::Error>>
     where
@@ -164,13 +192,34 @@ impl<'a, Sys: ?Sized> Evaluator<'a, Sys> {
         if self.system.jacobian_product(t, y, v, product).map_err(failed)? {
             return Ok(());
         }
-        // The increment that balances rounding with curvature for states of the size of y, or of 1.
-        let increment = y.epsilon().sqrt() * (1.0 + y.dot(y)?.sqrt()) / v.dot(v)?.sqrt();
+        let increment = y.epsilon().sqrt() / v.scaled_dot(v, y, y, &tolerance.sizes(y.epsilon()))?.sqrt();
         let mut ahead = y.zeros_like()?;
         ahead.set_sum(&[(1.0, y), (increment, v)])?;
         let mut slope_ahead = y.zeros_like()?;
         self.system.rhs(t, &ahead, &mut slope_ahead).map_err(failed)?;
         Ok(product.set_sum(&[(1.0 / increment, &slope_ahead), (-1.0 / increment, slope)])?)
+    }
+
+    /// Has the system write ∂f/∂y at `(t, y)` into `jacobian`; counted as one evaluation if it does, false if it does not.
+    ///
+    /// # Errors
+    /// As [`rhs`](Self::rhs).
+    pub fn jacobian<S: State>(&mut self, t: f64, y: &S, jacobian: &mut Matrix) -> Result<bool, SolveError<Sys::Error>>
+    where
+        Sys: System<S>,
+    {
+        let t = self.window.nearest(t);
+        let failed = |source| SolveError::System { t, source };
+        let given = self.system.jacobian(t, y, jacobian).map_err(failed)?;
+        if given {
+            self.count(t)?;
+        }
+        Ok(given)
+    }
+
+    /// The system.
+    pub(crate) fn system(&self) -> &'a Sys {
+        self.system
     }
 
     fn count<E: std::error::Error>(&mut self, t: f64) -> Result<(), SolveError<E>> {

@@ -47,6 +47,27 @@ impl<S: State, G: State> State for Augmented<S, G> {
         Ok(y.merge(self.costate.scaled_error(&y0.costate, &y1.costate, tolerance)?))
     }
 
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        let y = self.y.scaled_dot(&other.y, &y0.y, &y1.y, tolerance)?;
+        let costate = self
+            .costate
+            .scaled_dot(&other.costate, &y0.costate, &y1.costate, tolerance)?;
+        Ok(y + costate)
+    }
+
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        let mut components = self.y.to_components()?;
+        components.extend(self.costate.to_components()?);
+        Ok(components)
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        let split = self.y.to_components()?.len().min(components.len());
+        let (y, costate) = components.split_at(split);
+        self.y.set_components(y)?;
+        self.costate.set_components(costate)
+    }
+
     fn non_finite(&self) -> Result<NonFinite, StateError> {
         self.y.non_finite()?.or_else(|| self.costate.non_finite())
     }

@@ -225,6 +225,9 @@ impl<S: State, Sys: DifferentiableSystem<S>> Adjoint<S, Sys> for Backsolve {
         t1: f64,
     ) -> Forward<S, BacksolveRecord<S>, Sys::Error> {
         require_end_only(solver)?;
+        if system.mass_matrix().is_some() {
+            return Err(crate::error::SetupError::MassMatrix { what: "backsolve" }.into());
+        }
         let save_at = match self.path {
             StatePath::Resolved => SaveAt::End,
             StatePath::Interpolated => SaveAt::Dense,

@@ -54,6 +54,29 @@ impl<S: State, G: State> State for Costate<S, G> {
         }
     }
 
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        let adjoint = self
+            .adjoint
+            .scaled_dot(&other.adjoint, &y0.adjoint, &y1.adjoint, tolerance)?;
+        let gradient = self
+            .gradient
+            .scaled_dot(&other.gradient, &y0.gradient, &y1.gradient, tolerance)?;
+        Ok(adjoint + gradient)
+    }
+
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        let mut components = self.adjoint.to_components()?;
+        components.extend(self.gradient.to_components()?);
+        Ok(components)
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        let split = self.adjoint.to_components()?.len().min(components.len());
+        let (adjoint, gradient) = components.split_at(split);
+        self.adjoint.set_components(adjoint)?;
+        self.gradient.set_components(gradient)
+    }
+
     fn non_finite(&self) -> Result<NonFinite, StateError> {
         let gradient = || Ok(self.gradient.non_finite()?.called("part of the gradient"));
         self.adjoint.non_finite()?.or_else(gradient)

@@ -54,6 +54,10 @@ where
             let (method, adaptive) = (self.stepper.name(), Method::names(Method::is_adaptive));
             return Err(SetupError::NoErrorEstimate { method, adaptive }.into());
         }
+        if !self.stepper.takes_mass_matrix() && self.f.system().mass_matrix().is_some() {
+            let what = self.stepper.name();
+            return Err(SetupError::MassMatrix { what }.into());
+        }
         match start {
             Start::Afresh => self.set_out(t0, y0, measure)?,
             Start::GoOn => self.keep_to_one_side(t0),

@@ -20,7 +20,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     error::SetupError,
-    stepper::{AdamsMethod, ReversibleHeun},
+    stepper::{AdamsMethod, Radau5, ReversibleHeun},
     tableau::{ImplicitTableau, Tableau},
 };
 
@@ -44,6 +44,7 @@ use crate::{
 /// | `adams` | 2 to 13 | 2 | the integrated polynomial, as the step's |
 /// | `reversible_heun` | 2 (1) | 1 | cubic Hermite, 2 |
 /// | `kencarp4` | 4 (3), implicit | 5 nonlinear equations | cubic Hermite, 3 |
+/// | `radau5` | 5 (3), implicit, with matrices | 3 coupled equations | the collocation polynomial, 3 |
 ///
 /// ```
 /// use ffjord_ode::Method;
@@ -85,8 +86,10 @@ pub enum Method {
     Adams,
     /// Reversible Heun, whose steps can be undone: for [`Reversible`](crate::adjoint::Reversible) gradients.
     ReversibleHeun,
-    /// Kennedy–Carpenter ESDIRK 4(3), for stiff equations.
+    /// Kennedy–Carpenter ESDIRK 4(3), for stiff equations of any size.
     KenCarp4,
+    /// Radau IIA of order 5, for stiff equations of few components: see [`Radau5`].
+    Radau5,
     /// An explicit Runge–Kutta method of the caller's own; [`Tableau`] has an example.
     ///
     /// [`FromStr`] does not know it, and it is not among [`ALL`](Self::ALL).
@@ -106,6 +109,8 @@ pub(crate) enum Scheme {
     ReversibleHeun,
     /// Stages that are equations.
     Esdirk(&'static ImplicitTableau),
+    /// Coupled stages that are equations.
+    Radau5,
 }
 
 /// The method whose steps bring an Adams method of this order under way.
@@ -115,7 +120,7 @@ pub(crate) const fn adams_starter(order: u32) -> &'static Tableau {
 
 impl Method {
     /// Every method that comes with the crate.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Euler,
         Self::Midpoint,
         Self::Heun,
@@ -132,6 +137,7 @@ impl Method {
         Self::Adams,
         Self::ReversibleHeun,
         Self::KenCarp4,
+        Self::Radau5,
     ];
 
     pub(crate) const fn scheme(self) -> Scheme {
@@ -157,6 +163,7 @@ impl Method {
             }
             Self::ReversibleHeun => return Scheme::ReversibleHeun,
             Self::KenCarp4 => return Scheme::Esdirk(&kencarp4::TABLEAU),
+            Self::Radau5 => return Scheme::Radau5,
             Self::ExplicitRungeKutta(tableau) => tableau,
         })
     }
@@ -185,6 +192,7 @@ impl Method {
             Scheme::VariableAdams { name, .. } => name,
             Scheme::ReversibleHeun => ReversibleHeun::<()>::NAME,
             Scheme::Esdirk(method) => method.tableau.name,
+            Scheme::Radau5 => Radau5::<()>::NAME,
         }
     }
 
@@ -197,6 +205,7 @@ impl Method {
             Scheme::VariableAdams { max_order, .. } => max_order + 1,
             Scheme::ReversibleHeun => ReversibleHeun::<()>::ORDER,
             Scheme::Esdirk(method) => method.tableau.order,
+            Scheme::Radau5 => Radau5::<()>::ORDER,
         }
     }
 
@@ -206,6 +215,7 @@ impl Method {
             Scheme::ExplicitRungeKutta(tableau) => tableau.interpolation_order(),
             Scheme::FixedAdams(_) | Scheme::VariableAdams { .. } | Scheme::ReversibleHeun => self.order(),
             Scheme::Esdirk(method) => method.tableau.interpolation_order(),
+            Scheme::Radau5 => 3,
         }
     }
 
@@ -214,7 +224,7 @@ impl Method {
         match self.scheme() {
             Scheme::ExplicitRungeKutta(tableau) => tableau.embedded.is_some(),
             Scheme::FixedAdams(_) => false,
-            Scheme::VariableAdams { .. } | Scheme::ReversibleHeun => true,
+            Scheme::VariableAdams { .. } | Scheme::ReversibleHeun | Scheme::Radau5 => true,
             Scheme::Esdirk(method) => method.tableau.embedded.is_some(),
         }
     }

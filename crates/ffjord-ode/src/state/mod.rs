@@ -67,20 +67,43 @@ pub trait State: Clone {
     /// If the shapes differ.
     fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError>;
 
+    /// The inner product `Σ selfᵢ otherᵢ / wᵢ²` with the weights of [`scaled_error`](Self::scaled_error),
+    /// `wᵢ = atol + rtol · max(|y₀ᵢ|, |y₁ᵢ|)`, accumulated in f64; only implicit methods ask for it.
+    ///
+    /// Every component counts, also one that the error measure leaves out: an equation must be solved in all of them.
+    /// Unless overridden, it is told from the error measures of the sum and the difference.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        let mut combined = self.zeros_like()?;
+        combined.set_sum(&[(1.0, self), (1.0, other)])?;
+        let sum = combined.scaled_error(y0, y1, tolerance)?.sum_squares;
+        combined.set_sum(&[(1.0, self), (-1.0, other)])?;
+        Ok((sum - combined.scaled_error(y0, y1, tolerance)?.sum_squares) / 4.0)
+    }
+
+    /// The components as numbers, in a fixed order; only methods that form matrices ask for them.
+    ///
+    /// # Errors
+    /// [`StateError::NoComponents`] unless overridden.
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        Err(StateError::NoComponents)
+    }
+
+    /// Sets the components, in the order of [`to_components`](Self::to_components), rounded to the element type.
+    ///
+    /// # Errors
+    /// If their number differs; [`StateError::NoComponents`] unless overridden.
+    fn set_components(&mut self, _components: &[f64]) -> Result<(), StateError> {
+        Err(StateError::NoComponents)
+    }
+
     /// Where the state holds a NaN or an infinity, and what the indices count.
     ///
     /// # Errors
     /// If the storage cannot be read.
     fn non_finite(&self) -> Result<NonFinite, StateError>;
-
-    /// The indices that [`non_finite`](Self::non_finite) lists.
-    ///
-    /// # Errors
-    /// If the storage cannot be read.
-    #[doc(hidden)]
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        Ok(self.non_finite()?.first().to_vec())
-    }
 }
 
 /// A copy of `state` that shares nothing with it, not even an autograd graph.

@@ -163,6 +163,31 @@ pub(super) fn dot<T: Scalar>(a: &[T], b: &[T]) -> Result<f64, StateError> {
     Ok(lanes.iter().sum())
 }
 
+/// Σ aᵢ bᵢ / wᵢ² with the weights that [`scaled_error`] has, in f64.
+pub(super) fn scaled_dot<T: Scalar>(
+    (a, b): (&[T], &[T]),
+    y0: &[T],
+    y1: &[T],
+    tolerance: &Tolerance,
+) -> Result<f64, StateError> {
+    for other in [b, y0, y1] {
+        same_length(a, other)?;
+    }
+    let (rtol, atol) = (tolerance.rtol(), tolerance.atol());
+    let pairs = a.iter().zip(b).zip(y0.iter().zip(y1));
+    Ok(pairs
+        .map(|((a, b), (y0, y1))| {
+            let (a, b) = (a.to_f64(), b.to_f64());
+            let weight = atol + rtol * y0.to_f64().abs().max(y1.to_f64().abs());
+            if a == 0.0 || b == 0.0 {
+                0.0
+            } else {
+                (a / weight) * (b / weight)
+            }
+        })
+        .sum())
+}
+
 /// The error `error` of a step from `y0` to `y1`, measured against the tolerance.
 pub(super) fn scaled_error<T: Scalar>(
     error: &[T],
@@ -209,6 +234,20 @@ fn padded<T: Scalar>(rest: &[T]) -> [T; LANES] {
     array::from_fn(|i| rest.get(i).copied().unwrap_or_default())
 }
 
+/// Rounds `components` to the elements of `out`.
+pub(super) fn set_components<T: Scalar>(out: &mut [T], components: &[f64]) -> Result<(), StateError> {
+    if out.len() != components.len() {
+        return Err(StateError::LengthMismatch {
+            expected: out.len(),
+            found: components.len(),
+        });
+    }
+    out.iter_mut()
+        .zip(components)
+        .for_each(|(out, &x)| *out = T::from_f64(x));
+    Ok(())
+}
+
 /// Where `values` hold a NaN or an infinity, in rows of `width` elements that are called `unit`.
 pub(super) fn non_finite<T: Scalar>(values: &[T], width: usize, unit: &'static str) -> NonFinite {
     /// Elements looked at together: nearly always all are numbers.
@@ -242,6 +281,18 @@ impl<T: Scalar> State for Vec<T> {
         scaled_error(self, y0, y1, tolerance)
     }
 
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        scaled_dot((self, other), y0, y1, tolerance)
+    }
+
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        Ok(self.iter().map(|&x| x.to_f64()).collect())
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        set_components(self, components)
+    }
+
     fn non_finite(&self) -> Result<NonFinite, StateError> {
         Ok(non_finite(self, 1, "element"))
     }
@@ -266,6 +317,18 @@ impl<T: Scalar, const N: usize> State for [T; N] {
 
     fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError> {
         scaled_error(self, y0, y1, tolerance)
+    }
+
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        scaled_dot((self, other), y0, y1, tolerance)
+    }
+
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        Ok(self.iter().map(|&x| x.to_f64()).collect())
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        set_components(self, components)
     }
 
     fn non_finite(&self) -> Result<NonFinite, StateError> {

@@ -122,6 +122,18 @@ fn cpu_scaled_error<T: Scalar + WithDType>(
     })
 }
 
+fn cpu_scaled_dot<T: Scalar + WithDType>(
+    a: &Tensor,
+    b: &Tensor,
+    y0: &Tensor,
+    y1: &Tensor,
+    tolerance: &Tolerance,
+) -> Result<f64, StateError> {
+    with_slices::<T, _>(&[a, b, y0, y1], |slices| {
+        slice::scaled_dot((slices[0], slices[1]), slices[2], slices[3], tolerance)
+    })
+}
+
 /// A scalar tensor's value in f64.
 fn scalar(x: &Tensor) -> Result<f64, StateError> {
     Ok(x.to_dtype(DType::F64)?.to_scalar::<f64>()?)
@@ -149,6 +161,25 @@ fn device_scaled_error(
         max: scalar(&ratio.abs()?.max_all()?)?,
         count,
     })
+}
+
+fn device_scaled_dot(
+    a: &Tensor,
+    b: &Tensor,
+    y0: &Tensor,
+    y1: &Tensor,
+    tolerance: &Tolerance,
+) -> Result<f64, StateError> {
+    let wide = |x: &Tensor| x.detach().to_dtype(DType::F64);
+    let weight = wide(y0)?
+        .abs()?
+        .maximum(&wide(y1)?.abs()?)?
+        .affine(tolerance.rtol(), tolerance.atol())?;
+    let scaled = |x: &Tensor| {
+        let x = wide(x)?;
+        x.eq(0.0)?.where_cond(&x.zeros_like()?, &x.div(&weight)?)
+    };
+    scalar(&(scaled(a)? * scaled(b)?)?.sum_all()?)
 }
 
 fn rows_of<T: Scalar + WithDType>(tensor: &Tensor) -> Result<NonFinite, StateError> {
@@ -207,6 +238,32 @@ impl State for Tensor {
         }
     }
 
+    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+        for x in [other, y0, y1] {
+            check(self, x)?;
+        }
+        if self.device().is_cpu() {
+            by_dtype!(self, cpu_scaled_dot(self, other, y0, y1, tolerance))
+        } else {
+            device_scaled_dot(self, other, y0, y1, tolerance)
+        }
+    }
+
+    fn to_components(&self) -> Result<Vec<f64>, StateError> {
+        Ok(self.detach().to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+    }
+
+    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+        if components.len() != self.elem_count() {
+            return Err(StateError::LengthMismatch {
+                expected: self.elem_count(),
+                found: components.len(),
+            });
+        }
+        *self = Tensor::from_slice(components, self.shape(), self.device())?.to_dtype(self.dtype())?;
+        Ok(())
+    }
+
     fn non_finite(&self) -> Result<NonFinite, StateError> {
         let on_cpu = self.detach().to_device(&Device::Cpu)?;
         by_dtype!(on_cpu, rows_of(&on_cpu))
@@ -249,6 +306,10 @@ mod tests {
                 (device.max / cpu.max - 1.0).abs() < bound && device.count == cpu.count,
                 "{device:?} {cpu:?}"
             );
+            let device = device_scaled_dot(a, d, b, c, &tolerance).unwrap();
+            let cpu = State::scaled_dot(a, d, b, c, &tolerance).unwrap();
+            let size = a.scaled_error(b, c, &tolerance).unwrap().sum_squares;
+            assert!((device - cpu).abs() < bound * size, "{device} {cpu}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The stepper of any method, chosen at run time.
 
-use super::{Esdirk, ExplicitRungeKutta, FixedAdams, ReversibleHeun, Stepper, VariableAdams};
+use super::{Esdirk, ExplicitRungeKutta, FixedAdams, Radau5, ReversibleHeun, Stepper, VariableAdams};
 use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
@@ -18,6 +18,7 @@ pub(crate) enum AnyStepper<S> {
     VariableAdams(Box<VariableAdams<S>>),
     ReversibleHeun(Box<ReversibleHeun<S>>),
     Esdirk(Box<Esdirk<S>>),
+    Radau5(Box<Radau5<S>>),
 }
 
 impl<S: State> AnyStepper<S> {
@@ -33,6 +34,7 @@ impl<S: State> AnyStepper<S> {
             }
             Scheme::ReversibleHeun => Self::ReversibleHeun(Box::new(ReversibleHeun::new(y)?)),
             Scheme::Esdirk(tableau) => Self::Esdirk(Box::new(Esdirk::new(tableau, tolerance, y)?)),
+            Scheme::Radau5 => Self::Radau5(Box::new(Radau5::new(tolerance, y)?)),
         })
     }
 }
@@ -46,6 +48,7 @@ macro_rules! of_each {
             AnyStepper::VariableAdams($stepper) => $value,
             AnyStepper::ReversibleHeun($stepper) => $value,
             AnyStepper::Esdirk($stepper) => $value,
+            AnyStepper::Radau5($stepper) => $value,
         }
     };
 }
@@ -106,6 +109,10 @@ impl<S: State> Stepper<S> for AnyStepper<S> {
         Sys: System<S> + ?Sized,
     {
         of_each!(self, stepper => stepper.interpolant(f))
+    }
+
+    fn takes_mass_matrix(&self) -> bool {
+        of_each!(self, stepper => stepper.takes_mass_matrix())
     }
 
     fn accept(&mut self) {

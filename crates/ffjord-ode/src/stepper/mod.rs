@@ -3,6 +3,7 @@
 mod adams;
 mod any;
 mod implicit;
+mod radau;
 mod reversible_heun;
 mod runge_kutta;
 
@@ -17,6 +18,7 @@ use crate::{
 pub use adams::{AdamsKind, AdamsMethod, FixedAdams, VariableAdams};
 pub(crate) use any::AnyStepper;
 pub use implicit::Esdirk;
+pub use radau::Radau5;
 pub use reversible_heun::ReversibleHeun;
 pub use runge_kutta::ExplicitRungeKutta;
 pub(crate) use runge_kutta::{stage_time, terms};
@@ -81,15 +83,6 @@ pub trait Stepper<S: State> {
         self.candidate().non_finite()
     }
 
-    /// The indices that [`non_finite`](Self::non_finite) lists.
-    ///
-    /// # Errors
-    /// If the state's storage fails.
-    #[doc(hidden)]
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        Ok(self.non_finite()?.first().to_vec())
-    }
-
     /// The solution inside the last attempt; may evaluate the slope at its end.
     ///
     /// # Errors
@@ -97,6 +90,11 @@ pub trait Stepper<S: State> {
     fn interpolant<Sys>(&mut self, f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
     where
         Sys: System<S> + ?Sized;
+
+    /// Whether the method solves equations with a [`mass_matrix`](System::mass_matrix).
+    fn takes_mass_matrix(&self) -> bool {
+        false
+    }
 
     /// Makes the end of the last attempt the current point.
     fn accept(&mut self);

@@ -16,12 +16,14 @@ mod networks;
 mod open;
 mod own;
 mod problems;
+mod radau;
 mod reversible;
 mod settings;
 mod states;
 mod statistics;
 mod step_sharing;
 mod stiff;
+mod stiff_problems;
 mod tableaux;
 #[cfg(feature = "candle")]
 mod tensors;

@@ -3,9 +3,12 @@
 
 use std::{cell::Cell, convert::Infallible};
 
-use ffjord_ode::{Method, SolveError, Solver, System, Tolerance};
+use ffjord_ode::{Method, Solution, SolveError, Solver, System, Tolerance};
 
-use super::problems::{Problem, TRACKING, largest_difference};
+use super::{
+    problems::{HARMONIC, Problem, TRACKING, largest_difference},
+    stiff_problems::{HIRES, OREGONATOR, ROBERTSON, StiffProblem, VAN_DER_POL},
+};
 
 fn solver(rtol: f64, atol: f64) -> Solver {
     Solver::new(Method::KenCarp4).adaptive(Tolerance::new(rtol, atol).unwrap())
@@ -133,4 +136,123 @@ fn large_systems_need_no_matrix() {
     let solution = solver(1e-5, 1e-7).solve(&heat, &at(0.0), 0.0, 0.1).unwrap();
     assert!(largest_difference(&solution.state, &at(0.1)) < 1e-4);
     assert!(solution.stats.accepted < 60, "{:?}", solution.stats);
+}
+
+/// Components of sizes from 1e12 to 1e-12, none of which may hide another.
+#[test]
+fn every_component_is_followed_however_large_the_others() {
+    for large in [1e6, 1e10, 1e12] {
+        let mixed = |t: f64, y: &[f64; 2], dy: &mut [f64; 2]| *dy = [0.0, -1000.0 * (y[1].powi(3) - t.cos())];
+        // The solution beside a constant of size 1.
+        let alone = |t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -1000.0 * (y[0].powi(3) - t.cos());
+        let expected = Solver::new(Method::Dopri8)
+            .adaptive(Tolerance::new(1e-12, 1e-12).unwrap())
+            .solve(&alone, &[1.0], 0.0, 1.0)
+            .unwrap()
+            .state[0];
+        let solution = solver(1e-6, 1e-8).solve(&mixed, &[large, 1.0], 0.0, 1.0).unwrap();
+        assert!(
+            (solution.state[1] - expected).abs() < 1e-6,
+            "{large:e}: {:?}",
+            solution.state
+        );
+        assert!(solution.stats.nfe < 2000, "{large:e}: {:?}", solution.stats);
+    }
+    // yᵢ = sᵢ cos t behind a rate of 1e5, over 24 decades.
+    const SIZES: [f64; 9] = [1e12, 1e9, 1e6, 1e3, 1.0, 1e-3, 1e-6, 1e-9, 1e-12];
+    let decades = |t: f64, y: &[f64; 9], dy: &mut [f64; 9]| {
+        for i in 0..9 {
+            let relative = y[i] / SIZES[i];
+            dy[i] = SIZES[i] * (-1e5 * (relative.powi(3) - t.cos().powi(3)) - t.sin());
+        }
+    };
+    let solution = solver(1e-6, 1e-20).solve(&decades, &SIZES, 0.0, 1.0).unwrap();
+    for (y, size) in solution.state.iter().zip(SIZES) {
+        assert!((y / size - 1.0_f64.cos()).abs() < 1e-5, "{:?}", solution.state);
+    }
+}
+
+#[test]
+fn published_solutions_are_met() {
+    // Largest relative errors of a component, and evaluations, at a relative tolerance of 1e-7.
+    for (problem, error, evaluations) in [
+        (VAN_DER_POL, 1e-6, 28_000),
+        (ROBERTSON, 1e-5, 24_000),
+        (HIRES, 1e-6, 13_000),
+        (OREGONATOR, 5e-5, 40_000),
+    ] {
+        let solution = problem.solve(&solver(1e-7, 1e-7 * problem.atol)).unwrap();
+        let found = problem.error(solution.state.iter().copied());
+        assert!(found < error, "{}: {found:e}, {:?}", problem.name, solution.stats);
+        assert!(
+            solution.stats.nfe < evaluations,
+            "{}: {:?}",
+            problem.name,
+            solution.stats
+        );
+    }
+}
+
+/// The problem's solve with states in f32.
+fn solve_f32(problem: &StiffProblem, solver: &Solver) -> Result<Solution<Vec<f32>>, SolveError<Infallible>> {
+    let rhs = |_: f64, y: &Vec<f32>, dy: &mut Vec<f32>| {
+        let wide: Vec<f64> = y.iter().map(|&y| f64::from(y)).collect();
+        let mut slope = vec![0.0; wide.len()];
+        (problem.rhs)(&wide, &mut slope);
+        dy.iter_mut().zip(slope).for_each(|(dy, slope)| *dy = slope as f32);
+    };
+    let y0: Vec<f32> = problem.initial.iter().map(|&y| y as f32).collect();
+    solver.solve(&rhs, &y0, 0.0, problem.end)
+}
+
+#[test]
+fn published_solutions_are_met_in_single_precision() {
+    // To where the reaction is slow: at 1e11 single precision cannot tell what is left from what has reacted.
+    let robertson = StiffProblem {
+        end: 40.0,
+        expected: &[0.7158270687, 9.185534764e-6, 0.2841637457],
+        ..ROBERTSON
+    };
+    for (problem, error) in [
+        (VAN_DER_POL, 1e-4),
+        (robertson, 1e-5),
+        (HIRES, 1e-4),
+        (OREGONATOR, 1e-2),
+    ] {
+        let solution = solve_f32(&problem, &solver(1e-5, 1e-5 * problem.atol)).unwrap();
+        let found = problem.error(solution.state.iter().map(|&y| f64::from(y)));
+        assert!(found < error, "{}: {found:e}, {:?}", problem.name, solution.stats);
+    }
+}
+
+#[test]
+fn single_precision_is_as_good_as_double_or_says_why_not() {
+    let mut kept = 0;
+    for exponent in 8..32 {
+        let tolerance = 10.0_f64.powf(f64::from(exponent) / -4.0);
+        let solver = solver(tolerance, tolerance);
+        match HARMONIC.solve_f32(&solver) {
+            Ok(single) => {
+                let double = HARMONIC.solve(&solver).unwrap();
+                let wide: Vec<f64> = single.state.iter().map(|&y| f64::from(y)).collect();
+                let (error, expected) = (HARMONIC.error(single.t, &wide), HARMONIC.error(double.t, &double.state));
+                assert!(
+                    error < expected + 2.0 * tolerance,
+                    "{error:e}, {expected:e} at {tolerance:e}"
+                );
+                kept += 1;
+            }
+            Err(error) => {
+                assert!(
+                    matches!(error, SolveError::Rounding { t: 0.0, ratio, .. } if ratio > 0.125),
+                    "{error}"
+                );
+                assert!(
+                    tolerance < 5e-7 && error.to_string().contains("f64"),
+                    "{tolerance:e}: {error}"
+                );
+            }
+        }
+    }
+    assert_eq!(kept, 18);
 }

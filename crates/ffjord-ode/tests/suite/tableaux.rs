@@ -118,9 +118,9 @@ fn tableaux() -> Vec<(Method, Tableau, f64)> {
         .filter_map(|m| explicit(m).or_else(|| implicit(m)))
         .collect();
     assert_eq!(
-        tableaux.len() + 4,
+        tableaux.len() + 5,
         Method::ALL.len(),
-        "all but the Adams methods and reversible Heun"
+        "all but the Adams methods, reversible Heun and Radau"
     );
     tableaux
 }

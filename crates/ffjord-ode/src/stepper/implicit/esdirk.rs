@@ -1,11 +1,11 @@
 //! Singly diagonally implicit Runge–Kutta steps whose first stage is explicit.
 
-use super::newton::{Iteration, StageEquation};
+use super::newton::{Iteration, StageEquation, Unknowns, rounding};
 use crate::{
     error::{SolveError, StateError},
     interpolant::Interpolant,
     norm::{ScaledError, Tolerance},
-    state::State,
+    state::{NonFinite, State},
     stepper::{Stepper, stage_time, terms},
     system::{Evaluator, System},
     tableau::ImplicitTableau,
@@ -70,22 +70,32 @@ impl<S: State> Esdirk<S> {
         let (known, rest) = self.k.split_at_mut(i);
         self.scratch
             .set_sum(&terms(&[(1.0, &self.y)], tableau.a[i], known, h))?;
-        self.candidate.set_sum(&[(1.0, &self.scratch), (s, &known[i - 1])])?;
+        let stage = &mut rest[0];
+        stage.set_sum(&[(s, &known[i - 1])])?;
         let equation = StageEquation {
             t: stage_time(tableau.c[i], self.t, self.t_next),
+            start: &self.y,
             psi: &self.scratch,
             s,
             tolerance: self.tolerance,
         };
-        let outcome = equation.solve(f, &mut self.candidate, &mut self.residual)?;
-        // The slope by the equation itself: another evaluation would magnify what the iteration left open.
-        rest[0].set_sum(&[(1.0 / s, &self.candidate), (-1.0 / s, &self.scratch)])?;
+        let unknowns = Unknowns {
+            z: stage,
+            value: &mut self.candidate,
+            residual: &mut self.residual,
+        };
+        let outcome = equation.solve(f, unknowns)?;
+        if outcome == Iteration::Converged {
+            // The slope by the equation itself: another evaluation would magnify what the iteration left open.
+            self.residual.set_sum(&[(1.0 / s, stage)])?;
+            std::mem::swap(stage, &mut self.residual);
+        }
         Ok(outcome)
     }
 
     /// Makes the candidate of a failed attempt not a number, in the rows at fault where these can be told.
     fn spoil(&mut self) -> Result<(), StateError> {
-        if self.residual.non_finite_rows()?.is_empty() {
+        if self.residual.non_finite()?.is_empty() {
             self.candidate.set_sum(&[(f64::NAN, &self.y)])
         } else {
             self.candidate.set_sum(&[(1.0, &self.residual)])
@@ -131,7 +141,17 @@ impl<S: State> Stepper<S> for Esdirk<S> {
     where
         Sys: System<S> + ?Sized,
     {
+        /// The part of the tolerance that rounding may take.
+        const ROUNDING: f64 = 0.125;
         self.t_next = t_next;
+        let (_, ratio) = rounding(&self.y, &self.tolerance)?;
+        if ratio > ROUNDING {
+            return Err(SolveError::Rounding {
+                t: self.t,
+                ratio,
+                accepted: ROUNDING,
+            });
+        }
         for i in 1..self.k.len() {
             if self.stage(f, i)? == Iteration::Failed {
                 return Ok(self.spoil()?);
@@ -153,13 +173,8 @@ impl<S: State> Stepper<S> for Esdirk<S> {
         self.scratch.scaled_error(&self.y, &self.candidate, tolerance).map(Some)
     }
 
-    fn non_finite_rows(&self) -> Result<Vec<usize>, StateError> {
-        let rows = self.candidate.non_finite_rows()?;
-        if rows.is_empty() {
-            self.scratch.non_finite_rows()
-        } else {
-            Ok(rows)
-        }
+    fn non_finite(&self) -> Result<NonFinite, StateError> {
+        self.candidate.non_finite()?.or_else(|| self.scratch.non_finite())
     }
 
     fn interpolant<Sys>(&mut self, _f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
