@@ -85,6 +85,10 @@ impl Bijection for ActNorm {
         vec![self.initialised.clone()]
     }
 
+    fn sets_parameters_in_training(&self) -> bool {
+        true
+    }
+
     fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }

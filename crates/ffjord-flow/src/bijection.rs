@@ -155,6 +155,12 @@ pub trait Bijection: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether a training pass may set parameters, as activation normalisation does with its first batch: a trainer that
+    /// leaves out a failed pass must put them back then.
+    fn sets_parameters_in_training(&self) -> bool {
+        false
+    }
+
     /// The end times of the continuous parts, in order, for reports.
     fn end_times(&self) -> Vec<f64> {
         Vec::new()
@@ -216,6 +222,10 @@ impl<B: Bijection + ?Sized> Bijection for Arc<B> {
 
     fn uses_batch_statistics(&self) -> bool {
         self.as_ref().uses_batch_statistics()
+    }
+
+    fn sets_parameters_in_training(&self) -> bool {
+        self.as_ref().sets_parameters_in_training()
     }
 
     fn end_times(&self) -> Vec<f64> {

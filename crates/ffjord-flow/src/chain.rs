@@ -144,6 +144,10 @@ impl Bijection for Chain {
         self.parts.iter().any(|part| part.uses_batch_statistics())
     }
 
+    fn sets_parameters_in_training(&self) -> bool {
+        self.parts.iter().any(|part| part.sets_parameters_in_training())
+    }
+
     fn end_times(&self) -> Vec<f64> {
         self.parts.iter().flat_map(|part| part.end_times()).collect()
     }

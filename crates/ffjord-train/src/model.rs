@@ -19,6 +19,12 @@ pub trait Model {
     fn uses_batch_statistics(&self) -> bool {
         false
     }
+
+    /// Whether the loss of a batch may set parameters, as activation normalisation does at first: then they are copied
+    /// before every iteration, so that one that fails leaves everything as it was. Buffers always are.
+    fn sets_parameters_in_training(&self) -> bool {
+        true
+    }
 }
 
 impl<B: Bijection, D: Density> Model for Flow<B, D> {
@@ -36,5 +42,9 @@ impl<B: Bijection, D: Density> Model for Flow<B, D> {
 
     fn uses_batch_statistics(&self) -> bool {
         self.bijection().uses_batch_statistics()
+    }
+
+    fn sets_parameters_in_training(&self) -> bool {
+        self.bijection().sets_parameters_in_training()
     }
 }

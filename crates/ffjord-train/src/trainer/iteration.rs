@@ -37,7 +37,7 @@ impl<M: Model> Session<'_, '_, M> {
         let stretch = self.state.patience.longest_without_improvement();
         let rate = options.schedule.rate(self.iteration, options.iterations, stretch);
         // The forward pass may move running statistics and set activation normalisation before the iteration fails.
-        let before = copies(&self.all)?;
+        let before = copies(&self.all[self.first_changed..])?;
         let outcome = match self.descent() {
             Ok(descent) => match self.optimizer.step(&descent.gradients, rate) {
                 Ok(()) => {
@@ -54,7 +54,7 @@ impl<M: Model> Session<'_, '_, M> {
             },
             // No other batch would help.
             Err(error @ TrainError::NoGradient) => {
-                assign(&self.all, &before)?;
+                assign(&self.all[self.first_changed..], &before)?;
                 return Err(error);
             }
             Err(error) => Err(error),
@@ -78,7 +78,7 @@ impl<M: Model> Session<'_, '_, M> {
                 self.tell(|observer| observer.iteration(&report))
             }
             Err(error) => {
-                assign(&self.all, &before)?;
+                assign(&self.all[self.first_changed..], &before)?;
                 self.leave_out(&error)
             }
         }

@@ -22,6 +22,8 @@ pub(super) struct Session<'t, 'a, M> {
     pub(super) parameters: Vec<Parameter>,
     /// Parameters and buffers: all of the model that a run changes.
     pub(super) all: Vec<Parameter>,
+    /// The first of `all` that the loss of a batch may change.
+    pub(super) first_changed: usize,
     pub(super) optimizer: Box<dyn Optimizer>,
     pub(super) average: Option<WeightAverage>,
     /// The best weights and buffers so far by name; empty before the first finite validation.
@@ -50,6 +52,10 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
         };
         let mut session = Self {
             all: parameters.iter().chain(&buffers).cloned().collect(),
+            first_changed: match trainer.model.sets_parameters_in_training() {
+                true => 0,
+                false => parameters.len(),
+            },
             parameters,
             optimizer,
             average,
