@@ -5,6 +5,8 @@
 pub use candle_core as candle;
 pub use ffjord_data as data;
 pub use ffjord_flow as flow;
+/// SIMD functions and compiled networks; what a kernel for a field of one's own implements.
+pub use ffjord_kernels as kernels;
 pub use ffjord_nn as nn;
 pub use ffjord_ode as ode;
 #[cfg(feature = "plot")]
