@@ -20,7 +20,7 @@ pub use error::{Result, RunError};
 pub use evaluation::{Likelihood, gaussian_nll, log_likelihoods, summarise};
 pub use ffjord_data::Matrix;
 pub use initial_weights::load_initial_weights;
-pub use model::{DEFAULT_TAPE_MB, Model, Part, solve_settings};
+pub use model::{Model, Part};
 pub use original::load_original;
 pub use provenance::Provenance;
 pub use results::{CurvePoint, RunResult, SplitRecord, TestRecord, TrainingRecord};

@@ -4,42 +4,17 @@ use crate::error::Result;
 use crate::terminal::say;
 use ffjord_data::Matrix;
 use ffjord_flow::{Chain, Flow};
-use ffjord_run::config::{ObjectiveConfig, OnFailure, RunConfig, TrainingConfig};
+use ffjord_run::config::{ObjectiveConfig, RunConfig};
 use ffjord_run::{Likelihood, Model, RunData, RunFolder, log_likelihoods, summarise};
 use ffjord_train::{
-    FailurePolicy, FlowMatching, JsonLines, MaximumLikelihood, MetricsWriter, NoiseCoupling, Objective, Progress,
-    Purpose, Streams, TrainError, Trainer, TrainerOptions, TrainingSummary, Validation,
+    FlowMatching, JsonLines, MaximumLikelihood, MetricsWriter, NoiseCoupling, Objective, Progress, Purpose, Streams,
+    TrainError, Trainer, TrainingSummary, Validation,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit code of a process that Ctrl-C ended.
 pub(super) const INTERRUPTED: u8 = 130;
-
-/// What the trainer is asked for.
-///
-/// # Errors
-/// When a name is not known.
-pub(super) fn trainer_options(training: &TrainingConfig) -> Result<TrainerOptions> {
-    Ok(TrainerOptions {
-        iterations: training.iterations,
-        accumulate_rows: training.accumulate_rows,
-        optimizer: training.optimizer.parse()?,
-        weight_decay: training.weight_decay,
-        schedule: training.schedule.clone(),
-        tolerance: training.tolerance.clone(),
-        spectral_norm: training.spectral_norm,
-        clip_norm: training.clip_norm,
-        average: training.average,
-        validate_every: training.validate_every,
-        patience: training.patience,
-        checkpoint_every: training.checkpoint_every,
-        on_failure: match training.on_failure {
-            OnFailure::Skip => FailurePolicy::Skip,
-            OnFailure::Stop => FailurePolicy::Stop,
-        },
-    })
-}
 
 /// Rows that are matched with noise at a time.
 const TRANSPORT_ROWS: usize = 256;
@@ -61,7 +36,6 @@ fn objective(config: &RunConfig) -> Result<Box<dyn Objective<Flow<Chain>>>> {
 /// When training or files fail.
 pub(super) fn train(
     config: &RunConfig,
-    options: TrainerOptions,
     data: &RunData,
     model: &Model,
     folder: &RunFolder,
@@ -99,6 +73,7 @@ pub(super) fn train(
             test_nll,
         })
     };
+    let options = config.training.options.clone();
     let mut trainer = Trainer::new(&model.flow, objective.as_ref(), data.source.as_ref(), options)?
         .streams(streams)
         .validate(&validate)
