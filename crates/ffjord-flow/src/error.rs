@@ -106,6 +106,14 @@ pub enum FlowError {
     /// A flow without a condition was given one.
     #[error("the flow does not depend on a condition, but the pass was given one: leave `.given(…)` out")]
     UnexpectedCondition,
+    /// A setting of a configuration cannot be used.
+    #[error("at `{key}`: {reason}")]
+    Config {
+        /// The key, with the sections it lies in.
+        key: String,
+        /// What is wrong, and what is accepted.
+        reason: String,
+    },
     /// A setting of a flow is outside its range.
     #[error("{setting} = {given}: it must be {accepted}")]
     InvalidSetting {

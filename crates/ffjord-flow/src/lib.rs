@@ -10,6 +10,7 @@ mod bijection;
 mod chain;
 mod cnf;
 mod condition;
+pub mod config;
 mod coupling;
 mod density;
 mod error;

@@ -13,9 +13,22 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_kernels::convolution::{ConvArchitecture, ConvKernel};
 use ffjord_kernels::simd::SimdLevel;
 use rand::RngCore;
+use serde::{Deserialize, Serialize};
 
 /// The architecture of a [`ConvNet`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// ```
+/// use ffjord_nn::{ConvNetConfig, Stride};
+///
+/// let config: ConvNetConfig = serde_json::from_str(
+///     r#"{"channels": 1, "size": [8, 8], "hidden": [4, 4], "strides": [2, 1, -2], "layer": "concat",
+///         "activation": "softplus"}"#,
+/// )?;
+/// assert_eq!(config.strides, [Stride::Halve, Stride::Keep, Stride::Double]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConvNetConfig {
     /// The state's channels C.
     pub channels: usize,
@@ -23,12 +36,36 @@ pub struct ConvNetConfig {
     pub size: (usize, usize),
     /// The channels of the hidden layers.
     pub hidden: Vec<usize>,
-    /// One stride a layer: one more than there are hidden layers.
+    /// One stride a layer: one more than there are hidden layers. In files 1, 2 (halves) and -2 (doubles).
+    #[serde(with = "strides")]
     pub strides: Vec<Stride>,
     /// How every layer depends on time.
+    #[serde(with = "crate::text")]
     pub layer: LayerKind,
     /// The nonlinearity between layers.
+    #[serde(with = "crate::text")]
     pub activation: ActivationKind,
+}
+
+/// Strides as the numbers of the original implementation.
+mod strides {
+    use super::Stride;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(strides: &[Stride], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(strides.iter().map(|stride| match stride {
+            Stride::Keep => 1,
+            Stride::Halve => 2,
+            Stride::Double => -2,
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Stride>, D::Error> {
+        let numbers = Vec::<i64>::deserialize(deserializer)?;
+        let strides = numbers.into_iter().map(Stride::try_from).collect::<Result<_, _>>();
+        strides.map_err(D::Error::custom)
+    }
 }
 
 /// A stack of convolutions `[B, C, H, W] → [B, C, H, W]` with time in every layer and no activation after the last.

@@ -18,6 +18,7 @@ mod parameter;
 mod residual;
 mod spectral;
 mod stack;
+pub mod text;
 
 pub use activation::ActivationKind;
 pub use check::{FieldCheck, check_field};

@@ -13,27 +13,50 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
 use ffjord_kernels::simd::SimdLevel;
 use rand::RngCore;
+use serde::{Deserialize, Serialize};
 
-/// The architecture of an [`Mlp`].
+/// The architecture of an [`Mlp`]. Files may leave out all but the dimension.
 ///
 /// ```
 /// use ffjord_nn::{ActivationKind, MlpConfig};
 ///
 /// let config = MlpConfig::new(2).hidden([32, 32]).activation(ActivationKind::Softplus);
 /// assert_eq!((config.dimension, config.hidden.len(), config.given), (2, 2, 0));
+/// let from_file: MlpConfig =
+///     serde_json::from_str(r#"{"dimension": 2, "hidden": [32, 32], "activation": "softplus"}"#)?;
+/// assert_eq!(from_file, config);
+/// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MlpConfig {
     /// The state's dimension D.
     pub dimension: usize,
     /// The columns of what every row is given beside its state; none unless set.
+    #[serde(default)]
     pub given: usize,
-    /// The widths of the hidden layers; none gives a single layer without activation.
+    /// The widths of the hidden layers; none gives a single layer without activation. Two of 64 unless
+    /// set.
+    #[serde(default = "hidden")]
     pub hidden: Vec<usize>,
-    /// How every layer depends on time.
+    /// How every layer depends on time; `concatsquash` unless set.
+    #[serde(with = "crate::text", default = "layer")]
     pub layer: LayerKind,
-    /// The nonlinearity between layers.
+    /// The nonlinearity between layers; tanh unless set.
+    #[serde(with = "crate::text", default = "activation")]
     pub activation: ActivationKind,
+}
+
+fn hidden() -> Vec<usize> {
+    vec![64, 64]
+}
+
+fn layer() -> LayerKind {
+    LayerKind::ConcatSquash
+}
+
+fn activation() -> ActivationKind {
+    ActivationKind::Tanh
 }
 
 impl MlpConfig {
@@ -43,9 +66,9 @@ impl MlpConfig {
         Self {
             dimension,
             given: 0,
-            hidden: vec![64, 64],
-            layer: LayerKind::ConcatSquash,
-            activation: ActivationKind::Tanh,
+            hidden: hidden(),
+            layer: layer(),
+            activation: activation(),
         }
     }
 

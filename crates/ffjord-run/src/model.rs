@@ -1,17 +1,14 @@
 //! Flows from configurations.
 
-use crate::config::{
-    ModelConfig, ModelKind, Precision, RegularisationConfig, RunConfig, SolveConfig, SolverConfig, StepConfig,
-};
+use crate::config::{ModelConfig, ModelKind, Precision, RunConfig};
 use crate::error::{Result, RunError};
 use candle_core::{DType, Device, Tensor};
+use ffjord_flow::config::{IntegralWeights, SolverConfig};
 use ffjord_flow::{
     Architecture, Bijection, Chain, Cnf, CnfSettings, Density, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
-    PathIntegral, RationalQuadraticSpline, SolveSettings, StandardNormal, TraceMode,
+    PathIntegral, RationalQuadraticSpline, StandardNormal, TraceMode,
 };
-use ffjord_nn::{Mlp, MlpConfig, NnError, Residual, VectorField};
-use ffjord_ode::adjoint::{AdjointMethod, AdjointNorm, Binomial};
-use ffjord_ode::{Solver, Tolerance};
+use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
 use rand::RngCore;
 use std::sync::Arc;
 
@@ -69,7 +66,7 @@ impl Model {
                     condition: 0,
                     blocks: config.model.blocks,
                     hidden: config.model.hidden.clone(),
-                    activation: config.model.activation.parse().map_err(NnError::from)?,
+                    activation: config.model.activation,
                 };
                 let parts = architecture.parts(&sizes, rng, dtype, &Device::Cpu)?;
                 parts.into_iter().map(Part::Discrete).collect()
@@ -174,18 +171,12 @@ fn vector_field(
     dtype: DType,
     rng: &mut dyn RngCore,
 ) -> Result<Arc<dyn VectorField>> {
-    let network = MlpConfig {
-        dimension,
-        given: 0,
-        hidden: config.hidden.clone(),
-        layer: config
-            .layer
-            .as_deref()
-            .unwrap_or("concatsquash")
-            .parse()
-            .map_err(NnError::from)?,
-        activation: config.activation.parse().map_err(NnError::from)?,
-    };
+    let mut network = MlpConfig::new(dimension)
+        .hidden(config.hidden.clone())
+        .activation(config.activation);
+    if let Some(layer) = config.layer {
+        network = network.layer(layer);
+    }
     let network = Mlp::new(&network, rng, dtype, &Device::Cpu)?;
     Ok(if config.residual {
         Arc::new(Residual::new(network))
@@ -194,112 +185,21 @@ fn vector_field(
     })
 }
 
-fn cnf_settings(
-    model: &ModelConfig,
-    solver: &SolverConfig,
-    regularisation: &RegularisationConfig,
-) -> Result<CnfSettings> {
-    let mut integrals: Vec<_> = regularisation
-        .weights()
-        .into_iter()
-        .map(|(integral, _)| integral)
-        .collect();
-    let training = solve_settings(&solver.train)?;
+fn cnf_settings(model: &ModelConfig, solver: &SolverConfig, weights: &IntegralWeights) -> Result<CnfSettings> {
+    let mut settings = solver.build(model.blocks).map_err(|error| error.under("solver"))?;
+    let weights = weights.weights().into_iter();
+    settings.integrals = weights.map(|(integral, _)| integral).collect();
     // Reported without a weight too, since the products are there.
     let several = matches!(
-        training.trace,
+        settings.training.trace,
         TraceMode::Hutchinson { probes: 2.., .. } | TraceMode::Bottleneck { probes: 2.., .. }
     );
-    if several && !integrals.contains(&PathIntegral::TraceVariance) {
-        integrals.push(PathIntegral::TraceVariance);
+    if several && !settings.integrals.contains(&PathIntegral::TraceVariance) {
+        settings.integrals.push(PathIntegral::TraceVariance);
     }
-    Ok(CnfSettings {
-        end_time: model.end_time.unwrap_or(1.0),
-        learn_end_time: model.learn_end_time,
-        training,
-        evaluation: solve_settings(&solver.test)?,
-        adjoint: adjoint(solver, model.blocks)?,
-        integrals,
-    })
-}
-
-/// Memory that the tapes of a training step may take where a configuration does not say, in MB (10⁶ bytes).
-pub const DEFAULT_TAPE_MB: usize = 200;
-
-/// The adjoint of each of this many continuous blocks, which share the memory for tapes.
-fn adjoint(config: &SolverConfig, blocks: usize) -> Result<AdjointMethod> {
-    let backward = &config.backward;
-    Ok(match (config.adjoint.parse()?, backward.snapshots) {
-        (AdjointMethod::Backsolve(mut backsolve), _) => {
-            if let (Some(rtol), Some(atol)) = (backward.rtol, backward.atol) {
-                backsolve = backsolve.tolerance(Tolerance::new(rtol, atol)?);
-            }
-            if backward.full_norm {
-                backsolve = backsolve.norm(AdjointNorm::Full);
-            }
-            AdjointMethod::Backsolve(backsolve)
-        }
-        (AdjointMethod::Checkpointed(checkpointed), _) => {
-            let bytes = backward.tape_mb.unwrap_or(DEFAULT_TAPE_MB).saturating_mul(1_000_000);
-            AdjointMethod::Checkpointed(checkpointed.keep_tapes(bytes / blocks.max(1)))
-        }
-        (AdjointMethod::Binomial(_), Some(snapshots)) => AdjointMethod::Binomial(Binomial::new(snapshots)),
-        (adjoint, _) => adjoint,
-    })
-}
-
-/// The solver that a configuration describes.
-///
-/// # Errors
-/// When a name is not known or a number is outside its range.
-pub fn solve_settings(config: &SolveConfig) -> Result<SolveSettings> {
-    let solver = Solver::new(config.method.parse()?);
-    let solver = match config.control {
-        StepConfig::Adaptive { rtol, atol } => solver.adaptive(Tolerance::new(rtol, atol)?),
-        StepConfig::Fixed { steps } => solver.fixed_steps(steps),
-    };
-    let probes = config.probes;
-    let trace = match (config.trace.as_str(), config.bottleneck) {
-        ("exact", false) => TraceMode::Exact,
-        ("exact", true) => TraceMode::BottleneckExact,
-        (distribution, bottleneck) => {
-            let distribution = distribution.parse()?;
-            if bottleneck {
-                TraceMode::Bottleneck { distribution, probes }
-            } else {
-                TraceMode::Hutchinson { distribution, probes }
-            }
-        }
-    };
-    let block_rows = match config.block_rows {
-        0 => SolveSettings::WHOLE_BATCH,
-        rows => rows,
-    };
-    Ok(SolveSettings {
-        solver,
-        trace,
-        block_rows,
-    })
-}
-
-impl RegularisationConfig {
-    /// The integrals with weights other than 0.
-    pub fn weights(&self) -> Vec<(PathIntegral, f64)> {
-        [
-            (PathIntegral::Kinetic, self.kinetic),
-            (PathIntegral::Jacobian, self.jacobian),
-            (PathIntegral::L1, self.l1),
-            (PathIntegral::L2, self.l2),
-            (PathIntegral::Frobenius, self.frobenius),
-            (PathIntegral::Diagonal, self.diagonal),
-            (PathIntegral::OffDiagonal, self.off_diagonal),
-            (PathIntegral::EnergyGradient, self.energy_gradient),
-            (PathIntegral::TraceVariance, self.trace_variance),
-            (PathIntegral::Directional, self.directional),
-            (PathIntegral::Acceleration, self.acceleration),
-        ]
-        .into_iter()
-        .filter(|(_, weight)| *weight != 0.0)
-        .collect()
+    if let Some(end_time) = model.end_time {
+        settings.end_time = end_time;
     }
+    settings.learn_end_time = model.learn_end_time;
+    Ok(settings)
 }

@@ -131,7 +131,7 @@ impl WeightAverage {
 /// Refuses a decay that is no share.
 pub(crate) fn check_decay(decay: f64) -> Result<()> {
     let in_range = |decay: f64| (0.0..1.0).contains(&decay);
-    check_setting("the decay of the weight average", decay, "a number in [0, 1)", in_range)
+    check_setting("average", decay, "a number from 0 to below 1", in_range)
 }
 
 /// The state's entry for a parameter.

@@ -1,6 +1,7 @@
 //! A continuous flow in a few words.
 
 use super::{Cnf, CnfSettings, SolveSettings, TraceMode};
+use crate::config::SolverConfig;
 use crate::error::Result;
 use crate::integral::PathIntegral;
 use candle_core::{DType, Device};
@@ -141,7 +142,23 @@ impl CnfBuilder {
         self
     }
 
-    /// How gradients of training passes are computed; [`AdjointMethod::default`] unless set.
+    /// Method, steps, trace and adjoint as a configuration has them.
+    ///
+    /// # Errors
+    /// [`FlowError::Config`](crate::FlowError::Config) names the key of the first setting that cannot be used.
+    pub fn solver(mut self, solver: &SolverConfig) -> Result<Self> {
+        let CnfSettings {
+            training,
+            evaluation,
+            adjoint,
+            ..
+        } = solver.build(1)?;
+        (self.settings.training, self.settings.evaluation) = (training, evaluation);
+        self.settings.adjoint = adjoint;
+        Ok(self)
+    }
+
+    /// How gradients of training passes are computed; those of [`CnfSettings::default`] unless set.
     #[must_use]
     pub fn adjoint(mut self, adjoint: AdjointMethod) -> Self {
         self.settings.adjoint = adjoint;

@@ -1,9 +1,10 @@
 //! How a continuous flow is solved.
 
 use super::trace::{TraceMode, TraceOf};
+use crate::config::DEFAULT_TAPE_MB;
 use crate::error::{FlowError, Result};
 use crate::integral::{Needs, PathIntegral};
-use ffjord_ode::adjoint::AdjointMethod;
+use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
 use ffjord_ode::{Method, Solver, StepControl, Tolerance};
 
 /// One way of solving a flow's equation.
@@ -31,6 +32,9 @@ impl SolveSettings {
     /// asks for, so that a row's result depends on every other.
     pub const WHOLE_BATCH: usize = usize::MAX;
 
+    /// Rows of a block unless another number is set.
+    pub(crate) const BLOCK_ROWS: usize = 256;
+
     /// The exact trace by Dormand–Prince 5(4) at this relative and absolute tolerance, in blocks of 256 rows.
     ///
     /// # Errors
@@ -47,7 +51,7 @@ impl SolveSettings {
         Self {
             solver,
             trace: TraceMode::Exact,
-            block_rows: 256,
+            block_rows: Self::BLOCK_ROWS,
         }
     }
 
@@ -107,7 +111,8 @@ pub struct CnfSettings {
 }
 
 impl Default for CnfSettings {
-    /// T = 1, trained; exact traces by Dormand–Prince 5(4) at tolerances of 1e-5, the default adjoint, no path integrals.
+    /// T = 1, trained; exact traces by Dormand–Prince 5(4) at tolerances of 1e-5, the checkpointed adjoint with
+    /// [`DEFAULT_TAPE_MB`] for tapes, no path integrals.
     fn default() -> Self {
         let solver = Solver::new(Method::Dopri5).adaptive(Tolerance::FFJORD);
         Self {
@@ -115,7 +120,7 @@ impl Default for CnfSettings {
             learn_end_time: true,
             training: SolveSettings::new(solver.clone()),
             evaluation: SolveSettings::new(solver),
-            adjoint: AdjointMethod::default(),
+            adjoint: AdjointMethod::Checkpointed(Checkpointed::new().keep_tapes(DEFAULT_TAPE_MB * 1_000_000)),
             integrals: Vec::new(),
         }
     }

@@ -1,28 +1,23 @@
-//! Numbers of a configuration that must lie in a range.
+//! What a configuration says that nothing can be done with.
 
 use super::{
-    DataConfig, EvaluationConfig, ModelConfig, ModelKind, ObjectiveConfig, RegularisationConfig, RunConfig,
-    SolveConfig, SolverConfig, StepConfig, TrainingConfig,
+    DataConfig, EvaluationConfig, ModelConfig, ModelKind, ObjectiveConfig, RunConfig, StepConfig, TrainingConfig,
 };
-use ffjord_ode::adjoint::AdjointMethod;
+use ffjord_train::{ScheduleConfig, TrainError};
 use std::fmt::Display;
 
 /// What is wrong, with the key and what it accepts.
 type Check = Result<(), String>;
 
-/// Finds numbers that nothing can be done with; names are checked where they are used.
+/// Finds what nothing can be done with; names are checked where they are read.
 pub(super) fn check(config: &RunConfig) -> Check {
     check_data(&config.data)?;
     check_model(&config.model)?;
     check_objective(config.objective, &config.model)?;
-    check_solve("train", &config.solver.train)?;
-    check_solve("test", &config.solver.test)?;
-    check_backward(&config.solver)?;
-    check_adjoint(&config.solver, config.model.kind)?;
+    check_solver(config)?;
     check_training(&config.training)?;
     check_accumulation(config)?;
-    check_tolerance(&config.training, &config.solver.train)?;
-    check_regularisation(&config.regularisation)?;
+    check_tolerance(config)?;
     check_evaluation(&config.data, &config.evaluation)
 }
 
@@ -66,58 +61,18 @@ fn check_objective(objective: ObjectiveConfig, model: &ModelConfig) -> Check {
     )
 }
 
-fn check_solve(which: &str, solve: &SolveConfig) -> Check {
-    at_least_one(&format!("solver.{which}.probes"), &solve.probes)?;
-    match &solve.control {
-        StepConfig::Fixed { steps } => at_least_one(&format!("solver.{which}.control.steps"), steps),
-        // What tolerances must be, the solver knows.
-        StepConfig::Adaptive { .. } => Ok(()),
+/// Discrete flows solve nothing.
+fn check_solver(config: &RunConfig) -> Check {
+    if config.model.kind != ModelKind::Cnf {
+        return Ok(());
     }
-}
-
-/// Settings that the adjoint would leave unread are a mistake.
-fn check_backward(solver: &SolverConfig) -> Check {
-    let (adjoint, backward) = (solver.adjoint.as_str(), &solver.backward);
-    let solves_backwards = matches!(adjoint, "backsolve" | "interpolated");
-    let tolerance = backward.rtol.is_some() || backward.atol.is_some();
-    if (tolerance || backward.full_norm) && !solves_backwards {
-        return Err(format!(
-            "at `solver.backward`: rtol, atol and full_norm are for the adjoints `backsolve` and `interpolated`, not \
-             `{adjoint}`"
-        ));
-    }
-    if backward.rtol.is_some() != backward.atol.is_some() {
-        return Err("at `solver.backward`: give both rtol and atol, or neither".to_string());
-    }
-    if backward.tape_mb.is_some() && adjoint != "checkpointed" {
-        return Err(format!(
-            "at `solver.backward.tape_mb`: this is for the adjoint `checkpointed`, not `{adjoint}`"
-        ));
-    }
-    if backward.snapshots.is_some() && adjoint != "binomial" {
-        return Err(format!(
-            "at `solver.backward.snapshots`: this is for the adjoint `binomial`, not `{adjoint}`"
-        ));
-    }
-    Ok(())
-}
-
-/// The adjoint must differentiate through the training method, unless there is nothing to solve.
-fn check_adjoint(solver: &SolverConfig, kind: ModelKind) -> Check {
-    match (solver.adjoint.parse::<AdjointMethod>(), solver.train.method.parse()) {
-        (Ok(adjoint), Ok(method)) if kind == ModelKind::Cnf => adjoint
-            .require(method)
-            .map_err(|error| format!("at `solver.adjoint`: {error}")),
-        _ => Ok(()),
-    }
+    let built = config.solver.build(config.model.blocks);
+    built.map(drop).map_err(|error| error.under("solver").to_string())
 }
 
 fn check_training(training: &TrainingConfig) -> Check {
-    at_least_one("training.iterations", &training.iterations)?;
     at_least_one("training.batch", &training.batch)?;
-    not_negative("training.weight_decay", &training.weight_decay)?;
-    optional("training.clip_norm", training.clip_norm.as_ref(), positive)?;
-    optional("training.spectral_norm", training.spectral_norm.as_ref(), positive)?;
+    at_least_one("training.validation_rows", &training.validation_rows)?;
     let spread = training.end_time_spread;
     require(
         (0.0..1.0).contains(&spread),
@@ -125,20 +80,24 @@ fn check_training(training: &TrainingConfig) -> Check {
         &spread,
         "a number from 0 to below 1",
     )?;
-    optional("training.average", training.average.as_ref(), |key, decay| {
-        require((0.0..1.0).contains(decay), key, decay, "a number from 0 to below 1")
-    })?;
-    at_least_one("training.validate_every", &training.validate_every)?;
-    optional("training.patience", training.patience.as_ref(), at_least_one)?;
-    at_least_one("training.validation_rows", &training.validation_rows)?;
-    at_least_one("training.checkpoint_every", &training.checkpoint_every)?;
-    let schedule = training.schedule.check();
-    schedule.map_err(|error| format!("at `training.schedule`: {error}"))
+    let (schedule, tolerance) = (&training.options.schedule, &training.options.tolerance);
+    for (key, schedule) in [("schedule", Some(schedule)), ("tolerance", tolerance.as_ref())] {
+        let checked = schedule.map_or(Ok(()), ScheduleConfig::check);
+        checked.map_err(|error| format!("at `training.{key}`: {error}"))?;
+    }
+    training.options.check().map_err(|error| match error {
+        TrainError::InvalidSetting {
+            setting,
+            given,
+            accepted,
+        } => format!("at `training.{setting}`: {given} is given: accepted is {accepted}"),
+        other => format!("at `training`: {other}"),
+    })
 }
 
 /// Parts of a batch must be worth as much as the whole.
 fn check_accumulation(config: &RunConfig) -> Check {
-    if config.training.accumulate_rows.is_none() {
+    if config.training.options.accumulate_rows.is_none() {
         return Ok(());
     }
     let obstacle = if config.model.batch_norm {
@@ -153,39 +112,15 @@ fn check_accumulation(config: &RunConfig) -> Check {
     ))
 }
 
-fn check_tolerance(training: &TrainingConfig, solve: &SolveConfig) -> Check {
-    let Some(schedule) = &training.tolerance else {
-        return Ok(());
-    };
-    let schedule = schedule.check();
-    schedule.map_err(|error| format!("at `training.tolerance`: {error}"))?;
-    match solve.control {
-        StepConfig::Adaptive { .. } => Ok(()),
-        StepConfig::Fixed { .. } => Err(
+fn check_tolerance(config: &RunConfig) -> Check {
+    match (&config.training.options.tolerance, config.solver.train.control) {
+        (Some(_), StepConfig::Fixed { .. }) => Err(
             "at `training.tolerance`: a schedule is given, but `solver.train.control` has fixed steps and so no \
              tolerance: accepted is `none`, or an adaptive control"
                 .to_string(),
         ),
+        _ => Ok(()),
     }
-}
-
-fn check_regularisation(weights: &RegularisationConfig) -> Check {
-    for (key, weight) in [
-        ("kinetic", weights.kinetic),
-        ("jacobian", weights.jacobian),
-        ("l1", weights.l1),
-        ("l2", weights.l2),
-        ("frobenius", weights.frobenius),
-        ("diagonal", weights.diagonal),
-        ("off_diagonal", weights.off_diagonal),
-        ("energy_gradient", weights.energy_gradient),
-        ("trace_variance", weights.trace_variance),
-        ("directional", weights.directional),
-        ("acceleration", weights.acceleration),
-    ] {
-        not_negative(&format!("regularisation.{key}"), &weight)?;
-    }
-    Ok(())
 }
 
 fn check_evaluation(data: &DataConfig, evaluation: &EvaluationConfig) -> Check {
@@ -213,15 +148,6 @@ fn positive(key: &str, value: &f64) -> Check {
         key,
         value,
         "a positive, finite number",
-    )
-}
-
-fn not_negative(key: &str, value: &f64) -> Check {
-    require(
-        *value >= 0.0 && value.is_finite(),
-        key,
-        value,
-        "a finite number, not negative",
     )
 }
 

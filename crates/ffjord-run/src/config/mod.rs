@@ -1,19 +1,22 @@
 //! The configuration of a run: what a preset, `--set` and a run folder's `config.json` hold.
 
-mod block_rows;
 mod check;
 mod model;
 mod preset;
 mod resolve;
+mod training;
 mod unread;
 
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::Preset;
 pub use resolve::{resolve, resolve_stored};
+pub use training::TrainingConfig;
 
-use ffjord_train::ScheduleConfig;
+pub use ffjord_flow::config::{
+    AdjointKind, BackwardConfig, IntegralWeights, SolveConfig, SolverConfig, StepConfig, TraceConfig,
+};
+
 use serde::{Deserialize, Serialize};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Everything that determines a run's result.
@@ -42,7 +45,7 @@ pub struct RunConfig {
     pub training: TrainingConfig,
     /// Weights of the path integrals in the loss of maximum likelihood.
     #[serde(default)]
-    pub regularisation: RegularisationConfig,
+    pub regularisation: IntegralWeights,
     /// What is computed and drawn after training.
     pub evaluation: EvaluationConfig,
 }
@@ -95,82 +98,6 @@ pub struct BenchmarkConfig {
     pub test_rows: Option<usize>,
 }
 
-/// How equations are solved in training and in evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SolverConfig {
-    /// For training.
-    pub train: SolveConfig,
-    /// For validation, test and sampling.
-    pub test: SolveConfig,
-    /// How gradients are computed: `checkpointed`, `binomial`, `reversible`, `backsolve` or `interpolated`.
-    pub adjoint: String,
-    /// How the adjoint works where not by its defaults.
-    #[serde(default)]
-    pub backward: BackwardConfig,
-}
-
-/// Settings of the adjoint.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackwardConfig {
-    /// Relative tolerance of the solve that `backsolve` and `interpolated` do; the training solver's if absent.
-    pub rtol: Option<f64>,
-    /// Absolute tolerance of it.
-    pub atol: Option<f64>,
-    /// Whether the parameters' gradient counts in its error, too; by default it does not (the semi-norm).
-    #[serde(default)]
-    pub full_norm: bool,
-    /// Memory for evaluations that `checkpointed` keeps rather than computes again, in MB (10⁶ bytes); 200 if absent.
-    pub tape_mb: Option<usize>,
-    /// States that `binomial` keeps.
-    pub snapshots: Option<NonZeroUsize>,
-}
-
-/// One way of solving.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SolveConfig {
-    /// The method.
-    pub method: String,
-    /// How its steps are chosen.
-    pub control: StepConfig,
-    /// `exact`, or the distribution of Hutchinson's probes: `rademacher`, `gaussian`, `sphere` or `orthogonal`.
-    pub trace: String,
-    /// Whether the trace is taken at the narrowest hidden layer (FFJORD, eq. 9).
-    #[serde(default)]
-    pub bottleneck: bool,
-    /// Probes for each row, where the trace is estimated.
-    #[serde(default = "one")]
-    pub probes: usize,
-    /// Rows that share one solve and its steps: a number, `per-row` (1) or `whole-batch` (0).
-    #[serde(deserialize_with = "block_rows::deserialize")]
-    pub block_rows: usize,
-}
-
-/// How steps are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum StepConfig {
-    /// By an error estimate.
-    Adaptive {
-        /// Relative tolerance.
-        rtol: f64,
-        /// Absolute tolerance.
-        atol: f64,
-    },
-    /// A number of equal steps.
-    Fixed {
-        /// Their number.
-        steps: usize,
-    },
-}
-
-fn one() -> usize {
-    1
-}
-
 fn tighter_rows() -> usize {
     1000
 }
@@ -187,97 +114,6 @@ pub enum ObjectiveConfig {
     FlowMatching,
     /// The same, with noise that the batch's rows were matched with.
     OptimalTransportFlowMatching,
-}
-
-/// What happens when a training step fails or yields a NaN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum OnFailure {
-    /// The step is reported and left out.
-    Skip,
-    /// The run ends with an error; the last checkpoint stays.
-    Stop,
-}
-
-/// How the flow is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainingConfig {
-    /// Optimiser steps.
-    pub iterations: u64,
-    /// Rows of a batch.
-    pub batch: usize,
-    /// Rows of it whose gradient is computed at a time, for large batches; all if absent.
-    pub accumulate_rows: Option<NonZeroUsize>,
-    /// `adam` or `adamax`.
-    pub optimizer: String,
-    /// The learning rate over time.
-    pub schedule: ScheduleConfig,
-    /// What the tolerances of training solves are multiplied with over time.
-    pub tolerance: Option<ScheduleConfig>,
-    /// The half-width of the random end time of training solves, as a fraction of T (STEER).
-    #[serde(default)]
-    pub end_time_spread: f64,
-    /// The largest spectral norm of a layer's weight; larger ones are scaled down after every step.
-    pub spectral_norm: Option<f64>,
-    /// L2 weight decay, added to the gradient as PyTorch's Adam does.
-    #[serde(default)]
-    pub weight_decay: f64,
-    /// The largest global gradient norm; larger gradients are scaled down.
-    pub clip_norm: Option<f64>,
-    /// Decay of an exponential average of the weights, which then is what gets evaluated.
-    pub average: Option<f64>,
-    /// Iterations between validations.
-    pub validate_every: u64,
-    /// Validations without improvement after which training stops.
-    pub patience: Option<u32>,
-    /// Rows of the validation data, from the first and at most all; for toy data, fresh samples.
-    pub validation_rows: usize,
-    /// Iterations between checkpoints.
-    pub checkpoint_every: u64,
-    /// What happens when a step fails.
-    pub on_failure: OnFailure,
-}
-
-/// Weights of the path integrals in the loss; 0 leaves an integral out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegularisationConfig {
-    /// `∫ ‖f‖² dt`.
-    #[serde(default)]
-    pub kinetic: f64,
-    /// `∫ ‖J ε‖² dt`.
-    #[serde(default)]
-    pub jacobian: f64,
-    /// `∫ ‖f‖₁ dt`.
-    #[serde(default)]
-    pub l1: f64,
-    /// `∫ ‖f‖₂ dt`.
-    #[serde(default)]
-    pub l2: f64,
-    /// `∫ ‖J‖_F dt`; needs the exact training trace.
-    #[serde(default)]
-    pub frobenius: f64,
-    /// `∫ ‖diag J‖₂ dt`; needs the exact training trace.
-    #[serde(default)]
-    pub diagonal: f64,
-    /// `∫ ‖J − diag J‖_F dt`; needs the exact training trace.
-    #[serde(default)]
-    pub off_diagonal: f64,
-    /// `∫ ‖Jᵀ f‖₂ dt`; needs the exact training trace.
-    #[serde(default)]
-    pub energy_gradient: f64,
-    /// `∫ Var(trace) dt`; needs an estimated training trace of two probes or more, with which it is also reported
-    /// without a weight.
-    #[serde(default)]
-    pub trace_variance: f64,
-    /// `∫ ‖J f‖₂ dt`.
-    #[serde(default)]
-    pub directional: f64,
-    /// `∫ ‖d²z/dt²‖² dt` (TayNODE).
-    #[serde(default)]
-    pub acceleration: f64,
 }
 
 /// What is computed and drawn after training.

@@ -1,5 +1,6 @@
 //! What a configuration says of the flow.
 
+use ffjord_nn::{ActivationKind, LayerKind};
 use serde::{Deserialize, Serialize};
 
 /// Floating-point precision of a model.
@@ -55,12 +56,13 @@ pub struct ModelConfig {
     /// Widths of the networks' hidden layers.
     pub hidden: Vec<usize>,
     /// The nonlinearity between layers.
-    pub activation: String,
+    #[serde(with = "ffjord_nn::text")]
+    pub activation: ActivationKind,
     /// Floating-point precision.
     pub precision: Precision,
     /// `cnf`: how every layer depends on time; concatsquash if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub layer: Option<String>,
+    #[serde(with = "ffjord_nn::text::option", default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<LayerKind>,
     /// `cnf`: whether the field is `f(z, t) − z`.
     #[serde(default)]
     pub residual: bool,

@@ -133,7 +133,9 @@ fn is_finite(value: &toml::Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ModelKind;
+    use crate::config::{AdjointKind, ModelKind, TraceConfig};
+    use ffjord_flow::{PathIntegral, SolveSettings};
+    use ffjord_ode::Method;
 
     fn preset(name: &str) -> Result<Preset> {
         Preset::find(name)
@@ -180,10 +182,11 @@ mod tests {
             let kind = serde_json::to_value(&fast.data)?["kind"].clone();
             assert_eq!(kind, name);
             assert_eq!(fast.model.activation, paper.model.activation, "{name}");
-            assert_eq!(fast.solver.adjoint, "checkpointed", "{name}");
-            assert!(fast.regularisation.kinetic > 0.0 && fast.regularisation.jacobian > 0.0);
-            assert!(fast.training.tolerance.is_some() && fast.training.average.is_some());
-            assert_eq!(fast.solver.test.trace, "exact", "{name}");
+            assert_eq!(fast.solver.adjoint, AdjointKind::Checkpointed, "{name}");
+            let weight = |integral| fast.regularisation.get(integral);
+            assert!(weight(PathIntegral::Kinetic) > 0.0 && weight(PathIntegral::Jacobian) > 0.0);
+            assert!(fast.training.options.tolerance.is_some() && fast.training.options.average.is_some());
+            assert_eq!(fast.solver.test.trace, TraceConfig::Exact, "{name}");
         }
         Ok(())
     }
@@ -199,8 +202,8 @@ mod tests {
         .map(String::from);
         let changed = resolve(&preset("toy-8gaussians")?, &settings, Some(7))?;
         assert_eq!(changed.model.hidden, [8, 8]);
-        assert_eq!(changed.solver.train.method, "tsit5");
-        assert_eq!(changed.training.patience, None);
+        assert_eq!(changed.solver.train.method, Method::Tsit5);
+        assert_eq!(changed.training.options.patience, None);
         assert_eq!(changed.seed, 7);
         assert_eq!(changed.solver.test, base.solver.test);
         Ok(())
@@ -256,10 +259,7 @@ mod tests {
     fn another_kind_of_model_replaces_the_old_one_whole() -> Result<()> {
         let maf = r#"model={ kind = "maf", blocks = 5, hidden = [64], activation = "relu", precision = "f32" }"#;
         let config = resolve(&preset("power-quick")?, &[maf.to_string()], None)?;
-        assert_eq!(
-            (config.model.kind, config.model.layer.as_deref()),
-            (ModelKind::Maf, None)
-        );
+        assert_eq!((config.model.kind, config.model.layer), (ModelKind::Maf, None));
         let matching = [maf.to_string(), "objective=flow-matching".to_string()];
         let answer = resolve(&preset("power-quick")?, &matching, None).map_err(|error| error.to_string());
         assert!(answer.is_err_and(|text| text.contains("at `objective`")));
@@ -296,8 +296,57 @@ mod tests {
         ]
         .map(String::from);
         let solver = resolve(&preset("toy-8gaussians")?, &settings, None)?.solver;
-        assert_eq!((solver.train.block_rows, solver.test.block_rows), (1, 0));
+        assert_eq!(
+            (solver.train.block_rows, solver.test.block_rows),
+            (SolveSettings::PER_ROW, SolveSettings::WHOLE_BATCH)
+        );
         assert_eq!((solver.backward.rtol, solver.backward.full_norm), (Some(1e-7), true));
+        Ok(())
+    }
+
+    /// What older programs wrote for the whole batch.
+    #[test]
+    fn zero_rows_of_a_block_in_old_files_are_the_whole_batch() -> Result<()> {
+        let config = resolve(&preset("power-quick")?, &[], None)?;
+        let mut stored = serde_json::to_value(&config)?;
+        stored["solver"]["train"]["block_rows"] = 0.into();
+        let mut named = stored.clone();
+        named["solver"]["train"]["block_rows"] = "whole-batch".into();
+        let (old, new) = (
+            resolve_stored(&stored.to_string(), "test")?,
+            resolve_stored(&named.to_string(), "test")?,
+        );
+        assert_eq!(old, new);
+        assert_eq!(old.solver.train.block_rows, SolveSettings::WHOLE_BATCH);
+        assert_eq!(serde_json::to_value(&old)?, named);
+        Ok(())
+    }
+
+    #[test]
+    fn training_settings_are_the_trainers_and_named_by_their_keys() -> Result<()> {
+        let answer = |setting: &str| -> Result<String> {
+            let resolved = resolve(&preset("toy-8gaussians")?, &[setting.to_string()], None);
+            Ok(resolved.map_or_else(|error| error.to_string(), |_| String::new()))
+        };
+        for (setting, expected) in [
+            ("training.iterations=many", "at `training.iterations`: invalid type"),
+            ("training.batch=many", "at `training.batch`: invalid type"),
+            (
+                "training.optimizer=sgd",
+                "at `training.optimizer`: unknown optimizer `sgd`",
+            ),
+            (
+                "training.iteration=3",
+                "unknown field `iteration`, expected one of `iterations`",
+            ),
+            ("training.weight_decay=-1.0", "at `training.weight_decay`"),
+            ("regularisation.l2=-1.0", "at `regularisation.l2`: -1 is given"),
+            ("solver.train.method=magic", "at `solver.train.method`: "),
+            ("model.layer=magic", "at `model.layer`: "),
+        ] {
+            let answer = answer(setting)?;
+            assert!(answer.contains(expected), "{setting}: {answer}");
+        }
         Ok(())
     }
 

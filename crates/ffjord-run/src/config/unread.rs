@@ -16,7 +16,7 @@ impl RunConfig {
         };
         let weights = self.regularisation.weights().into_iter();
         keys.extend(weights.map(|(integral, _)| format!("regularisation.{integral}").replace('-', "_")));
-        if self.training.tolerance.is_some() {
+        if self.training.options.tolerance.is_some() {
             keys.push("training.tolerance".to_string());
         }
         if self.training.end_time_spread != 0.0 {

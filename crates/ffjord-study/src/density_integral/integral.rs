@@ -3,8 +3,8 @@
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{Density, Pass};
-use ffjord_run::config::{Precision, RunConfig, StepConfig};
-use ffjord_run::{Model, RunError, RunFolder, solve_settings};
+use ffjord_run::config::{Precision, RunConfig, StepConfig, TraceConfig};
+use ffjord_run::{Model, RunError, RunFolder};
 use ffjord_train::{Purpose, Streams};
 use serde::Serialize;
 
@@ -45,9 +45,9 @@ pub fn integrate(folder: &RunFolder, precision: Precision, tolerance: f64, grid:
         rtol: tolerance,
         atol: tolerance,
     };
-    config.solver.test.trace = "exact".to_string();
+    config.solver.test.trace = TraceConfig::Exact;
     // What is wrong with the settings is an error of the call, not of the integral.
-    solve_settings(&config.solver.test)?;
+    config.solver.test.build()?;
     let model = folder.model_under(&config)?;
     model.require_solves("figure 8")?;
     if model.dimension() != 2 {

@@ -5,10 +5,10 @@ use super::subject::Subject;
 use crate::error::Result;
 use crate::memory;
 use candle_core::Tensor;
+use ffjord_flow::config::write_block_rows;
 use ffjord_ode::Method;
-use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_run::RunFolder;
-use ffjord_run::config::{RunConfig, StepConfig};
+use ffjord_run::config::{AdjointKind, RunConfig, StepConfig};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -99,7 +99,8 @@ pub struct Check {
     pub threads: usize,
     /// How the run's steps are chosen.
     pub control: StepConfig,
-    /// Rows that share their steps; 0 for all.
+    /// Rows that share their steps.
+    #[serde(serialize_with = "write_block_rows")]
     pub block_rows: usize,
     /// Fixed steps that the errors of steps are measured with.
     pub fixed_steps: usize,
@@ -117,13 +118,13 @@ pub fn check(folder: &RunFolder, config: &RunConfig, batch: &Tensor) -> Result<C
     let subject = |solver, adjoint| Subject::new(folder, config, batch, solver, adjoint);
     let control = config.solver.train.control;
     let method = explicit_method(config)?;
-    let probe = subject((method.name(), control), "checkpointed")?;
+    let probe = subject((method, control), AdjointKind::Checkpointed)?;
     let (_, cost) = probe.loss()?;
     let fixed_steps = (cost.snapshot().accepted_steps / probe.continuous_parts() as f64).ceil() as usize;
     let reference_steps = FINER * fixed_steps;
     let fixed = |steps| StepConfig::Fixed { steps };
     let differences = |method: Method, steps| -> Result<Vec<f64>> {
-        let subject = subject((method.name(), fixed(steps)), "backsolve")?;
+        let subject = subject((method, fixed(steps)), AdjointKind::Backsolve)?;
         subject
             .directions()?
             .iter()
@@ -134,14 +135,14 @@ pub fn check(folder: &RunFolder, config: &RunConfig, batch: &Tensor) -> Result<C
     let of_steps = differences(method, fixed_steps)?;
     let of_reversible_steps = differences(Method::ReversibleHeun, fixed_steps)?;
     let mut adjoints = Vec::new();
-    for adjoint in AdjointMethod::NAMES {
+    for adjoint in AdjointKind::ALL {
         let (method, of_steps) = match adjoint {
-            "reversible" => (Method::ReversibleHeun, &of_reversible_steps),
+            AdjointKind::Reversible => (Method::ReversibleHeun, &of_reversible_steps),
             _ => (method, &of_steps),
         };
-        let own = measure(&subject((method.name(), control), adjoint)?, &exact)?;
-        let steps = measure(&subject((method.name(), fixed(fixed_steps)), adjoint)?, of_steps)?;
-        let claims_steps = !matches!(adjoint, "backsolve" | "interpolated");
+        let own = measure(&subject((method, control), adjoint)?, &exact)?;
+        let steps = measure(&subject((method, fixed(fixed_steps)), adjoint)?, of_steps)?;
+        let claims_steps = !matches!(adjoint, AdjointKind::Backsolve | AdjointKind::Interpolated);
         adjoints.push(AdjointCheck {
             adjoint: adjoint.to_string(),
             method: method.to_string(),
@@ -168,7 +169,7 @@ pub fn check(folder: &RunFolder, config: &RunConfig, batch: &Tensor) -> Result<C
 
 /// The run's method if it is an explicit Runge–Kutta method, which every adjoint but the reversible one takes.
 fn explicit_method(config: &RunConfig) -> Result<Method> {
-    let method: Method = config.solver.train.method.parse()?;
+    let method = config.solver.train.method;
     Ok(if method.tableau().is_some() {
         method
     } else {

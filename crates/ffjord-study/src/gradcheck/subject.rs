@@ -4,7 +4,8 @@ use super::direction::{Direction, Kind};
 use crate::error::Result;
 use candle_core::{DType, Tensor, Var};
 use ffjord_flow::{Bijection, Pass, SolveCost};
-use ffjord_run::config::{RunConfig, StepConfig};
+use ffjord_ode::Method;
+use ffjord_run::config::{AdjointKind, RunConfig, StepConfig};
 use ffjord_run::{Model, Part, RunFolder};
 use ffjord_train::{MaximumLikelihood, Objective, Purpose, Streams};
 
@@ -28,13 +29,13 @@ impl Subject {
         folder: &RunFolder,
         config: &RunConfig,
         batch: &Tensor,
-        (method, control): (&str, StepConfig),
-        adjoint: &str,
+        (method, control): (Method, StepConfig),
+        adjoint: AdjointKind,
     ) -> Result<Self> {
         let mut config = config.clone();
-        config.solver.train.method = method.to_string();
+        config.solver.train.method = method;
         config.solver.train.control = control;
-        config.solver.adjoint = adjoint.to_string();
+        config.solver.adjoint = adjoint;
         let model = folder.model_under(&config)?;
         model.require_solves("gradcheck")?;
         let buffers = model.flow.bijection().buffers();

@@ -5,9 +5,9 @@ use super::ladder;
 use crate::error::Result;
 use candle_core::{DType, Tensor};
 use ffjord_data::ToyDensity;
-use ffjord_flow::{Density, Pass};
+use ffjord_flow::{Density, Pass, SolveSettings};
 use ffjord_ode::{Method, Solver, StepControl};
-use ffjord_run::config::{Precision, Preset, RunConfig, SolveConfig, StepConfig, resolve};
+use ffjord_run::config::{Precision, Preset, RunConfig, SolveConfig, StepConfig, TraceConfig, resolve};
 use ffjord_run::{Model, RunFolder};
 use ffjord_train::{Adam, AdamConfig, Model as _, Optimizer, Purpose, Streams, to_tensor};
 use std::path::Path;
@@ -119,7 +119,7 @@ impl TrainedFlow {
         let mut config = self.config.clone();
         config.model.precision = Precision::F64;
         config.solver.test = SolveConfig {
-            method: solver.method().name().to_string(),
+            method: solver.method(),
             control: match *solver.control() {
                 StepControl::Constant(ffjord_ode::StepGrid::Count(steps)) => StepConfig::Fixed { steps },
                 ref control => {
@@ -128,10 +128,10 @@ impl TrainedFlow {
                     StepConfig::Adaptive { rtol, atol }
                 }
             },
-            trace: "exact".to_string(),
+            trace: TraceConfig::Exact,
             probes: 1,
             bottleneck: false,
-            block_rows: 0,
+            block_rows: SolveSettings::WHOLE_BATCH,
         };
         let streams = Streams::new(self.seed);
         let model = Model::build(&config, self.dimension, &mut streams.rng(Purpose::Initialise, 0, 0))?;

@@ -121,5 +121,5 @@ fn check_decay_rates(beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64) ->
         e > 0.0 && e.is_finite()
     })?;
     let decay = |value: f64| value >= 0.0 && value.is_finite();
-    check_setting("the weight decay", weight_decay, "a finite number, not negative", decay)
+    check_setting("weight_decay", weight_decay, "a finite number, not negative", decay)
 }

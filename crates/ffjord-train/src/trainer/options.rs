@@ -49,7 +49,7 @@ pub struct TrainerOptions {
     #[serde(default)]
     pub accumulate_rows: Option<NonZeroUsize>,
     /// The optimiser; [`OptimizerKind::Adam`] unless set.
-    #[serde(default)]
+    #[serde(default, with = "ffjord_nn::text")]
     pub optimizer: OptimizerKind,
     /// L2 weight decay, added to the gradient; 0 unless set.
     #[serde(default)]
@@ -148,19 +148,17 @@ impl TrainerOptions {
     /// # Errors
     /// [`TrainError::InvalidSetting`] names the first that does not.
     pub fn check(&self) -> Result<()> {
-        check_count("the number of iterations", self.iterations)?;
-        check_count("`validate_every`", self.validate_every)?;
-        check_count("`checkpoint_every`", self.checkpoint_every)?;
+        check_count("iterations", self.iterations)?;
+        check_count("validate_every", self.validate_every)?;
+        check_count("checkpoint_every", self.checkpoint_every)?;
         if let Some(patience) = self.patience {
-            check_count("the patience", u64::from(patience))?;
+            check_count("patience", u64::from(patience))?;
         }
         if let Some(norm) = self.clip_norm {
-            check_setting("the largest gradient norm", norm, "a positive number", |norm| {
-                norm > 0.0
-            })?;
+            check_setting("clip_norm", norm, "a positive number", |norm| norm > 0.0)?;
         }
         if let Some(norm) = self.spectral_norm {
-            check_setting("the largest spectral norm", norm, "a positive, finite number", |norm| {
+            check_setting("spectral_norm", norm, "a positive, finite number", |norm| {
                 norm > 0.0 && norm.is_finite()
             })?;
         }
@@ -178,7 +176,7 @@ impl TrainerOptions {
     pub(super) fn check_without_validations(&self) -> Result<()> {
         let plateau = |schedule: &ScheduleConfig| matches!(schedule, ScheduleConfig::Plateau { .. });
         let (setting, given) = if let Some(patience) = self.patience {
-            ("the patience", patience.to_string())
+            ("patience", patience.to_string())
         } else if plateau(&self.schedule) || self.tolerance.as_ref().is_some_and(plateau) {
             ("a schedule", "of kind `plateau`".to_string())
         } else {

@@ -13,9 +13,9 @@ fn options_outside_their_range_are_named() {
         ("validate_every", |options| options.validate_every = 0),
         ("checkpoint_every", |options| options.checkpoint_every = 0),
         ("patience", |options| options.patience = Some(0)),
-        ("gradient norm", |options| options.clip_norm = Some(-1.0)),
-        ("gradient norm", |options| options.clip_norm = Some(f64::NAN)),
-        ("weight decay", |options| options.weight_decay = -1e-3),
+        ("clip_norm", |options| options.clip_norm = Some(-1.0)),
+        ("clip_norm", |options| options.clip_norm = Some(f64::NAN)),
+        ("weight_decay", |options| options.weight_decay = -1e-3),
         ("average", |options| options.average = Some(1.0)),
         ("`rate`", |options| {
             options.schedule = ScheduleConfig::Constant { rate: -1.0 }

@@ -11,7 +11,7 @@ use crate::terminal::say;
 use crate::workspace::default_cache;
 use clap::Args;
 use ffjord_run::config::{Preset, resolve};
-use ffjord_run::{Model, RunData, RunFolder, load_initial_weights, trainer_options};
+use ffjord_run::{Model, RunData, RunFolder, load_initial_weights};
 use ffjord_train::{Purpose, Streams, TrainingEnd};
 use outcome::Outcome;
 use seeds::SeedRun;
@@ -134,7 +134,6 @@ fn run_seed(
     config.from = arguments.from.clone().or(config.from);
     let streams = Streams::new(config.seed);
     // Everything that can be wrong with settings and data is found before a folder is made.
-    let options = trainer_options(&config.training)?;
     let data = RunData::load(&config, &streams, &default_cache())?;
     let model = Model::build(&config, data.dimension, &mut streams.rng(Purpose::Initialise, 0, 0))?;
     // A run that is resumed may have lost them since.
@@ -154,7 +153,7 @@ fn run_seed(
         Some(stop) => stop,
         None => stop.insert(training::stop_flag()?),
     };
-    let summary = training::train(&config, options, &data, &model, &folder, streams, stop)?;
+    let summary = training::train(&config, &data, &model, &folder, streams, stop)?;
     if summary.end == TrainingEnd::Interrupted {
         say!("continue with the same command and --resume");
         return Ok(None);

@@ -94,7 +94,7 @@ impl Outcome<'_> {
                 ModelKind::Cnf => {
                     json!({
                         "likelihood": self.test,
-                        "trace": config.solver.test.trace,
+                        "trace": config.solver.test.trace.to_string(),
                         "solver": config.solver.test,
                         "tighter": self.tighter,
                     })

@@ -7,8 +7,7 @@ use ffjord_flow::{Chain, Flow};
 use ffjord_run::config::RunConfig;
 use ffjord_run::{Likelihood, Model, RunData, RunFolder, log_likelihoods, objective, summarise};
 use ffjord_train::{
-    JsonLines, MetricsWriter, Progress, Purpose, Streams, TrainError, Trainer, TrainerOptions, TrainingSummary,
-    Validation,
+    JsonLines, MetricsWriter, Progress, Purpose, Streams, TrainError, Trainer, TrainingSummary, Validation,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +21,6 @@ pub(super) const INTERRUPTED: u8 = 130;
 /// When training or files fail.
 pub(super) fn train(
     config: &RunConfig,
-    options: TrainerOptions,
     data: &RunData,
     model: &Model,
     folder: &RunFolder,
@@ -60,6 +58,7 @@ pub(super) fn train(
             test_nll,
         })
     };
+    let options = config.training.options.clone();
     let mut trainer = Trainer::new(&model.flow, objective.as_ref(), data.source.as_ref(), options)?
         .streams(streams)
         .validate(&validate)

@@ -1,0 +1,84 @@
+//! How a run is trained: the trainer's own options, and what else a run has to say.
+
+use ffjord_train::TrainerOptions;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How the flow is trained.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainingConfig {
+    /// Rows of a batch.
+    pub batch: usize,
+    /// Rows of the validation data, from the first and at most all; for toy data, fresh samples.
+    pub validation_rows: usize,
+    /// The half-width of the random end time of training solves, as a fraction of T (STEER).
+    pub end_time_spread: f64,
+    /// Everything else of the same table.
+    #[serde(flatten)]
+    pub options: TrainerOptions,
+}
+
+/// serde's own flattening reads a table into memory first, and errors then no longer name the key.
+impl<'de> Deserialize<'de> for TrainingConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Table)
+    }
+}
+
+struct Table;
+
+impl<'de> Visitor<'de> for Table {
+    type Value = TrainingConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of training settings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TrainingConfig, A::Error> {
+        let mut rest = Rest {
+            map,
+            batch: None,
+            validation_rows: None,
+            end_time_spread: None,
+        };
+        let options = TrainerOptions::deserialize(MapAccessDeserializer::new(&mut rest))?;
+        Ok(TrainingConfig {
+            batch: rest.batch.ok_or_else(|| A::Error::missing_field("batch"))?,
+            validation_rows: rest
+                .validation_rows
+                .ok_or_else(|| A::Error::missing_field("validation_rows"))?,
+            end_time_spread: rest.end_time_spread.unwrap_or(0.0),
+            options,
+        })
+    }
+}
+
+/// The entries of a table that are the trainer's; the others are put aside as they pass by.
+struct Rest<A> {
+    map: A,
+    batch: Option<usize>,
+    validation_rows: Option<usize>,
+    end_time_spread: Option<f64>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        while let Some(key) = self.map.next_key::<String>()? {
+            match key.as_str() {
+                "batch" => self.batch = Some(self.map.next_value()?),
+                "validation_rows" => self.validation_rows = Some(self.map.next_value()?),
+                "end_time_spread" => self.end_time_spread = Some(self.map.next_value()?),
+                _ => return seed.deserialize(key.into_deserializer()).map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
+    }
+}
