@@ -257,6 +257,23 @@ fn text_in_its_varieties() {
 }
 
 #[test]
+fn values_that_are_not_finite_can_be_kept() {
+    let folder = TempDir::new().unwrap();
+    let options = LoadOptions {
+        keep_non_finite: true,
+        ..LoadOptions::default()
+    };
+    let (text, array) = (folder.path().join("holes.csv"), folder.path().join("holes.npy"));
+    std::fs::write(&text, "a,b\n1,nan\n-inf,2\n").unwrap();
+    table::save_npy(&array, &table::load(&text, &options).unwrap().values).unwrap();
+    for path in [text, array] {
+        let values = table::load(&path, &options).unwrap().values.into_vec();
+        assert!(values[1].is_nan() && values[2] == f64::NEG_INFINITY && values[0] + values[3] == 3.0);
+        assert!(table::load(&path, &LoadOptions::default()).is_err());
+    }
+}
+
+#[test]
 fn header_lines_can_be_stated() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("years.csv");

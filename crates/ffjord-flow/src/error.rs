@@ -129,18 +129,23 @@ pub enum FlowError {
 impl FlowError {
     /// The same error with its rows counted from `offset` on: for callers that take a file or a large batch in parts.
     #[must_use]
-    pub fn in_rows_from(mut self, offset: usize) -> Self {
+    pub fn in_rows_from(self, offset: usize) -> Self {
+        self.with_rows(|row| row + offset)
+    }
+
+    /// The same error with its rows, which count in a part of a batch, under the names that they have in the whole.
+    pub(crate) fn with_rows(mut self, name: impl Fn(usize) -> usize) -> Self {
         match &mut self {
             Self::Solve {
                 first_row,
                 last_row,
                 source,
             } => {
-                *first_row += offset;
-                *last_row += offset;
-                name_rows(source, |row| row + offset);
+                *first_row = name(*first_row);
+                *last_row = name(*last_row);
+                name_rows(source, name);
             }
-            Self::NonFiniteInput { rows } => rows.iter_mut().for_each(|row| *row += offset),
+            Self::NonFiniteInput { rows } => rows.iter_mut().for_each(|row| *row = name(*row)),
             _ => {}
         }
         self

@@ -160,19 +160,22 @@ impl<B: Bijection, D: Density> Flow<B, D> {
         Ok((image.value, log_prob))
     }
 
-    /// Log-densities of `x` `[B, …]`, NaN for rows that hold NaN or infinity themselves, which
-    /// [`log_prob`](Density::log_prob) refuses.
+    /// Log-densities of `x` `[B, …]`, NaN for rows that hold NaN or infinity themselves, or are given such numbers; these
+    /// rows [`log_prob`](Density::log_prob) refuses.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate), but for such rows.
     pub fn scores(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
         check_rows("batch", x, self.bijection.input_shape())?;
-        let bad = non_finite_rows(x)?;
+        let rows = x.dim(0)?;
+        self.check_condition(pass, rows)?;
+        let mut bad = non_finite_rows(x)?;
+        if let Some(given) = pass.condition() {
+            bad.extend(non_finite_rows(given)?);
+        }
         if bad.is_empty() {
             return self.log_prob(x, pass);
         }
-        let rows = x.dim(0)?;
-        self.check_condition(pass, rows)?;
         let good: Vec<u32> = (0..rows)
             .filter(|row| !bad.contains(row))
             .map(|row| row as u32)
@@ -184,7 +187,10 @@ impl<B: Bijection, D: Density> Flow<B, D> {
             pass.set_given(given.as_ref().map(|given| given.index_select(&index, 0)).transpose()?);
             let log_prob = self.log_prob(&x.index_select(&index, 0)?, pass);
             pass.set_given(given);
-            let log_prob: Vec<f64> = log_prob?.to_dtype(DType::F64)?.to_vec1()?;
+            // The rows that were left out count as well.
+            let log_prob =
+                log_prob.map_err(|error| error.with_rows(|row| good.get(row).map_or(row, |row| *row as usize)))?;
+            let log_prob: Vec<f64> = log_prob.to_dtype(DType::F64)?.to_vec1()?;
             for (row, score) in good.into_iter().zip(log_prob) {
                 scores[row as usize] = score;
             }

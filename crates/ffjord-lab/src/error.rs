@@ -22,6 +22,34 @@ pub enum LabError {
         /// The model's dimension.
         expected: usize,
     },
+    /// The columns of a file are not those of the model.
+    #[error("{}: {source}", .path.display())]
+    ColumnsOfFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ffjord_run::RunError>,
+    },
+    /// A file does not hold the rows of a conditional run and what they are given.
+    #[error(
+        "{}: {source}. The file must hold the rows and what they are given, with the names of the training data's \
+         columns; or give the latter in a file of its own, with --given FILE",
+        .path.display()
+    )]
+    WithoutGiven {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ffjord_run::RunError>,
+    },
+    /// Rows of a file could not be evaluated.
+    #[error("{}, rows counted from 0 below any header: {source}", .path.display())]
+    InRowsOf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ffjord_run::RunError>,
+    },
     /// A file is to be written in a format that there is not.
     #[error("{}: samples are written to files that end in .npy or .csv", .path.display())]
     OutputFormat {
@@ -97,6 +125,33 @@ impl LabError {
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// Adds to an error of columns the file that they are in.
+    pub fn columns_of(path: &Path) -> impl FnOnce(ffjord_run::RunError) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::ColumnsOfFile {
+            path,
+            source: Box::new(source),
+        }
+    }
+
+    /// As [`columns_of`](Self::columns_of), for a file that is to hold the condition's columns, too.
+    pub fn without_given(path: &Path) -> impl FnOnce(ffjord_run::RunError) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::WithoutGiven {
+            path,
+            source: Box::new(source),
+        }
+    }
+
+    /// Adds to an error that names rows the file that they are in.
+    pub fn in_rows_of(path: &Path) -> impl FnOnce(ffjord_run::RunError) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::InRowsOf {
+            path,
+            source: Box::new(source),
+        }
     }
 }
 

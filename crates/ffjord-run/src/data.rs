@@ -2,7 +2,10 @@
 
 use crate::config::{BenchmarkConfig, DataConfig, RunConfig};
 use crate::error::{Result, RunError};
+use crate::evaluation::{conditional_gaussian_nll, gaussian_nll};
+use crate::given::{Cut, GivenColumns, names};
 use crate::model::dtype;
+use crate::rows::Rows;
 use crate::run_folder::DataSummary;
 use ffjord_data::benchmark::store;
 use ffjord_data::power::{self, PowerDataset};
@@ -20,17 +23,20 @@ use std::sync::Arc;
 pub struct RunData {
     /// The dimension D of a row.
     pub dimension: usize,
-    /// The columns' names, if they have any.
+    /// The names of a row's columns, if they have any.
     pub names: Option<Vec<String>>,
+    /// What rows are given, in conditional runs.
+    pub given: Option<GivenColumns>,
     /// Training batches.
     pub source: Box<dyn BatchSource>,
     /// Rows for validation.
-    pub validation: Matrix<f32>,
+    pub validation: Rows,
     /// Rows for the final evaluation.
-    pub test: Matrix<f32>,
-    /// The map from original units to the model's, for tables.
+    pub test: Rows,
+    /// The map of rows from original units to the model's, for tables.
     pub standardizer: Option<Standardizer>,
-    /// Nats of a full-covariance Gaussian fitted to the training rows, for tables.
+    /// Nats of a full-covariance Gaussian fitted to the training rows, for tables; in conditional runs, of that Gaussian
+    /// given the condition.
     pub gaussian_nll: Option<f64>,
     /// Whose split it is, for benchmarks.
     pub split: Option<SplitLabel>,
@@ -41,6 +47,7 @@ impl fmt::Debug for RunData {
         f.debug_struct("RunData")
             .field("dimension", &self.dimension)
             .field("names", &self.names)
+            .field("given", &self.given)
             .field("validation_rows", &self.validation.rows())
             .field("test_rows", &self.test.rows())
             .field("standardizer", &self.standardizer)
@@ -101,12 +108,25 @@ impl RunData {
                     &(Arc::new(move |rows, rng: &mut ChaCha8Rng| density.sample(rows, rng)) as Draw),
                 ))
             }
-            DataConfig::Table { path } => {
+            DataConfig::Table { path, given } => {
                 require_path("data.path", path)?;
                 let table = table::load(path, &LoadOptions::default())?;
-                let names = table.names.as_deref();
-                let prepared = prepare(&table.values, names, &SplitRule::default(), ConstantColumns::Reject)?;
-                Self::table(config, prepared, table.names, None, None)
+                // Before the table is prepared, which can take long.
+                let cut = match given.is_empty() {
+                    true => None,
+                    false => Some(Cut::new(given, &names(&table))?),
+                };
+                let column_names = table.names.as_deref();
+                let prepared = prepare(
+                    &table.values,
+                    column_names,
+                    &SplitRule::default(),
+                    ConstantColumns::Reject,
+                )?;
+                match cut {
+                    None => Self::table(config, prepared, table.names, (None, None)),
+                    Some(cut) => Self::conditional(config, prepared, &names(&table), &cut),
+                }
             }
             DataConfig::Power(rows) => Self::benchmark(config, cache, Benchmark::Power, rows),
             DataConfig::Gas(rows) => Self::benchmark(config, cache, Benchmark::Gas, rows),
@@ -134,7 +154,7 @@ impl RunData {
         };
         let difference = SplitLabel::difference(benchmark, &prepared, label)?;
         let names = (benchmark == Benchmark::Power).then(|| power::COLUMNS.iter().map(ToString::to_string).collect());
-        let data = Self::table(config, prepared, names, rows.train_rows, rows.test_rows)?;
+        let data = Self::table(config, prepared, names, (rows.train_rows, rows.test_rows))?;
         Ok(Self {
             split: Some(SplitLabel {
                 dataset: benchmark.name(),
@@ -154,6 +174,7 @@ impl RunData {
         DataSummary {
             dimension: self.dimension,
             scales,
+            given: self.given.clone(),
         }
     }
 
@@ -161,9 +182,9 @@ impl RunData {
     ///
     /// # Errors
     /// Those of slicing.
-    pub fn watched(&self, rows: usize) -> Result<Option<Matrix<f32>>> {
+    pub fn watched(&self, rows: usize) -> Result<Option<Rows>> {
         let rows = rows.min(self.test.rows());
-        (rows > 0).then(|| Ok(self.test.slice(0..rows)?)).transpose()
+        (rows > 0).then(|| self.test.first(rows)).transpose()
     }
 
     fn fresh(config: &RunConfig, streams: &Streams, draw: &Draw) -> Self {
@@ -172,13 +193,14 @@ impl RunData {
         Self {
             dimension: 2,
             names: None,
+            given: None,
             source: Box::new(FreshSamples::new(
                 config.training.batch,
                 dtype(config.model.precision),
                 move |rows, rng: &mut ChaCha8Rng| train(rows, rng),
             )),
-            validation: sample(config.training.validation_rows, Purpose::Validation),
-            test: sample(config.evaluation.toy_rows, Purpose::Test),
+            validation: sample(config.training.validation_rows, Purpose::Validation).into(),
+            test: sample(config.evaluation.toy_rows, Purpose::Test).into(),
             standardizer: None,
             gaussian_nll: None,
             split: None,
@@ -189,36 +211,75 @@ impl RunData {
         config: &RunConfig,
         prepared: Prepared,
         names: Option<Vec<String>>,
-        train_rows: Option<usize>,
-        test_rows: Option<usize>,
+        (train_rows, test_rows): (Option<usize>, Option<usize>),
     ) -> Result<Self> {
         let Prepared { splits, standardizer } = prepared;
-        let first = |matrix: Matrix<f32>, rows: Option<usize>| -> Result<Matrix<f32>> {
-            let rows = rows.unwrap_or(usize::MAX).min(matrix.rows());
-            Ok(if rows == matrix.rows() {
-                matrix
-            } else {
-                matrix.slice(0..rows)?
-            })
-        };
         let train = first(splits.train, train_rows)?;
         let test = first(splits.test, test_rows)?;
         let batch = config.training.batch;
-        require_rows("training", &train, batch, " or set training.batch to at most that")?;
-        require_rows("validation", &splits.validation, 1, "")?;
-        require_rows("test", &test, 1, "")?;
-        let gaussian_nll = crate::evaluation::gaussian_nll(&train, &test);
+        require_rows_in_all(&train, batch, &splits.validation, &test)?;
+        let gaussian_nll = gaussian_nll(&train, &test);
         Ok(Self {
             dimension: train.columns(),
             names,
-            validation: first(splits.validation, Some(config.training.validation_rows))?,
+            given: None,
+            validation: first(splits.validation, Some(config.training.validation_rows))?.into(),
             source: Box::new(ShuffledRows::new(train, batch, dtype(config.model.precision))?),
-            test,
+            test: test.into(),
             standardizer: Some(standardizer),
             gaussian_nll,
             split: None,
         })
     }
+
+    /// A table some of whose columns the others are given.
+    fn conditional(config: &RunConfig, prepared: Prepared, names: &[String], cut: &Cut) -> Result<Self> {
+        let Prepared { splits, standardizer } = prepared;
+        let batch = config.training.batch;
+        require_rows_in_all(&splits.train, batch, &splits.validation, &splits.test)?;
+        let (train, given_train) = cut.apply(&splits.train)?;
+        let (test, given_test) = cut.apply(&splits.test)?;
+        let gaussian_nll = conditional_gaussian_nll((&splits.train, &given_train), (&splits.test, &given_test));
+        let (validation, given) = cut.apply(&first(splits.validation, Some(config.training.validation_rows))?)?;
+        let source = ShuffledRows::new(train, batch, dtype(config.model.precision))?;
+        let of = |columns: &[usize], all: &[f64]| columns.iter().map(|&column| all[column]).collect();
+        let named = |columns: &[usize]| columns.iter().map(|&column| names[column].clone()).collect::<Vec<_>>();
+        Ok(Self {
+            dimension: cut.rest.len(),
+            names: Some(named(&cut.rest)),
+            given: Some(GivenColumns {
+                names: named(&cut.given),
+                rest: named(&cut.rest),
+                means: of(&cut.given, standardizer.means()),
+                stds: of(&cut.given, standardizer.stds()),
+            }),
+            validation: Rows::new(validation, Some(given))?,
+            source: Box::new(source.given(given_train)?),
+            test: Rows::new(test, Some(given_test))?,
+            standardizer: Some(Standardizer::new(
+                of(&cut.rest, standardizer.means()),
+                of(&cut.rest, standardizer.stds()),
+            )?),
+            gaussian_nll,
+            split: None,
+        })
+    }
+}
+
+/// The first rows of a table, or all.
+fn first(matrix: Matrix<f32>, rows: Option<usize>) -> Result<Matrix<f32>> {
+    let rows = rows.unwrap_or(usize::MAX).min(matrix.rows());
+    Ok(if rows == matrix.rows() {
+        matrix
+    } else {
+        matrix.slice(0..rows)?
+    })
+}
+
+fn require_rows_in_all(train: &Matrix<f32>, batch: usize, validation: &Matrix<f32>, test: &Matrix<f32>) -> Result<()> {
+    require_rows("training", train, batch, " or set training.batch to at most that")?;
+    require_rows("validation", validation, 1, "")?;
+    require_rows("test", test, 1, "")
 }
 
 fn require_rows(split: &'static str, rows: &Matrix<f32>, needed: usize, remedy: &'static str) -> Result<()> {

@@ -52,6 +52,88 @@ pub enum RunError {
         /// The model's dimension.
         expected: usize,
     },
+    /// A column that is named is not there.
+    #[error("there is no column `{name}`: accepted are {columns}")]
+    UnknownColumn {
+        /// The name that was given.
+        name: String,
+        /// The names of the columns that there are.
+        columns: String,
+    },
+    /// A column is named twice where it may be named once.
+    #[error("`data.given` names the column `{name}` twice: name it once")]
+    RepeatedColumn {
+        /// The name.
+        name: String,
+    },
+    /// Several columns of a table have the name that is asked for.
+    #[error("several columns are named `{name}`: give every column a name of its own")]
+    AmbiguousColumn {
+        /// The name.
+        name: String,
+    },
+    /// A table has a column that a run does not know.
+    #[error("the run was not trained with a column `{name}`: leave it out, so that the columns are {expected}")]
+    SurplusColumn {
+        /// The name.
+        name: String,
+        /// The columns that are expected.
+        expected: String,
+    },
+    /// All columns of a table are conditions.
+    #[error("`data.given` names all columns ({columns}): leave out at least one, which is what is modelled")]
+    NothingToModel {
+        /// All columns.
+        columns: String,
+    },
+    /// There are more or fewer conditions than rows.
+    #[error("{rows} rows are given {given} conditions: give one condition a row")]
+    ConditionRows {
+        /// The rows.
+        rows: usize,
+        /// The conditions.
+        given: usize,
+    },
+    /// A conditional model is used without conditions.
+    #[error(
+        "{} models rows given {names}: give every row its condition, with --given FILE or, in Rust, with \
+         `log_prob_given` and `sample_given`",
+        .model.display()
+    )]
+    MissingCondition {
+        /// The model's file or folder.
+        model: PathBuf,
+        /// The columns that it needs.
+        names: String,
+    },
+    /// A model that is not conditional is given conditions.
+    #[error(
+        "{} models rows given nothing: leave the conditions (--given) out, or train on a table with \
+         --set 'data.given=[\"COLUMN\"]'",
+        .model.display()
+    )]
+    UnexpectedCondition {
+        /// The model's file or folder.
+        model: PathBuf,
+    },
+    /// Conditions of another width than the model's.
+    #[error("the conditions have {given} columns, but {} was trained with {expected} ({names})", .model.display())]
+    ConditionColumns {
+        /// The model's file or folder.
+        model: PathBuf,
+        /// Columns given.
+        given: usize,
+        /// The model's.
+        expected: usize,
+        /// Their names.
+        names: String,
+    },
+    /// A command about densities of whole rows is asked about a conditional one.
+    #[error("{command} is for flows that are given nothing: accepted are runs without `data.given`")]
+    Conditional {
+        /// The command.
+        command: &'static str,
+    },
     /// A split of the data is too small for what it is needed for.
     #[error("the {split} split has {rows} rows, but {needed}: give more data{remedy}")]
     TooFewRows {

@@ -2,11 +2,12 @@
 
 use crate::error::Result;
 use crate::model::Model;
+use crate::rows::Rows;
 use crate::statistics::mean_and_standard_error;
-use candle_core::{DType, WithDType};
+use candle_core::{DType, Tensor, WithDType};
 use ffjord_data::{Batches, Element, LastBatch, Matrix};
-use ffjord_flow::{Density, Pass};
-use ffjord_train::{Purpose, Streams, to_tensor};
+use ffjord_flow::{Density, FlowError, Pass};
+use ffjord_train::{Purpose, Streams};
 use serde::{Deserialize, Serialize};
 
 /// The likelihood of a set of rows.
@@ -22,31 +23,63 @@ pub struct Likelihood {
     pub nfe: f64,
 }
 
-/// `ln p(x)` of every row, in nats, and the mean number of evaluations; `batch` rows at a time, with random numbers for
+/// `ln p(x)` or `ln p(x | given)` of every row, in nats, and the mean number of evaluations; `batch` rows at a time, with random numbers for
 /// this purpose.
 ///
 /// # Errors
 /// When the rows do not fit the model or a solve fails.
 pub fn log_likelihoods<T: Element + WithDType>(
     model: &Model,
-    rows: &Matrix<T>,
+    rows: &Rows<T>,
+    batch: usize,
+    randomness: (&Streams, Purpose),
+    progress: impl FnMut(usize),
+) -> Result<(Vec<f64>, f64)> {
+    in_batches(rows, model, batch, randomness, progress, |x, pass| {
+        model.flow.log_prob(x, pass)
+    })
+}
+
+/// As [`log_likelihoods`], but rows that hold NaN or infinity, or are given such numbers, get the likelihood NaN, where
+/// that refuses all.
+///
+/// # Errors
+/// As [`log_likelihoods`], but for such rows.
+pub fn scores<T: Element + WithDType>(
+    model: &Model,
+    rows: &Rows<T>,
+    batch: usize,
+    randomness: (&Streams, Purpose),
+) -> Result<(Vec<f64>, f64)> {
+    in_batches(
+        rows,
+        model,
+        batch,
+        randomness,
+        |_| (),
+        |x, pass| model.flow.scores(x, pass),
+    )
+}
+
+fn in_batches<T: Element + WithDType>(
+    rows: &Rows<T>,
+    model: &Model,
     batch: usize,
     (streams, purpose): (&Streams, Purpose),
     mut progress: impl FnMut(usize),
+    log_prob: impl Fn(&Tensor, &mut Pass<'_>) -> Result<Tensor, FlowError>,
 ) -> Result<(Vec<f64>, f64)> {
     let batches = Batches::new(rows.rows(), batch.max(1), LastBatch::Keep)?;
     let mut values = Vec::with_capacity(rows.rows());
     let mut evaluations = 0.0;
     for (index, range) in batches.ranges().enumerate() {
         let first = range.start;
-        let x = to_tensor(&rows.slice(range)?, model.dtype(), model.device())?;
+        let part = rows.batch(range, model.dtype(), model.device())?;
         let mut rng = streams.rng(purpose, index as u64, 1);
         let mut pass = Pass::evaluation(&mut rng);
+        part.give(&mut pass);
         // Rows of an error count in the table.
-        let log_prob = model
-            .flow
-            .log_prob(&x, &mut pass)
-            .map_err(|error| error.in_rows_from(first))?;
+        let log_prob = log_prob(&part.x, &mut pass).map_err(|error| error.in_rows_from(first))?;
         values.extend(log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?);
         evaluations += pass.cost().snapshot().forward_evaluations;
         progress(values.len());
@@ -96,6 +129,16 @@ pub fn gaussian_nll(train: &Matrix<f32>, test: &Matrix<f32>) -> Option<f64> {
     Some(0.5 * (constant + log_det + total / test.rows() as f64))
 }
 
+/// As [`gaussian_nll`], of the columns `rest` given the columns `given`: the difference of the joint's and the
+/// condition's, since ln p(rest | given) = ln p(rest, given) − ln p(given) and the marginals of a Gaussian fitted to all
+/// columns are those fitted to some.
+pub(crate) fn conditional_gaussian_nll(
+    (train, given_train): (&Matrix<f32>, &Matrix<f32>),
+    (test, given_test): (&Matrix<f32>, &Matrix<f32>),
+) -> Option<f64> {
+    Some(gaussian_nll(train, test)? - gaussian_nll(given_train, given_test)?)
+}
+
 /// The lower factor of a symmetric positive definite matrix given by its lower triangle, row-major.
 fn cholesky(matrix: &[f64], d: usize) -> Option<Vec<f64>> {
     let mut factor = vec![0.0; d * d];
@@ -135,6 +178,24 @@ mod tests {
         // ln det of the covariance is 2 ln(2 · 0.5) = 0.
         let entropy = 1.0 + (2.0 * std::f64::consts::PI).ln();
         let nll = gaussian_nll(&table, &table).unwrap_or(f64::NAN);
+        assert!((nll - entropy).abs() < 0.02, "{nll} against {entropy}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_conditional_gaussian_scores_the_noise_around_its_regression() -> Result<()> {
+        use rand_distr::Distribution;
+        let mut rng = Streams::new(1).rng(Purpose::Data, 0, 0);
+        let (mut both, mut given) = (Vec::new(), Vec::new());
+        for _ in 0..20_000 {
+            let c: f64 = rand_distr::StandardNormal.sample(&mut rng);
+            let noise: f64 = rand_distr::StandardNormal.sample(&mut rng);
+            both.extend([(3.0 * c + 0.5 * noise) as f32, c as f32]);
+            given.push(c as f32);
+        }
+        let (both, given) = (Matrix::new(20_000, 2, both)?, Matrix::new(20_000, 1, given)?);
+        let entropy = 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln()) + 0.5_f64.ln();
+        let nll = conditional_gaussian_nll((&both, &given), (&both, &given)).unwrap_or(f64::NAN);
         assert!((nll - entropy).abs() < 0.02, "{nll} against {entropy}");
         Ok(())
     }

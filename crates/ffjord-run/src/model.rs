@@ -52,18 +52,19 @@ impl Model {
         })
     }
 
-    /// The flow that a configuration describes, with weights drawn from `rng`.
+    /// The flow that a configuration describes on rows of `dimension` numbers, each given `given` numbers, with weights
+    /// drawn from `rng`.
     ///
     /// # Errors
     /// When the configuration names something that does not exist or cannot be built.
-    pub fn build(config: &RunConfig, dimension: usize, rng: &mut dyn RngCore) -> Result<Self> {
+    pub fn build(config: &RunConfig, dimension: usize, given: usize, rng: &mut dyn RngCore) -> Result<Self> {
         let dtype = dtype(config.model.precision);
         let parts = match architecture(&config.model)? {
-            None => continuous_parts(config, dimension, dtype, rng)?,
+            None => continuous_parts(config, (dimension, given), dtype, rng)?,
             Some(architecture) => {
                 let sizes = DiscreteFlowConfig {
                     dimension,
-                    condition: 0,
+                    condition: given,
                     blocks: config.model.blocks,
                     hidden: config.model.hidden.clone(),
                     activation: config.model.activation,
@@ -87,6 +88,17 @@ impl Model {
         Err(RunError::NothingToSolve { command })
     }
 
+    /// Fails for `command` if the flow is conditional.
+    ///
+    /// # Errors
+    /// [`RunError::Conditional`].
+    pub fn require_unconditional(&self, command: &'static str) -> Result<()> {
+        match self.given_len() {
+            0 => Ok(()),
+            _ => Err(RunError::Conditional { command }),
+        }
+    }
+
     /// The floating-point type.
     pub fn dtype(&self) -> DType {
         Density::dtype(&self.flow)
@@ -100,6 +112,11 @@ impl Model {
     /// The dimension D of a row.
     pub fn dimension(&self) -> usize {
         Density::row_shape(&self.flow).iter().product()
+    }
+
+    /// The number of columns that a row is given; 0 for a density of rows by themselves.
+    pub fn given_len(&self) -> usize {
+        Density::given_len(&self.flow)
     }
 }
 
@@ -144,7 +161,12 @@ fn architecture(model: &ModelConfig) -> Result<Option<Architecture>> {
     })
 }
 
-fn continuous_parts(config: &RunConfig, dimension: usize, dtype: DType, rng: &mut dyn RngCore) -> Result<Vec<Part>> {
+fn continuous_parts(
+    config: &RunConfig,
+    (dimension, given): (usize, usize),
+    dtype: DType,
+    rng: &mut dyn RngCore,
+) -> Result<Vec<Part>> {
     let settings = cnf_settings(&config.model, &config.solver, &config.regularisation)?;
     let norm = || -> Result<Part> {
         let norm = MovingBatchNorm::new(&[dimension], dtype, &Device::Cpu)?;
@@ -155,7 +177,7 @@ fn continuous_parts(config: &RunConfig, dimension: usize, dtype: DType, rng: &mu
         parts.push(norm()?);
     }
     for _ in 0..config.model.blocks {
-        let field = vector_field(&config.model, dimension, dtype, rng)?;
+        let field = vector_field(&config.model, (dimension, given), dtype, rng)?;
         let cnf = Cnf::new(field, settings.clone())?.with_random_end_time(config.training.end_time_spread)?;
         parts.push(Part::Continuous(Arc::new(cnf)));
         if config.model.batch_norm {
@@ -167,11 +189,12 @@ fn continuous_parts(config: &RunConfig, dimension: usize, dtype: DType, rng: &mu
 
 fn vector_field(
     config: &ModelConfig,
-    dimension: usize,
+    (dimension, given): (usize, usize),
     dtype: DType,
     rng: &mut dyn RngCore,
 ) -> Result<Arc<dyn VectorField>> {
     let mut network = MlpConfig::new(dimension)
+        .given(given)
         .hidden(config.hidden.clone())
         .activation(config.activation);
     if let Some(layer) = config.layer {

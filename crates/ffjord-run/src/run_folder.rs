@@ -2,6 +2,7 @@
 
 use crate::config::{RunConfig, resolve_stored};
 use crate::error::{Result, RunError};
+use crate::given::GivenColumns;
 use crate::model::Model;
 use candle_core::Tensor;
 use ffjord_data::Standardizer;
@@ -20,11 +21,19 @@ const DATA: &str = "data.json";
 pub struct DataSummary {
     /// The dimension D of a row.
     pub dimension: usize,
-    /// Means and standard deviations of the columns in original units, for tables.
+    /// Means and standard deviations of a row's columns in original units, for tables.
     pub scales: Option<(Vec<f64>, Vec<f64>)>,
+    /// What rows are given, in conditional runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<GivenColumns>,
 }
 
 impl DataSummary {
+    /// The number of columns that a row is given.
+    pub fn given_len(&self) -> usize {
+        self.given.as_ref().map_or(0, |given| given.names.len())
+    }
+
     /// The map from original units to the model's, for tables.
     ///
     /// # Errors
@@ -244,7 +253,8 @@ impl RunFolder {
 
     fn model_with(&self, config: &RunConfig, mut stored: BTreeMap<String, Tensor>) -> Result<Model> {
         let mut rng = Streams::new(config.seed).rng(Purpose::Initialise, 0, 0);
-        let model = Model::build(config, self.data()?.dimension, &mut rng)?;
+        let data = self.data()?;
+        let model = Model::build(config, data.dimension, data.given_len(), &mut rng)?;
         let all: Vec<_> = model
             .flow
             .parameters()

@@ -22,7 +22,7 @@ use crate::{DataError, Matrix};
 pub struct Table {
     /// The column names, `[D]`, if the file has them.
     pub names: Option<Vec<String>>,
-    /// The numbers, `[N, D]`, all finite.
+    /// The numbers, `[N, D]`, all finite unless [`LoadOptions::keep_non_finite`] lets others in.
     pub values: Matrix<f64>,
 }
 
@@ -33,6 +33,8 @@ pub struct LoadOptions {
     pub array: Option<String>,
     /// Whether a text table starts with column names.
     pub header: Header,
+    /// Whether NaN and infinities are kept instead of being refused, for those who score every other row.
+    pub keep_non_finite: bool,
 }
 
 /// Reads a table `[N, D]` by the ending of its file's name.
@@ -43,7 +45,8 @@ pub struct LoadOptions {
 ///
 /// # Errors
 /// [`DataError::UnknownFormat`] for other endings, [`DataError::Io`], [`DataError::Npy`] and [`DataError::Text`] with
-/// the place and the remedy. A table without rows and a value that is not finite are errors.
+/// the place and the remedy. A table without rows is an error, and so is a value that is not finite unless such are
+/// kept.
 ///
 /// ```
 /// use ffjord_data::table::{self, LoadOptions};
@@ -66,18 +69,18 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Table, Data
     if name.ends_with(".npy") {
         Ok(Table {
             names: None,
-            values: npy::load(path)?,
+            values: npy::load_with(path, options.keep_non_finite)?,
         })
     } else if name.ends_with(".npz") {
         Ok(Table {
             names: None,
-            values: npz::load(path, options.array.as_deref())?,
+            values: npz::load(path, options.array.as_deref(), options.keep_non_finite)?,
         })
     } else if [".csv", ".tsv", ".txt", ".dat"]
         .iter()
         .any(|ending| stem.ends_with(ending))
     {
-        text::load(path, options.header)
+        text::load(path, options)
     } else {
         Err(DataError::UnknownFormat { path: path.to_owned() })
     }

@@ -76,8 +76,13 @@ pub enum NpyError {
 
 /// Reads a `.npy` file, in single or double precision whatever its own is.
 pub(crate) fn load<T: Element>(path: &Path) -> Result<Matrix<T>, DataError> {
+    load_with(path, false)
+}
+
+/// As [`load`], with or without values that are not finite.
+pub(super) fn load_with<T: Element>(path: &Path, keep_non_finite: bool) -> Result<Matrix<T>, DataError> {
     let (file, length) = open(path)?;
-    read(BufReader::new(file), length).map_err(|error| DataError::Npy {
+    read(BufReader::new(file), length, keep_non_finite).map_err(|error| DataError::Npy {
         path: path.to_owned(),
         error,
     })
@@ -157,7 +162,11 @@ fn believed_shape(header: &Header, length: u64) -> Result<(usize, usize), NpyErr
 }
 
 /// Reads an array from a stream that is said to hold `length` bytes; no more than those are believed in.
-pub(super) fn read<T: Element>(mut reader: impl Read, length: u64) -> Result<Matrix<T>, NpyError> {
+pub(super) fn read<T: Element>(
+    mut reader: impl Read,
+    length: u64,
+    keep_non_finite: bool,
+) -> Result<Matrix<T>, NpyError> {
     let header = Header::read(&mut reader)?;
     let (rows, columns) = believed_shape(&header, length)?;
     let width = header.kind.width();
@@ -176,7 +185,9 @@ pub(super) fn read<T: Element>(mut reader: impl Read, length: u64) -> Result<Mat
     } else {
         values
     };
-    check_finite(&values, columns, 0)?;
+    if !keep_non_finite {
+        check_finite(&values, columns, 0)?;
+    }
     Ok(Matrix::from_parts(columns, values))
 }
 

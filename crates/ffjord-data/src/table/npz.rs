@@ -8,19 +8,19 @@ use super::npy::{self, NpyError};
 use crate::{DataError, Matrix};
 
 /// Reads the array `name` of an archive, or its first one.
-pub(super) fn load(path: &Path, name: Option<&str>) -> Result<Matrix<f64>, DataError> {
+pub(super) fn load(path: &Path, name: Option<&str>, keep_non_finite: bool) -> Result<Matrix<f64>, DataError> {
     let file = File::open(path).map_err(|source| DataError::Io {
         action: "open",
         path: path.to_owned(),
         source,
     })?;
-    read(file, name).map_err(|error| DataError::Npy {
+    read(file, name, keep_non_finite).map_err(|error| DataError::Npy {
         path: path.to_owned(),
         error,
     })
 }
 
-fn read(file: File, name: Option<&str>) -> Result<Matrix<f64>, NpyError> {
+fn read(file: File, name: Option<&str>, keep_non_finite: bool) -> Result<Matrix<f64>, NpyError> {
     let mut archive = ZipArchive::new(BufReader::new(file))?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
@@ -41,5 +41,5 @@ fn read(file: File, name: Option<&str>) -> Result<Matrix<f64>, NpyError> {
     };
     let entry = archive.by_index(*index)?;
     let claimed = entry.size();
-    npy::read(entry, claimed)
+    npy::read(entry, claimed, keep_non_finite)
 }

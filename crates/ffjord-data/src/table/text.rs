@@ -9,7 +9,7 @@ use csv::{ReaderBuilder, StringRecord, Trim, WriterBuilder};
 use ffjord_files::write_atomic_with;
 use thiserror::Error;
 
-use super::Table;
+use super::{LoadOptions, Table};
 use crate::{DataError, Element, Matrix, fs::open_text};
 
 /// Whether a text table starts with a line of column names.
@@ -82,20 +82,19 @@ pub enum TextError {
 }
 
 /// Reads a text table; lines that are empty or start with `#` are skipped.
-pub(super) fn load(path: &Path, header: Header) -> Result<Table, DataError> {
+pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Table, DataError> {
     let tabs = path
         .to_string_lossy()
         .to_lowercase()
         .trim_end_matches(".gz")
         .ends_with(".tsv");
-    read(open_text(path)?, header, tabs).map_err(|error| DataError::Text {
+    read(open_text(path)?, TableBuilder::new(options), tabs).map_err(|error| DataError::Text {
         path: path.to_owned(),
         error,
     })
 }
 
-fn read(reader: impl BufRead, header: Header, tabs: bool) -> Result<Table, TextError> {
-    let mut table = TableBuilder::new(header);
+fn read(reader: impl BufRead, mut table: TableBuilder, tabs: bool) -> Result<Table, TextError> {
     let mut delimiter = tabs.then_some('\t');
     for (number, bytes) in (1..).zip(reader.split(b'\n')) {
         let bytes = bytes.map_err(|source| TextError::Read {
@@ -142,15 +141,17 @@ fn quoted_fields(number: u64, line: &str, delimiter: char) -> Result<StringRecor
 /// Turns lines of fields into a table.
 struct TableBuilder {
     header: Header,
+    keep_non_finite: bool,
     names: Option<Vec<String>>,
     columns: usize,
     values: Vec<f64>,
 }
 
 impl TableBuilder {
-    fn new(header: Header) -> Self {
+    fn new(options: &LoadOptions) -> Self {
         Self {
-            header,
+            header: options.header,
+            keep_non_finite: options.keep_non_finite,
             names: None,
             columns: 0,
             values: Vec::new(),
@@ -176,7 +177,7 @@ impl TableBuilder {
         }
         for (column, field) in (1..).zip(fields) {
             match field.parse::<f64>() {
-                Ok(value) if value.is_finite() => self.values.push(value),
+                Ok(value) if value.is_finite() || self.keep_non_finite => self.values.push(value),
                 Ok(_) => {
                     return Err(TextError::NotFinite {
                         line,

@@ -35,6 +35,32 @@ fn a_conditional_continuous_flow_is_a_bijection() -> TestResult {
     check.run(|seed| conditional(TraceMode::Exact, vec![6], 2, seed))
 }
 
+#[test]
+fn rows_that_are_given_no_number_are_scored_apart() -> TestResult {
+    let flow = Flow::over_normal(conditional(TraceMode::Exact, vec![6], 1, 0)?)?;
+    let (x, given) = (uniform(0, &[4, COLUMNS])?, uniform(1, &[4, 1])?);
+    let scores = |x: &Tensor, given: Tensor| -> Result<Vec<f64>, BoxError> {
+        let scores = flow.scores(x, &mut Pass::evaluation(&mut rng(0)).given(given))?;
+        Ok(scores.to_vec1()?)
+    };
+    let all = scores(&x, given.clone())?;
+    let mut holes = given.to_vec2::<f64>()?;
+    holes[2][0] = f64::NAN;
+    let found = scores(&x, Tensor::new(holes.clone(), &Device::Cpu)?)?;
+    assert!(found[2].is_nan());
+    for row in [0, 1, 3] {
+        assert!((found[row] - all[row]).abs() < 1e-6, "{found:?} and {all:?}");
+    }
+    // A row that fails has its own number, although one before it was left out.
+    let mut far = x.to_vec2::<f64>()?;
+    far[3] = vec![1e300; COLUMNS];
+    holes.swap(0, 2);
+    let error = scores(&Tensor::new(far, &Device::Cpu)?, Tensor::new(holes, &Device::Cpu)?);
+    let error = error.err().ok_or("an overflow has a density")?.to_string();
+    assert!(error.contains("rows 1 to 3") && error.contains("row 3"), "{error}");
+    Ok(())
+}
+
 /// A field of one condition, and the field that it is where the condition is 1: the condition's weights are its bias.
 fn at_one() -> Result<(Mlp, Mlp), BoxError> {
     let config = MlpConfig {

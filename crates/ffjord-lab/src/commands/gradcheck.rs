@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let batch = RunData::load(&config, &streams, &default_cache())?
         .source
         .batch(0, &streams)?;
-    let check = check(&folder, &config, &batch.x)?;
+    let check = check(&folder, &config, &batch)?;
     say!("{}", check.description);
     say!("{}", table(&check));
     if let Some(path) = &arguments.json {

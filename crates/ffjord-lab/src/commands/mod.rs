@@ -9,6 +9,7 @@ pub mod figure;
 pub mod gradcheck;
 pub mod parity;
 pub mod plot;
+mod rows;
 pub mod sample;
 pub mod table;
 pub mod trace_variance;

@@ -1,11 +1,13 @@
 //! `sample`: draws samples from a run or a checkpoint.
 
 use super::eval::standardizer;
+use super::rows::load_conditions;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use clap::Args;
 use ffjord_data::table;
-use ffjord_run::{Trained, Units};
+use ffjord_files::refuse_same_file;
+use ffjord_run::{Matrix, Trained, Units};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,16 +17,20 @@ use std::process::ExitCode;
 pub struct Arguments {
     /// A run folder, a .safetensors file in one, or a checkpoint of the original implementation (.pth)
     model: PathBuf,
-    /// The number of samples
-    #[arg(short = 'n', long = "number", value_name = "N")]
-    number: NonZeroUsize,
+    /// The number of samples; with --given, for every row of FILE one after the other (default there: 1)
+    #[arg(short = 'n', long = "number", value_name = "N", required_unless_present = "given")]
+    number: Option<NonZeroUsize>,
+    /// What the samples of a conditional run are given: `.npy`, `.npz` or CSV, standardised as the model's training data
+    /// were unless --raw is given; columns are found by name
+    #[arg(long, value_name = "FILE")]
+    given: Option<PathBuf>,
     /// The seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The file to write, `.npy` or `.csv`
+    /// The file to write, `.npy` or `.csv`; a device or pipe gets the text of a `.csv`
     #[arg(long, value_name = "FILE", default_value = "samples.npy")]
     out: PathBuf,
-    /// Writes samples in the units of the training data's file instead of standardised ones
+    /// Writes samples in the units of the training data's file instead of standardised ones, and reads --given in them
     #[arg(long)]
     raw: bool,
 }
@@ -41,6 +47,8 @@ impl Format {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("npy") => Ok(Self::Npy),
             Some("csv") => Ok(Self::Csv),
+            // `/dev/null` and `/dev/stdout` have no ending.
+            _ if path.metadata().is_ok_and(|path| !path.is_file() && !path.is_dir()) => Ok(Self::Csv),
             _ => Err(LabError::OutputFormat {
                 path: path.to_path_buf(),
             }),
@@ -53,13 +61,21 @@ impl Format {
 /// # Errors
 /// When the model cannot be loaded, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let (format, number) = (Format::of(&arguments.out)?, arguments.number.get());
+    let format = Format::of(&arguments.out)?;
+    refuse_same_file(
+        &arguments.out,
+        std::iter::once(&arguments.model).chain(&arguments.given),
+    )?;
+    let number = arguments.number.map_or(1, NonZeroUsize::get);
     let mut trained = Trained::open(&arguments.model)?.in_units(Units::Standardised);
     if arguments.raw {
         standardizer(&trained, &arguments.model)?;
         trained = trained.in_units(Units::Data);
     }
-    let samples = trained.sample(number, arguments.seed)?;
+    let samples = match &arguments.given {
+        Some(path) => trained.sample_given(&repeated(&load_conditions(&trained, path)?, number)?, arguments.seed)?,
+        None => trained.sample(number, arguments.seed)?,
+    };
     match format {
         Format::Csv => table::save_csv(&arguments.out, &samples, None)?,
         Format::Npy => table::save_npy(&arguments.out, &samples)?,
@@ -71,4 +87,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         arguments.out.display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every row so many times, one after the other.
+fn repeated(rows: &Matrix<f64>, times: usize) -> Result<Matrix<f64>> {
+    let values: Vec<f64> = rows.iter_rows().flat_map(|row| row.repeat(times)).collect();
+    Ok(Matrix::new(rows.rows() * times, rows.columns(), values)?)
 }

@@ -37,6 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let trained = Trained::open(&arguments.run)?;
     let model = trained.model();
     model.require_solves("trace-variance")?;
+    model.require_unconditional("trace-variance")?;
     let (streams, rows) = (Streams::new(0), arguments.rows.get());
     let repetitions = arguments.repetitions.get();
     let matrices = jacobians(model, rows, &streams)?;

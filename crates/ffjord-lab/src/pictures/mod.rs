@@ -14,8 +14,8 @@ use ffjord_run::config::RunConfig;
 use ffjord_run::{Model, RunData, RunFolder};
 use ffjord_train::Streams;
 
-/// Draws everything that suits the data into the folder's `plots/`; for two-dimensional data, returns the integral of
-/// the density over the picture's grid.
+/// Draws everything that suits the data into the folder's `plots/`; for a density of two dimensions, returns its integral
+/// over the picture's grid.
 ///
 /// # Errors
 /// When a solve fails or a picture cannot be written.
@@ -29,7 +29,8 @@ pub fn draw(
     let plots = folder.plots();
     std::fs::create_dir_all(&plots).map_err(crate::error::LabError::io("create", &plots))?;
     training::draw(&folder.metrics(), &plots.join("training.png"))?;
-    if data.dimension == 2 {
+    // A conditional density is another one for every row: what is drawn of it are samples beside their rows.
+    if data.dimension == 2 && data.given.is_none() {
         return Ok(Some(two_dimensional::draw(config, data, model, &plots, streams)?));
     }
     table::draw(config, data, model, &plots, streams)?;

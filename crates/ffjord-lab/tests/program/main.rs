@@ -1,11 +1,13 @@
 //! The program as its users meet it: commands, files, exit codes and messages.
 
+mod conditional;
 mod datasets;
 mod estimators;
 mod evaluating;
 mod gradients;
 mod harness;
 mod kinds;
+mod outputs;
 mod parity;
 mod refusals;
 mod running;

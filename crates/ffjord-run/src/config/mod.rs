@@ -69,6 +69,10 @@ pub enum DataConfig {
     Table {
         /// A `.npy`, `.npz` or CSV file.
         path: PathBuf,
+        /// Columns that the others are given, by name or, where the table has no names, by number from 0: the flow is of
+        /// p(rest | given). None for the density of whole rows.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        given: Vec<String>,
     },
     /// POWER: the embedded data unless a path is given.
     Power(BenchmarkConfig),

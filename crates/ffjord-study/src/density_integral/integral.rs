@@ -50,6 +50,7 @@ pub fn integrate(folder: &RunFolder, precision: Precision, tolerance: f64, grid:
     config.solver.test.build()?;
     let model = folder.model_under(&config)?;
     model.require_solves("figure 8")?;
+    model.require_unconditional("figure 8")?;
     if model.dimension() != 2 {
         return Err(RunError::RunFolder {
             path: folder.path().to_path_buf(),

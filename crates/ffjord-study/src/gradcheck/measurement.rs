@@ -4,11 +4,11 @@ use super::direction::{Direction, Kind};
 use super::subject::Subject;
 use crate::error::Result;
 use crate::memory;
-use candle_core::Tensor;
 use ffjord_flow::config::write_block_rows;
 use ffjord_ode::Method;
 use ffjord_run::RunFolder;
 use ffjord_run::config::{AdjointKind, RunConfig, StepConfig};
+use ffjord_train::Batch;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -110,11 +110,11 @@ pub struct Check {
     pub adjoints: Vec<AdjointCheck>,
 }
 
-/// Compares every adjoint on `batch` `[B, D]`, in double precision.
+/// Compares every adjoint on a batch, in double precision.
 ///
 /// # Errors
 /// When the model cannot be loaded or a solve fails.
-pub fn check(folder: &RunFolder, config: &RunConfig, batch: &Tensor) -> Result<Check> {
+pub fn check(folder: &RunFolder, config: &RunConfig, batch: &Batch) -> Result<Check> {
     let subject = |solver, adjoint| Subject::new(folder, config, batch, solver, adjoint);
     let control = config.solver.train.control;
     let method = explicit_method(config)?;
@@ -157,7 +157,7 @@ pub fn check(folder: &RunFolder, config: &RunConfig, batch: &Tensor) -> Result<C
     }
     Ok(Check {
         description: config.description.clone(),
-        rows: batch.dim(0)?,
+        rows: batch.rows()?,
         threads: rayon::current_num_threads(),
         control,
         block_rows: config.solver.train.block_rows,

@@ -7,7 +7,7 @@ use ffjord_flow::{Bijection, Pass, SolveCost};
 use ffjord_ode::Method;
 use ffjord_run::config::{AdjointKind, RunConfig, StepConfig};
 use ffjord_run::{Model, Part, RunFolder};
-use ffjord_train::{MaximumLikelihood, Objective, Purpose, Streams};
+use ffjord_train::{Batch, MaximumLikelihood, Objective, Purpose, Streams};
 
 /// Half-width of a difference along a unit vector: small enough for its error of fourth order where a network turns
 /// sharply, and large enough for that of rounding.
@@ -16,7 +16,8 @@ const STEP: f64 = 5e-4;
 /// The model with one solver and one adjoint.
 pub(super) struct Subject {
     model: Model,
-    batch: Var,
+    rows: Var,
+    given: Option<Tensor>,
     objective: MaximumLikelihood,
     streams: Streams,
     /// What a training pass moves, as it was.
@@ -24,11 +25,11 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// The run's model on `batch` `[B, D]`, trained by `method` with `control` and differentiated by `adjoint`.
+    /// The run's model on a batch, trained by `method` with `control` and differentiated by `adjoint`.
     pub(super) fn new(
         folder: &RunFolder,
         config: &RunConfig,
-        batch: &Tensor,
+        batch: &Batch,
         (method, control): (Method, StepConfig),
         adjoint: AdjointKind,
     ) -> Result<Self> {
@@ -40,7 +41,8 @@ impl Subject {
         model.require_solves("gradcheck")?;
         let buffers = model.flow.bijection().buffers();
         Ok(Self {
-            batch: Var::from_tensor(batch)?,
+            rows: Var::from_tensor(&batch.x)?,
+            given: batch.given.clone(),
             objective: MaximumLikelihood::new(config.regularisation.weights()),
             streams: Streams::new(config.seed),
             buffers: buffers
@@ -58,9 +60,8 @@ impl Subject {
         }
         let mut rng = self.streams.rng(Purpose::Probe, 0, 0);
         let mut pass = Pass::training(&mut rng);
-        let loss = self
-            .objective
-            .loss(&self.model.flow, &self.batch.as_tensor().clone().into(), &mut pass)?;
+        let batch = Batch::new(self.rows.as_tensor().clone(), self.given.clone())?;
+        let loss = self.objective.loss(&self.model.flow, &batch, &mut pass)?;
         Ok((loss.total, pass.cost().clone()))
     }
 
@@ -76,7 +77,7 @@ impl Subject {
         let vars = |kind| -> Vec<Var> {
             match kind {
                 Kind::Parameters => weights.iter().map(|parameter| parameter.var.clone()).collect(),
-                Kind::State => vec![self.batch.clone()],
+                Kind::State => vec![self.rows.clone()],
                 Kind::EndTime => end_times.iter().map(|parameter| parameter.var.clone()).collect(),
             }
         };

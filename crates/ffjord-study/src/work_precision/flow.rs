@@ -35,6 +35,7 @@ impl TrainedFlow {
         let folder = RunFolder::existing(run)?;
         let (config, model) = (folder.config()?, folder.model()?);
         model.require_solves("work-precision")?;
+        model.require_unconditional("work-precision")?;
         Self::new(config, model, seed)
     }
 
@@ -52,7 +53,7 @@ impl TrainedFlow {
             Some(seed),
         )?;
         let streams = Streams::new(seed);
-        let model = Model::build(&config, 2, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+        let model = Model::build(&config, 2, 0, &mut streams.rng(Purpose::Initialise, 0, 0))?;
         let parameters = model.flow.parameters();
         let mut optimizer = Adam::new(parameters.clone(), AdamConfig::default())?;
         for iteration in 0..ITERATIONS {
@@ -134,7 +135,7 @@ impl TrainedFlow {
             block_rows: SolveSettings::WHOLE_BATCH,
         };
         let streams = Streams::new(self.seed);
-        let model = Model::build(&config, self.dimension, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+        let model = Model::build(&config, self.dimension, 0, &mut streams.rng(Purpose::Initialise, 0, 0))?;
         let (from, to) = (&self.model.flow, &model.flow);
         let trained = from.parameters().into_iter().chain(from.buffers());
         for (trained, twin) in trained.zip(to.parameters().into_iter().chain(to.buffers())) {

@@ -135,13 +135,15 @@ fn run_seed(
     let streams = Streams::new(config.seed);
     // Everything that can be wrong with settings and data is found before a folder is made.
     let data = RunData::load(&config, &streams, &default_cache())?;
-    let model = Model::build(&config, data.dimension, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+    let summary = data.summary();
+    let mut rng = streams.rng(Purpose::Initialise, 0, 0);
+    let model = Model::build(&config, summary.dimension, summary.given_len(), &mut rng)?;
     // A run that is resumed may have lost them since.
     let folder = folder(config.seed);
     if let Some(from) = config.from.as_ref().filter(|_| !RunFolder::has_checkpoint(&folder)) {
         load_initial_weights(from, &model)?;
     }
-    let folder = RunFolder::open(&folder, &config, &data.summary(), arguments.resume)?;
+    let folder = RunFolder::open(&folder, &config, &summary, arguments.resume)?;
     say!("{}\nrun folder: {}", config.description, folder.path().display());
     if let Some(unread) = config.unread() {
         say!("{unread}");

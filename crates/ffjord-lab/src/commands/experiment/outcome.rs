@@ -80,6 +80,7 @@ impl Outcome<'_> {
             "seed": config.seed,
             "provenance": Provenance::now(),
             "split": data.split,
+            "given": data.given.as_ref().map(|given| &given.names),
             "training": {
                 "iterations": summary.iterations,
                 "seconds": summary.seconds,
@@ -133,7 +134,8 @@ impl Outcome<'_> {
             );
         }
         if let Some(gaussian) = self.data.gaussian_nll {
-            say!("full-covariance Gaussian on the same rows: {gaussian:.4} nats");
+            let given = self.data.given.as_ref().map_or("", |_| ", given the same columns");
+            say!("full-covariance Gaussian on the same rows{given}: {gaussian:.4} nats");
         }
         if let Some(mass) = self.density {
             say!("∫p dx on the picture's grid: {mass:.5}");

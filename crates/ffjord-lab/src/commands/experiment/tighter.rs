@@ -54,7 +54,7 @@ impl Tighter {
         // Such tolerances lie below what single precision can tell apart.
         tight.model.precision = Precision::F64;
         let model = folder.model_under(&tight)?;
-        let first = data.test.slice(0..rows)?;
+        let first = data.test.first(rows)?;
         let mut measured = Self {
             rows,
             rtol,

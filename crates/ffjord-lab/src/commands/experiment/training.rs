@@ -2,10 +2,9 @@
 
 use crate::error::Result;
 use crate::terminal::say;
-use ffjord_data::Matrix;
 use ffjord_flow::{Chain, Flow};
 use ffjord_run::config::RunConfig;
-use ffjord_run::{Likelihood, Model, RunData, RunFolder, log_likelihoods, objective, summarise};
+use ffjord_run::{Likelihood, Model, Rows, RunData, RunFolder, log_likelihoods, objective, summarise};
 use ffjord_train::{
     JsonLines, MetricsWriter, Progress, Purpose, Streams, TrainError, Trainer, TrainingSummary, Validation,
 };
@@ -34,7 +33,7 @@ pub(super) fn train(
     };
     let objective = objective(config)?;
     let watched = data.watched(config.evaluation.curve_rows)?;
-    let likelihood = |rows: &Matrix<f32>, purpose: Purpose| -> Result<Likelihood> {
+    let likelihood = |rows: &Rows, purpose: Purpose| -> Result<Likelihood> {
         let (values, nfe) = log_likelihoods(model, rows, config.evaluation.batch, (&streams, purpose), |_| ())?;
         Ok(summarise(&values, nfe))
     };
