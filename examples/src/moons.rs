@@ -8,7 +8,7 @@ use ffjord::train::{
     FreshSamples, HeldOut, MaximumLikelihood, Purpose, Streams, Trainer, TrainerOptions, Validator, to_tensor,
 };
 
-const ITERATIONS: u64 = 60;
+const ITERATIONS: u64 = 200;
 const BATCH: usize = 128;
 const HELD_OUT: usize = 400;
 

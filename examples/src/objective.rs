@@ -71,7 +71,7 @@ pub fn train() -> Outcome<Trained> {
     let rows = FreshSamples::new(128, DType::F32, |rows, _| {
         Tensor::zeros((rows, 2), DType::F32, &Device::Cpu).map_err(TrainError::from)
     });
-    Trainer::new(&flow, &objective, &rows, TrainerOptions::new(80, 2e-2))?
+    Trainer::new(&flow, &objective, &rows, TrainerOptions::new(250, 2e-2))?
         .streams(streams)
         .run()?;
     let after = divergence()?;

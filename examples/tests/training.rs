@@ -10,7 +10,7 @@ use ffjord_examples::{
 use std::sync::atomic::Ordering;
 
 fn learned_moons(trained: Trained) {
-    assert!(trained.before > 2.3 && trained.after < 2.0, "{trained}");
+    assert!(trained.before > 3.4 && trained.after < 3.0, "{trained}");
 }
 
 #[test]
@@ -46,7 +46,8 @@ fn with_an_own_trace_estimator() -> Outcome {
 #[test]
 fn of_an_own_bijection() -> Outcome {
     let trained = bijection::train()?;
-    assert!(trained.after < 2.0, "{trained}");
+    // The best normal distribution has ln(2πe (e² − e)), 4.38 nats.
+    assert!(trained.before > 6.0 && (2.7..3.6).contains(&trained.after), "{trained}");
     Ok(())
 }
 
@@ -87,6 +88,6 @@ fn on_an_own_backend() -> Outcome {
     let [plain, recorded, pulled_back] =
         [&counts.plain, &counts.recorded, &counts.pulled_back].map(|count| count.load(Ordering::Relaxed));
     // A validation before and one after.
-    assert_eq!((plain, recorded, pulled_back), (2, 60, 60));
+    assert_eq!((plain, recorded, pulled_back), (2, 200, 200));
     Ok(())
 }
