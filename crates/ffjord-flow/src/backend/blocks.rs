@@ -1,9 +1,9 @@
 //! A batch as row blocks with solves of their own, whatever evaluates the field.
 
 use super::{Gradients, Problem, Pullback, Solved, Statistics};
-use crate::cnf::TraceForm;
 use crate::error::{FlowError, Result, name_rows};
 use crate::integral::PathIntegral;
+use crate::solve::TraceForm;
 use candle_core::Tensor;
 use ffjord_nn::NnError;
 use ffjord_ode::adjoint::{Adjoint, AdjointMethod, AdjointRecord, DifferentiableSystem};

@@ -5,9 +5,9 @@
 
 use super::blocks::{Block, BlockSystem, Engine};
 use super::memory::Memory;
-use crate::cnf::TraceForm;
 use crate::error::Result;
 use crate::integral::{PathIntegral, RowsEvaluation};
+use crate::solve::TraceForm;
 use candle_core::{Device, Tensor, WithDType};
 use ffjord_kernels::mlp::{Stack, StackMut, contract};
 use ffjord_kernels::{GradientMut, Opaque, Real, SharedKernel, TraceMut};

@@ -9,9 +9,9 @@ mod velocity;
 
 pub use cpu::{CpuBackend, TensorBackend};
 
-use crate::cnf::{SolveSettings, TraceForm};
 use crate::error::Result;
 use crate::integral::PathIntegral;
+use crate::solve::{SolveSettings, TraceForm};
 use candle_core::Tensor;
 use ffjord_nn::VectorField;
 use ffjord_ode::adjoint::AdjointMethod;

@@ -1,9 +1,9 @@
 //! The flow's equation on tensors: state, log-determinant and path integrals together.
 
 use super::blocks::{Block, BlockSystem, Engine};
-use crate::cnf::{TraceForm, TraceOf};
 use crate::error::Result;
 use crate::integral::{BatchCotangent, BatchEvaluation, Needs, PathIntegral};
+use crate::solve::{TraceForm, TraceOf};
 use candle_core::{D, Tensor};
 use ffjord_nn::{Along, Linearization, NnError, OutputCotangents, Request, Tangents, VectorField};
 use ffjord_ode::System;

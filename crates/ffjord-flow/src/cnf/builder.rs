@@ -1,9 +1,10 @@
 //! A continuous flow in a few words.
 
-use super::{Cnf, CnfSettings, SolveSettings, TraceMode};
+use super::Cnf;
 use crate::config::SolverConfig;
 use crate::error::Result;
 use crate::integral::PathIntegral;
+use crate::solve::{CnfSettings, SolveSettings, TraceMode};
 use candle_core::{DType, Device};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Residual, VectorField};
 use ffjord_ode::adjoint::AdjointMethod;

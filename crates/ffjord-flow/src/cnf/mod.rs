@@ -2,18 +2,15 @@
 
 mod builder;
 mod node;
-mod settings;
 mod solve;
-mod trace;
 
 pub use builder::CnfBuilder;
-pub use settings::{CnfSettings, SolveSettings};
-pub use trace::{TraceForm, TraceMode, TraceOf, TraceVectors};
 
 use crate::backend::{Backend, CpuBackend};
 use crate::bijection::{Bijection, Transformed, Velocity, check_rows};
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
+use crate::solve::CnfSettings;
 use candle_core::{DType, Tensor, Var};
 use ffjord_nn::{Parameter, VectorField};
 use solve::Direction;

@@ -1,13 +1,13 @@
 //! Passes through a continuous flow: each solve is one node of the autograd graph.
 
+use super::Cnf;
 use super::node::SolveNode;
-use super::trace::{TraceForm, TraceOf};
-use super::{Cnf, SolveSettings};
 use crate::backend::{Evaluation, Gradients, Problem, Pullback};
 use crate::bijection::{Transformed, Velocity};
 use crate::error::{FlowError, Result};
 use crate::integral::{PathIntegral, PathIntegrals};
 use crate::pass::{Pass, Purpose, SolveCost};
+use crate::solve::{SolveSettings, TraceForm, TraceOf};
 use candle_core::Tensor;
 use rand::Rng;
 
@@ -37,7 +37,11 @@ impl Cnf {
         match pass.purpose() {
             Purpose::Training => {
                 self.check_input(input)?;
-                let trace = self.draw_trace(&self.settings.training.trace, input.dim(0)?, pass)?;
+                let trace = self
+                    .settings
+                    .training
+                    .trace
+                    .form(self.field(), input.dim(0)?, pass.rng())?;
                 let end_factor = if self.end_time_spread > 0.0 {
                     1.0 + self.end_time_spread * pass.rng().random_range(-1.0..=1.0)
                 } else {
@@ -101,7 +105,7 @@ impl Cnf {
             .with_tolerance_factor(pass.tolerance_factor())?;
         let trace = match pass.purpose() {
             Purpose::Sampling => None,
-            Purpose::Training | Purpose::Evaluation => Some(self.draw_trace(&settings.trace, rows, pass)?),
+            Purpose::Training | Purpose::Evaluation => Some(settings.trace.form(self.field(), rows, pass.rng())?),
         };
         let with_trace = trace.is_some();
         let given = pass.condition();

@@ -1,14 +1,12 @@
 //! Adjoints by name, and their options.
 
 use crate::error::{FlowError, Result};
+use crate::solve::DEFAULT_TAPE_MB;
 use ffjord_ode::Tolerance;
 use ffjord_ode::adjoint::{AdjointMethod, AdjointNorm, Backsolve, Binomial, Checkpointed, Reversible, StatePath};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroUsize;
-
-/// Memory that the tapes of a training step may take where a configuration does not say, in MB (10⁶ bytes).
-pub const DEFAULT_TAPE_MB: usize = 200;
 
 /// How gradients are computed, by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

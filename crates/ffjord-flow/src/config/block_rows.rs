@@ -1,6 +1,6 @@
 //! The number of rows that share one solve, or the name of one of its ends.
 
-use crate::cnf::SolveSettings;
+use crate::solve::SolveSettings;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::ser::Serializer;
 use std::fmt;

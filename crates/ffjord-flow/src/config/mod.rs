@@ -23,13 +23,14 @@ mod block_rows;
 mod trace;
 mod weights;
 
-pub use adjoint::{AdjointKind, BackwardConfig, DEFAULT_TAPE_MB};
+pub use crate::solve::DEFAULT_TAPE_MB;
+pub use adjoint::{AdjointKind, BackwardConfig};
 pub use block_rows::{deserialize as read_block_rows, serialize as write_block_rows};
 pub use trace::TraceConfig;
 pub use weights::IntegralWeights;
 
-use crate::cnf::{CnfSettings, SolveSettings, TraceMode};
 use crate::error::{FlowError, Result};
+use crate::solve::{CnfSettings, SolveSettings, TraceMode};
 use ffjord_ode::{Method, Solver, Tolerance};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;

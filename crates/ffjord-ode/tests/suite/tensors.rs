@@ -10,8 +10,10 @@ fn tolerance() -> Tolerance {
 }
 
 fn solvers() -> Vec<Solver> {
-    let fixed = Method::ALL.into_iter().filter(|method| method.has_fixed_order());
-    let adaptive = Method::ALL.into_iter().filter(|method| method.is_adaptive());
+    // Radau solves for a state's components, which tensors do not show.
+    let methods = || Method::ALL.into_iter().filter(|&method| method != Method::Radau5);
+    let fixed = methods().filter(|method| method.has_fixed_order());
+    let adaptive = methods().filter(|method| method.is_adaptive());
     fixed
         .map(|method| Solver::new(method).fixed_steps(40))
         .chain(adaptive.map(|method| Solver::new(method).adaptive(tolerance())))

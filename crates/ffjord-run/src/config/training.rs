@@ -43,7 +43,14 @@ impl<'de> Visitor<'de> for Table {
             validation_rows: None,
             end_time_spread: None,
         };
-        let options = TrainerOptions::deserialize(MapAccessDeserializer::new(&mut rest))?;
+        let options = TrainerOptions::deserialize(MapAccessDeserializer::new(&mut rest)).map_err(|error| {
+            // The trainer's list of its keys lacks those that were put aside.
+            let text = error.to_string();
+            match text.starts_with("unknown field") {
+                true => A::Error::custom(format!("{text}, `batch`, `validation_rows`, `end_time_spread`")),
+                false => error,
+            }
+        })?;
         Ok(TrainingConfig {
             batch: rest.batch.ok_or_else(|| A::Error::missing_field("batch"))?,
             validation_rows: rest

@@ -1,9 +1,8 @@
 //! The trace of a batch's Jacobians: of which matrix, and with which vectors.
 
-use super::Cnf;
 use crate::error::{FlowError, Result};
-use crate::pass::Pass;
 use candle_core::{Device, Tensor};
+use ffjord_nn::VectorField;
 use ffjord_trace::{ProbeDistribution, Probes, TraceError};
 use rand::RngCore;
 use std::fmt;
@@ -98,6 +97,22 @@ impl TraceMode {
         }
     }
 
+    /// The trace for a batch of this many rows of a field's states: unit vectors, or probes from the generator.
+    pub(crate) fn form(&self, field: &dyn VectorField, rows: usize, rng: &mut dyn RngCore) -> Result<TraceForm> {
+        let of = self.of();
+        let shape = match of {
+            TraceOf::Jacobian => field.state_shape(),
+            TraceOf::Bottleneck => field.bottleneck_shape().unwrap_or_default(),
+        };
+        let (probes, weight) = self.draw(rows, shape.iter().product(), rng)?;
+        let mut stacked = vec![probes.count(), rows];
+        stacked.extend_from_slice(shape);
+        let vectors = Tensor::from_slice(probes.vectors(), stacked, &Device::Cpu)?
+            .to_dtype(field.dtype())?
+            .to_device(field.device())?;
+        Ok(TraceForm { vectors, weight, of })
+    }
+
     fn draw(&self, rows: usize, dimension: usize, rng: &mut dyn RngCore) -> Result<(Probes<f64>, f64)> {
         Ok(match self {
             Self::Exact | Self::BottleneckExact => (Probes::unit_vectors(rows, dimension)?, 1.0),
@@ -141,22 +156,4 @@ pub enum TraceOf {
     Jacobian,
     /// `(∂h/∂z)(∂g/∂h)` `[H, H]` of a field `g∘h`, which has the same trace (FFJORD, eq. 9).
     Bottleneck,
-}
-
-impl Cnf {
-    /// The trace for a batch: unit vectors, or probes from the pass's generator.
-    pub(super) fn draw_trace(&self, mode: &TraceMode, rows: usize, pass: &mut Pass<'_>) -> Result<TraceForm> {
-        let of = mode.of();
-        let shape = match of {
-            TraceOf::Jacobian => self.field.state_shape(),
-            TraceOf::Bottleneck => self.field.bottleneck_shape().unwrap_or_default(),
-        };
-        let (probes, weight) = mode.draw(rows, shape.iter().product(), pass.rng())?;
-        let mut stacked = vec![probes.count(), rows];
-        stacked.extend_from_slice(shape);
-        let vectors = Tensor::from_slice(probes.vectors(), stacked, &Device::Cpu)?
-            .to_dtype(self.field.dtype())?
-            .to_device(self.field.device())?;
-        Ok(TraceForm { vectors, weight, of })
-    }
 }

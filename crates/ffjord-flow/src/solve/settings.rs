@@ -1,11 +1,13 @@
 //! How a continuous flow is solved.
 
 use super::trace::{TraceMode, TraceOf};
-use crate::config::DEFAULT_TAPE_MB;
 use crate::error::{FlowError, Result};
 use crate::integral::{Needs, PathIntegral};
 use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
 use ffjord_ode::{Method, Solver, StepControl, Tolerance};
+
+/// Memory that the tapes of a training step may take where a configuration does not say, in MB (10⁶ bytes).
+pub const DEFAULT_TAPE_MB: usize = 200;
 
 /// One way of solving a flow's equation.
 #[derive(Debug, Clone)]
