@@ -116,11 +116,7 @@ fn check_outer<T: Real>(rows: usize, m: usize, n: usize, gap: usize) -> f64 {
                 stride: n + gap,
             },
         );
-        let gaps = doubles(&c)
-            .into_iter()
-            .zip(&wanted)
-            .map(|(c, wanted)| (c - wanted).abs());
-        worst = worst.max(gaps.fold(0.0, f64::max) / largest.max(f64::MIN_POSITIVE));
+        worst = worst.max(relative_error(&doubles(&c), &wanted));
     }
     worst
 }
