@@ -22,7 +22,7 @@ const OWN_KEYS: [&str; 5] = ["title", "note", "listed", "with", "onto"];
 /// use ffjord_run::config::{Preset, resolve};
 ///
 /// let config = resolve(&Preset::find("toy-moons-maf")?, &["training.iterations=500".to_string()], None)?;
-/// assert_eq!(config.training.iterations, 500);
+/// assert_eq!(config.training.options.iterations, 500);
 /// # Ok::<(), ffjord_run::RunError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
