@@ -28,7 +28,7 @@ pub(super) trait Engine: Send + Sync + 'static {
     fn system<'a>(&'a self, block: &Block, integrals: &'a [PathIntegral]) -> Result<Self::System<'a>>;
 
     /// Told before recorded solves of blocks of so many stacked rows.
-    fn expect(&self, _stacked_rows: &[usize]) {}
+    fn announce(&self, _stacked_rows: &[usize]) {}
 }
 
 /// The flow's equation for one block, and how its states and gradients become tensors.
@@ -144,7 +144,7 @@ pub(super) fn record<E: Engine>(engine: Arc<E>, problem: &Problem<'_>, adjoint: 
     let tangents = problem.trace.as_ref().map_or(Ok(0), |trace| trace.vectors.dim(0))?;
     let mut sizes: Vec<usize> = blocks.iter().map(|block| block.rows.len() * (1 + tangents)).collect();
     sizes.dedup();
-    engine.expect(&sizes);
+    engine.announce(&sizes);
     // Every block gets the same part of the memory for tapes, however many are solved at a time.
     let shared = adjoint.shared_by(blocks.len());
     let solved = blocks

@@ -38,7 +38,7 @@ where
         Ok(KernelSystem::new(self, block, integrals)?)
     }
 
-    fn expect(&self, stacked_rows: &[usize]) {
+    fn announce(&self, stacked_rows: &[usize]) {
         self.memory.keep_only::<KernelTape<T>>(stacked_rows);
     }
 }
