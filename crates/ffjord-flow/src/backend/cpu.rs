@@ -29,8 +29,9 @@ impl Backend for TensorBackend {
     }
 }
 
-/// A field by its compiled kernel where it has one ([`VectorField::kernel`](ffjord_nn::VectorField::kernel)), else by its tensor operations; those also
-/// serve solves whose trace is taken at a bottleneck or whose integrals need derivatives along the path.
+/// A field by its compiled kernel where it has one ([`VectorField::kernel`](ffjord_nn::VectorField::kernel)), else by its
+/// tensor operations; those also serve solves whose trace is taken at a bottleneck or whose integrals need derivatives
+/// along the path.
 #[derive(Debug, Clone, Default)]
 pub struct CpuBackend {
     /// Tapes and workspaces between solves.
