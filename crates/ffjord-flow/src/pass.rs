@@ -32,6 +32,7 @@ pub struct Pass<'a> {
     rng: &'a mut dyn RngCore,
     cost: SolveCost,
     tolerance_factor: f64,
+    iteration: u64,
     condition: Option<Tensor>,
 }
 
@@ -42,6 +43,7 @@ impl<'a> Pass<'a> {
             rng,
             cost: SolveCost::default(),
             tolerance_factor: 1.0,
+            iteration: 0,
             condition: None,
         }
     }
@@ -73,6 +75,19 @@ impl<'a> Pass<'a> {
     #[must_use]
     pub fn tolerance_factor(&self) -> f64 {
         self.tolerance_factor
+    }
+
+    /// The same pass as part of this iteration of a training, counted from 0: for objectives that change over a run.
+    #[must_use]
+    pub fn at_iteration(mut self, iteration: u64) -> Self {
+        self.iteration = iteration;
+        self
+    }
+
+    /// The iteration of the training that the pass is part of, 0 unless set.
+    #[must_use]
+    pub fn iteration(&self) -> u64 {
+        self.iteration
     }
 
     /// The same pass given a condition `[B, C]`, one row for each row of the batch: densities become `p(x | c)`.

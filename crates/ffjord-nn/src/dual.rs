@@ -183,6 +183,20 @@ impl Dual {
         })
     }
 
+    /// `x_b M_b` for values `[B, i]` and a matrix for each row, M `[B, i, o]`; the matrices do not depend on the state.
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
+    pub fn times_matrices(&self, matrices: &Tensor) -> Result<Self> {
+        let (rows, inputs, _) = matrices.dims3()?;
+        let stacked = self.count() + 1;
+        self.map_rows(|stack| {
+            let of_rows = stack.reshape((stacked, rows, inputs))?.transpose(0, 1)?.contiguous()?;
+            let product = of_rows.matmul(matrices)?.transpose(0, 1)?.contiguous()?;
+            Ok(product.flatten(0, 1)?)
+        })
+    }
+
     /// φ(x), element by element.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod amortised;
 mod bottleneck;
 mod check;
 mod conv_net;
@@ -21,6 +22,7 @@ mod stack;
 pub mod text;
 
 pub use activation::ActivationKind;
+pub use amortised::{Amortisation, AmortisedMlp, AmortisedMlpConfig};
 pub use check::{FieldCheck, check_field};
 pub use conv_net::{ConvNet, ConvNetConfig};
 pub use dual::Dual;

@@ -120,6 +120,9 @@ pub enum StudyError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] ffjord_files::FileError),
+    /// Variational autoencoders.
+    #[error(transparent)]
+    Vae(#[from] ffjord_vae::VaeError),
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),

@@ -13,6 +13,8 @@ pub use ffjord_ode as ode;
 pub use ffjord_plot as plot;
 pub use ffjord_trace as trace;
 pub use ffjord_train as train;
+/// Variational autoencoders whose posteriors are flows.
+pub use ffjord_vae as vae;
 
 /// Compiles and runs the example of the workspace's front page.
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! Reference files: tensors with a description of the case.
 
+use super::vae::VaeCase;
 use crate::error::{Result, StudyError};
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
@@ -61,6 +62,8 @@ pub enum Case {
         #[serde(default)]
         residual: bool,
     },
+    /// A variational autoencoder.
+    Vae(Box<VaeCase>),
 }
 
 /// A reference file.

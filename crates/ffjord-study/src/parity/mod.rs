@@ -3,6 +3,7 @@
 mod case;
 mod flow;
 mod path;
+mod vae;
 mod vector_field;
 
 pub use case::{Case, ReferenceFile};
@@ -12,6 +13,7 @@ use crate::error::{Result, StudyError};
 use candle_core::{DType, Tensor};
 use flow::compare_flow;
 use std::path::PathBuf;
+use vae::compare_vae;
 use vector_field::compare_field;
 
 /// The `.safetensors` files of a folder, in the order of their names.
@@ -40,9 +42,10 @@ pub fn reference_files(directory: &std::path::Path) -> Result<Vec<PathBuf>> {
 /// When the file cannot be read, its case cannot be built, or a solve fails.
 pub fn compare(path: &std::path::Path, subject: Subject) -> Result<Vec<Comparison>> {
     let file = ReferenceFile::open(path)?;
-    match file.case {
+    match &file.case {
         Case::Mlp { .. } | Case::Conv { .. } => compare_field(&file, subject),
         Case::Flow { .. } => compare_flow(&file, subject),
+        Case::Vae(case) => compare_vae(&file, case),
     }
 }
 

@@ -16,7 +16,7 @@ const LIMITS: (f64, f64) = (1e-9, 1e-4);
 /// # Errors
 /// When the case cannot be built or a tensor is missing.
 pub fn compare_field(file: &ReferenceFile, subject: Subject) -> Result<Vec<Comparison>> {
-    let (field, path) = (field(&file.case, subject.dtype)?, subject.path);
+    let (field, path) = (field(file, subject.dtype)?, subject.path);
     let limit = subject.in_precision(LIMITS.0, LIMITS.1);
     load_parameters(field.parameters(), &file.under_as("param.", subject.dtype)?)?;
     let t: f64 = file
@@ -55,10 +55,10 @@ pub fn compare_field(file: &ReferenceFile, subject: Subject) -> Result<Vec<Compa
     Ok(comparisons)
 }
 
-pub(super) fn field(case: &Case, dtype: DType) -> Result<Arc<dyn VectorField>> {
+pub(super) fn field(file: &ReferenceFile, dtype: DType) -> Result<Arc<dyn VectorField>> {
     // The weights drawn here are all replaced.
     let mut rng = Streams::new(0).rng(Purpose::Initialise, 0, 0);
-    Ok(match case {
+    Ok(match &file.case {
         Case::Mlp {
             layer,
             activation,
@@ -105,6 +105,7 @@ pub(super) fn field(case: &Case, dtype: DType) -> Result<Arc<dyn VectorField>> {
             };
             wrap(ConvNet::new(&config, &mut rng, dtype, &Device::Cpu)?, *residual)
         }
+        Case::Vae(_) => return Err(file.refuse("its case is no vector field")),
     })
 }
 

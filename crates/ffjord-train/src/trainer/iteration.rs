@@ -122,7 +122,9 @@ impl<M: Model> Session<'_, '_, M> {
     /// What rows that are this share of a batch contribute; the norm of the gradient is left at 0.
     fn part_of_descent(&self, rows: &Batch, share: f64, rng: &mut dyn RngCore) -> Result<Descent> {
         let trainer = &self.trainer;
-        let mut pass = Pass::training(rng).tolerance(self.tolerance_factor());
+        let mut pass = Pass::training(rng)
+            .tolerance(self.tolerance_factor())
+            .at_iteration(self.iteration);
         rows.give(&mut pass);
         let loss = trainer.objective.loss(trainer.model, rows, &mut pass)?;
         let value = scalar(&loss.total)?;

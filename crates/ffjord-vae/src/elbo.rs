@@ -1,0 +1,145 @@
+//! What training maximises.
+
+use crate::error::{Result, VaeError, check_positive};
+use crate::vae::Vae;
+use candle_core::{DType, Tensor};
+use ffjord_flow::Pass;
+use ffjord_train::{Batch, Loss, Objective, TrainError};
+
+/// The evidence lower bound, or the tighter bound of several importance samples, negative and in nats an observation.
+///
+/// ```
+/// use ffjord_vae::Elbo;
+///
+/// // β rises from 0 to 1 over the first 5,000 iterations, and every dimension may take 0.1 nats for nothing.
+/// let objective = Elbo::default().warm_up(5_000).free_nats(0.1)?;
+/// # let _ = objective;
+/// # Ok::<(), ffjord_vae::VaeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Elbo {
+    warm_up: u64,
+    beta: f64,
+    free_nats: f64,
+    samples: usize,
+}
+
+impl Default for Elbo {
+    /// β = 1 throughout, nothing free, one latent state an observation.
+    fn default() -> Self {
+        Self {
+            warm_up: 0,
+            beta: 1.0,
+            free_nats: 0.0,
+            samples: 1,
+        }
+    }
+}
+
+impl Elbo {
+    /// The same with β rising linearly over so many iterations (Bowman et al. 2016); none unless set.
+    #[must_use]
+    pub fn warm_up(mut self, iterations: u64) -> Self {
+        self.warm_up = iterations;
+        self
+    }
+
+    /// The same with this factor of the divergence after the warm-up.
+    ///
+    /// # Errors
+    /// [`VaeError::InvalidSetting`] unless it is finite and not negative.
+    pub fn beta(mut self, beta: f64) -> Result<Self> {
+        self.beta = not_negative("the factor of the divergence", beta)?;
+        Ok(self)
+    }
+
+    /// The same with so many nats a latent dimension that the batch's mean divergence may have without a penalty (Kingma et
+    /// al. 2016, section C.8, with all dimensions as one group).
+    ///
+    /// # Errors
+    /// [`VaeError::InvalidSetting`] unless they are finite and not negative.
+    pub fn free_nats(mut self, nats: f64) -> Result<Self> {
+        self.free_nats = not_negative("the free nats of a dimension", nats)?;
+        Ok(self)
+    }
+
+    /// The same with so many latent states an observation and the bound `ln 1/S Σ w` (Burda et al. 2016, eq. 8).
+    ///
+    /// # Errors
+    /// [`VaeError::InvalidSetting`] for none.
+    pub fn samples(mut self, samples: usize) -> Result<Self> {
+        check_positive("the number of samples", samples)?;
+        self.samples = samples;
+        Ok(self)
+    }
+
+    /// β in an iteration, counted from 0.
+    #[must_use]
+    pub fn beta_at(&self, iteration: u64) -> f64 {
+        match self.warm_up {
+            0 => self.beta,
+            warm_up => self.beta * ((iteration + 1) as f64 / warm_up as f64).min(1.0),
+        }
+    }
+}
+
+fn not_negative(setting: &'static str, given: f64) -> Result<f64> {
+    if given.is_finite() && given >= 0.0 {
+        return Ok(given);
+    }
+    Err(VaeError::InvalidSetting {
+        setting,
+        given: given.to_string(),
+        accepted: "a finite number, not negative",
+    })
+}
+
+/// `ln Σₛ eˣ` over the first axis of `[S, B]`.
+fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+    let largest = x.detach().max_keepdim(0)?;
+    let sum = x.broadcast_sub(&largest)?.exp()?.sum(0)?;
+    Ok((sum.log()? + largest.squeeze(0)?)?)
+}
+
+fn mean(values: &Tensor) -> Result<f64> {
+    Ok(values.mean_all()?.to_dtype(DType::F64)?.to_scalar()?)
+}
+
+impl Elbo {
+    fn of(&self, model: &Vae, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
+        let beta = self.beta_at(pass.iteration());
+        let rows = batch.x.dim(0)?;
+        let x = Tensor::cat(&vec![&batch.x; self.samples], 0)?;
+        let encoded = model.encoder().encode(&batch.x)?.repeated(self.samples)?;
+        let noise = model.noise(self.samples * rows, pass)?;
+        let evaluated = model.evaluate_encoded(&x, encoded, &noise, pass)?;
+        let terms = vec![
+            ("reconstruction".to_string(), -mean(&evaluated.log_likelihood)?),
+            ("divergence".to_string(), mean(&evaluated.divergence)?),
+            ("beta".to_string(), beta),
+        ];
+        let total = match self.samples {
+            1 => {
+                let divergence = evaluated.divergence.mean_all()?;
+                let charged = divergence.maximum(self.free_nats * model.latent() as f64)?;
+                ((charged * beta)? - evaluated.log_likelihood.mean_all()?)?
+            }
+            samples => {
+                let log_weights = evaluated.elbo_at(beta)?.reshape((samples, rows))?;
+                let bound = (log_sum_exp(&log_weights)? - (samples as f64).ln())?;
+                bound.mean_all()?.neg()?
+            }
+        };
+        Ok(Loss { total, terms })
+    }
+}
+
+impl Objective<Vae> for Elbo {
+    fn loss(&self, model: &Vae, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss, TrainError> {
+        Ok(self.of(model, batch, pass)?)
+    }
+
+    fn describe(&self) -> String {
+        format!("{self:?}")
+    }
+}

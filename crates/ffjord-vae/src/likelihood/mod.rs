@@ -1,0 +1,44 @@
+//! Distributions of observations given what a decoder says.
+
+mod bernoulli;
+mod categorical;
+mod logistic;
+
+pub use bernoulli::Bernoulli;
+pub use categorical::Categorical;
+pub use logistic::DiscretizedLogistic;
+
+use crate::error::Result;
+use candle_core::Tensor;
+
+/// A distribution p(x | z) of observations x `[B, C, …]`, whose parameters `[B, K·C, …]` a decoder computes from z: each
+/// number of x has K of them, at channels `k·C + c`.
+pub trait Likelihood: std::fmt::Debug + Send + Sync {
+    /// K, the parameters of each number.
+    fn parameters_per_number(&self) -> usize;
+
+    /// `ln p(x | z)` of each observation, `[B]`, in nats.
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
+    fn log_prob(&self, parameters: &Tensor, x: &Tensor) -> Result<Tensor>;
+
+    /// The mean of x given z, `[B, C, …]`, for pictures.
+    ///
+    /// # Errors
+    /// When the parameters do not fit.
+    fn mean(&self, parameters: &Tensor) -> Result<Tensor>;
+}
+
+/// The parameters `[B, K·C, …]` as `[B, K, C, …]`.
+fn by_parameter(parameters: &Tensor, count: usize) -> Result<Tensor> {
+    let mut shape = parameters.dims().to_vec();
+    let channels = shape[1] / count;
+    shape.splice(1..2, [count, channels]);
+    Ok(parameters.reshape(shape)?)
+}
+
+/// Sums over everything but the batch axis, `[B]`.
+fn sum_rows(numbers: &Tensor) -> Result<Tensor> {
+    Ok(numbers.flatten_from(1)?.sum(1)?)
+}
