@@ -1,5 +1,6 @@
 //! What can be wrong with the arguments of a kernel.
 
+use crate::convolution::ImageShape;
 use std::fmt::Display;
 use thiserror::Error;
 
@@ -54,6 +55,11 @@ pub enum KernelError {
         /// Width of its input.
         width: usize,
     },
+    /// A convolution of images has a size of 0, or a kernel larger than the padded image.
+    #[error(
+        "{0:?} is no convolution: sizes and stride must be positive, and the kernel no larger than the padded image"
+    )]
+    ImageShape(ImageShape),
     /// The strides do not lead back to the size of the state.
     #[error("the strides lead from images of {from:?} to {to:?}: a vector field must end at the size it began with")]
     ImageReturn {

@@ -98,8 +98,8 @@ impl Convolution {
             ..
         } = self.geometry;
         let product = match transposed {
-            None => x.conv2d(&self.weight, padding, stride, 1, 1)?,
-            Some(output_padding) => x.conv_transpose2d(&self.weight, padding, output_padding, stride, 1)?,
+            None => ops::conv2d(x, &self.weight, padding, stride)?,
+            Some(output_padding) => ops::conv_transpose2d(x, &self.weight, padding, output_padding, stride)?,
         };
         Ok(product.broadcast_add(&self.bias.reshape((1, self.bias.elem_count(), 1, 1))?)?)
     }

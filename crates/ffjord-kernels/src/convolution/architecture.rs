@@ -224,8 +224,9 @@ impl ConvShape {
         Grid {
             coarse,
             fine,
-            kernel: self.kernel(),
+            kernel: (self.kernel(), self.kernel()),
             step,
+            padding: 1,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! are then summed. Patches are made a few image lines at a time and stay in the cache.
 
 mod architecture;
+mod image_map;
 mod layer;
 mod operator;
 mod patches;
@@ -16,6 +17,7 @@ mod weights;
 
 pub use architecture::ConvArchitecture;
 pub(crate) use architecture::ConvShape;
+pub use image_map::{ImageConvolution, ImageShape, add_kernel_gradient};
 pub(crate) use planes::Planes;
 pub(crate) use rule::{ConvGradient, ConvRule, WeightView};
 pub use stride::Stride;

@@ -48,9 +48,16 @@ pub(super) fn line_tiles<T>(grid: Grid, channels: usize) -> impl Iterator<Item =
         .map(move |first| first..height.min(first + lines))
 }
 
-/// The numbers of the patches of [`line_tiles`].
+/// As many images at a time as keep their patches in the cache; at least one.
+pub(super) fn images_at_a_time<T>(grid: Grid, channels: usize) -> usize {
+    let image = grid.coarse.0 * grid.coarse.1 * grid.taps() * channels * size_of::<T>();
+    (PATCH_BYTES / image).max(1)
+}
+
+/// The numbers of the patches of [`line_tiles`], or of [`images_at_a_time`] where whole images fit.
 pub(super) fn patch_numbers<T>(grid: Grid, channels: usize) -> usize {
-    lines_at_a_time::<T>(grid, channels) * grid.coarse.1 * grid.taps() * channels
+    let lines = lines_at_a_time::<T>(grid, channels) * images_at_a_time::<T>(grid, channels);
+    lines * grid.coarse.1 * grid.taps() * channels
 }
 
 fn lines_at_a_time<T>(grid: Grid, channels: usize) -> usize {
@@ -82,19 +89,70 @@ impl<T: Real> ImageOperator<T> {
         }
     }
 
+    /// As many images as are best given together.
+    pub(super) fn images_at_a_time(&self) -> usize {
+        images_at_a_time::<T>(self.grid, self.method.patch_channels(self.source, self.target))
+    }
+
+    /// The numbers of the buffer for patches.
+    pub(super) fn patch_numbers(&self) -> usize {
+        patch_numbers::<T>(self.grid, self.method.patch_channels(self.source, self.target))
+    }
+
     /// Writes the image of every image in `from`.
     pub(super) fn apply(&self, level: SimdLevel, from: &[T], to: &mut [T], patches: &mut [T]) {
         let size = |(height, width): (usize, usize)| height * width;
         let (coarse, fine) = (size(self.grid.coarse), size(self.grid.fine));
         let (read, written) = match self.method {
-            Method::Gather => (fine, coarse),
-            Method::Scatter => (coarse, fine),
+            Method::Gather => (fine * self.source, coarse * self.target),
+            Method::Scatter => (coarse * self.source, fine * self.target),
         };
-        let images = from
-            .chunks_exact(read * self.source)
-            .zip(to.chunks_exact_mut(written * self.target));
+        let together = self.images_at_a_time();
+        let images = from.chunks(together * read).zip(to.chunks_mut(together * written));
         for (from, to) in images {
-            self.apply_to_image(level, from, to, patches);
+            match together {
+                1 => self.apply_to_image(level, from, to, patches),
+                _ => self.apply_to_images(level, (from, read), (to, written), patches),
+            }
+        }
+    }
+
+    /// Several whole images in one product.
+    fn apply_to_images(
+        &self,
+        level: SimdLevel,
+        (from, read): (&[T], usize),
+        (to, written): (&mut [T], usize),
+        patches: &mut [T],
+    ) {
+        let (lines, pixels) = (self.grid.coarse.0, self.grid.coarse.0 * self.grid.coarse.1);
+        let row = self.grid.taps() * self.method.patch_channels(self.source, self.target);
+        let patches = &mut patches[..from.len() / read * pixels * row];
+        let stride = row;
+        match self.method {
+            Method::Gather => {
+                for (from, patches) in from.chunks_exact(read).zip(patches.chunks_exact_mut(pixels * row)) {
+                    self.grid.gather(0..lines, self.source, from, patches);
+                }
+                let (data, columns) = (&*patches, self.target);
+                let written = RowsMut {
+                    data: to,
+                    stride: columns,
+                };
+                multiply(level, Rows { data, stride }, &self.matrix, &[], written);
+            }
+            Method::Scatter => {
+                let (data, columns) = (&mut *patches, self.source);
+                let read = Rows {
+                    data: from,
+                    stride: columns,
+                };
+                multiply(level, read, &self.matrix, &[], RowsMut { data, stride });
+                to.fill(T::ZERO);
+                for (to, patches) in to.chunks_exact_mut(written).zip(patches.chunks_exact(pixels * row)) {
+                    self.grid.scatter(level, 0..lines, self.target, patches, to);
+                }
+            }
         }
     }
 

@@ -4,40 +4,47 @@ use crate::Real;
 use crate::simd::{Isa, Kernel, SimdLevel};
 use std::ops::Range;
 
-/// How each pixel (y, x) of a coarse image sees a k×k patch of a fine one, from (s y − 1, s x − 1) on.
+/// How each pixel (y, x) of a coarse image sees a patch of a fine one, from (s y − p, s x − p) on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
     /// Height and width of the coarse image.
     pub(super) coarse: (usize, usize),
     /// Height and width of the fine image.
     pub(super) fine: (usize, usize),
-    /// k.
-    pub(super) kernel: usize,
+    /// Height and width of a patch.
+    pub(super) kernel: (usize, usize),
     /// s.
     pub(super) step: usize,
+    /// p.
+    pub(super) padding: usize,
 }
 
 impl Grid {
     pub(super) fn taps(self) -> usize {
-        self.kernel * self.kernel
+        self.kernel.0 * self.kernel.1
     }
 
     /// The fine line that coarse line `y` sees through row `tap` of the kernel, if it lies in the image.
     fn line(self, y: usize, tap: usize) -> Option<usize> {
-        (y * self.step + tap).checked_sub(1).filter(|&line| line < self.fine.0)
+        (y * self.step + tap)
+            .checked_sub(self.padding)
+            .filter(|&line| line < self.fine.0)
     }
 
     /// The kernel's columns through which coarse column `x` sees the image, and the fine column of the first of them.
     fn columns(self, x: usize) -> (Range<usize>, usize) {
-        let inside = self.inside(x, self.fine.1);
-        let first = x * self.step + inside.start - 1;
-        (inside, first)
+        let inside = self.inside(x, self.fine.1, self.kernel.1);
+        // Nothing of the image is seen where the range is empty.
+        let first = (x * self.step + inside.start).saturating_sub(self.padding);
+        (inside, first.min(self.fine.1))
     }
 
-    /// The kernel's rows or columns through which a coarse one sees a fine image with `length` of them.
-    fn inside(self, coarse: usize, length: usize) -> Range<usize> {
+    /// The rows or columns of a kernel with so many `taps` through which a coarse one sees a fine image with `length` of
+    /// them.
+    fn inside(self, coarse: usize, length: usize, taps: usize) -> Range<usize> {
         let start = coarse * self.step;
-        1usize.saturating_sub(start)..self.kernel.min(length + 1 - start)
+        let end = taps.min((length + self.padding).saturating_sub(start));
+        self.padding.saturating_sub(start).min(end)..end
     }
 
     /// Calls `visit(coarse pixels, rows, columns)` for all runs of pixels in a line that see the image through the same
@@ -45,11 +52,11 @@ impl Grid {
     pub(super) fn for_each_run(self, mut visit: impl FnMut(Range<usize>, Range<usize>, Range<usize>)) {
         let (height, width) = self.coarse;
         for y in 0..height {
-            let rows = self.inside(y, self.fine.0);
+            let rows = self.inside(y, self.fine.0, self.kernel.0);
             let mut start = 0;
             while start < width {
-                let columns = self.inside(start, self.fine.1);
-                let differs = |&x: &usize| self.inside(x, self.fine.1) != columns;
+                let columns = self.inside(start, self.fine.1, self.kernel.1);
+                let differs = |&x: &usize| self.inside(x, self.fine.1, self.kernel.1) != columns;
                 let end = (start + 1..width).find(differs).unwrap_or(width);
                 visit(y * width + start..y * width + end, rows.clone(), columns);
                 start = end;
@@ -60,14 +67,14 @@ impl Grid {
     /// Calls `visit(coarse pixel, fine pixel, tap)` for all pairs of pixels that see each other.
     pub(super) fn for_each_contact(self, mut visit: impl FnMut(usize, usize, usize)) {
         for y in 0..self.coarse.0 {
-            for (row, line) in (0..self.kernel).filter_map(|row| self.line(y, row).map(|line| (row, line))) {
+            for (row, line) in (0..self.kernel.0).filter_map(|row| self.line(y, row).map(|line| (row, line))) {
                 for x in 0..self.coarse.1 {
                     let (columns, first) = self.columns(x);
                     for (i, column) in columns.enumerate() {
                         visit(
                             y * self.coarse.1 + x,
                             line * self.fine.1 + first + i,
-                            row * self.kernel + column,
+                            row * self.kernel.1 + column,
                         );
                     }
                 }
@@ -75,11 +82,11 @@ impl Grid {
         }
     }
 
-    /// Writes the patches `[pixels, k, k, channels]` of the coarse `lines` of a fine image `[H, W, channels]`; zeros
+    /// Writes the patches `[pixels, kernel, channels]` of the coarse `lines` of a fine image `[H, W, channels]`; zeros
     /// outside of it.
     pub(super) fn gather<T: Real>(self, lines: Range<usize>, channels: usize, image: &[T], patches: &mut [T]) {
-        let (across, width) = (self.kernel * channels, self.fine.1);
-        let pixels = patches.chunks_exact_mut(self.kernel * across);
+        let (across, width) = (self.kernel.1 * channels, self.fine.1);
+        let pixels = patches.chunks_exact_mut(self.kernel.0 * across);
         let positions = lines.flat_map(|y| (0..self.coarse.1).map(move |x| (y, x)));
         for ((y, x), patch) in positions.zip(pixels) {
             let (columns, first) = self.columns(x);
@@ -136,9 +143,9 @@ impl<T: Real> Kernel for Scatter<'_, T> {
             patches,
             image,
         } = self;
-        let (across, width) = (grid.kernel * channels, grid.fine.1);
+        let (across, width) = (grid.kernel.1 * channels, grid.fine.1);
         let positions = lines.flat_map(|y| (0..grid.coarse.1).map(move |x| (y, x)));
-        for ((y, x), patch) in positions.zip(patches.chunks_exact(grid.kernel * across)) {
+        for ((y, x), patch) in positions.zip(patches.chunks_exact(grid.kernel.0 * across)) {
             let (columns, first) = grid.columns(x);
             let inside = columns.start * channels..columns.end * channels;
             for (row, from) in patch.chunks_exact(across).enumerate() {

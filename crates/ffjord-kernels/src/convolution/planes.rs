@@ -49,7 +49,7 @@ impl Planes {
     fn for_each_run(self, mut visit: impl FnMut(Range<usize>, &mut dyn Iterator<Item = usize>)) {
         let grid = self.shape.grid();
         grid.for_each_run(|pixels, rows, columns| {
-            let mut taps = rows.flat_map(|row| columns.clone().map(move |column| row * grid.kernel + column));
+            let mut taps = rows.flat_map(|row| columns.clone().map(move |column| row * grid.kernel.1 + column));
             visit(pixels, &mut taps);
         });
     }

@@ -73,7 +73,7 @@ impl CustomOp3 for Linear {
         let storage: Result<CpuStorage> = on_slices!(
             "linear",
             [(x, x_layout), (weight, weight_layout), (bias, bias_layout)],
-            |x, w, b| { product(sizes, biased, x, w, b) }
+            |x, w, b| { Ok(product(sizes, biased, x, w, b)) }
         );
         Ok((storage?, (rows, outputs).into()))
     }
@@ -115,8 +115,8 @@ impl CustomOp2 for Outer {
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let ((_, m), (_, n)) = (rows_and_columns(a_layout)?, rows_and_columns(b_layout)?);
-        let storage: Result<CpuStorage> = on_slices!("outer product", [(a, a_layout), (b, b_layout)], |a, b| outer(
-            m, n, a, b
+        let storage: Result<CpuStorage> = on_slices!("outer product", [(a, a_layout), (b, b_layout)], |a, b| Ok(
+            outer(m, n, a, b)
         ));
         Ok((storage?, (m, n).into()))
     }

@@ -18,6 +18,7 @@
 
 mod by_candle;
 mod by_kernel;
+mod convolution;
 mod linear;
 mod slices;
 mod stacked;
@@ -25,6 +26,7 @@ mod stacked;
 use by_kernel::{ElementWise, Order};
 use candle_core::{DType, Error, Result, Tensor};
 
+pub use convolution::{conv_transpose2d, conv2d};
 pub use ffjord_kernels::elementwise::Function;
 pub use linear::linear;
 

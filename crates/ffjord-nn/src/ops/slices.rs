@@ -18,7 +18,7 @@ pub(super) fn unsupported(storage: &CpuStorage, name: &'static str) -> Error {
     Error::UnsupportedDTypeForOp(storage.dtype(), name).bt()
 }
 
-/// Runs `$map` with the slices of storages that all are `f32` or all are `f64`, and wraps what it returns.
+/// Runs `$map` with the slices of storages that all are `f32` or all are `f64`, and wraps the numbers that it returns.
 macro_rules! on_slices {
     ($name:expr, [$(($storage:expr, $layout:expr)),+], $map:expr) => {
         on_slices!(@ $name, [$(($storage, $layout)),+], $map, F32, F64)
@@ -26,7 +26,8 @@ macro_rules! on_slices {
     (@ $name:expr, [($first:expr, $layout:expr)], $map:expr, $($kind:ident),+) => {
         match $first {
             $(candle_core::CpuStorage::$kind(a) => {
-                Ok(candle_core::CpuStorage::$kind($map(&$crate::ops::slices::in_order(a, $layout))))
+                let result: candle_core::Result<Vec<_>> = $map(&$crate::ops::slices::in_order(a, $layout));
+                Ok(candle_core::CpuStorage::$kind(result?))
             })+
             other => Err($crate::ops::slices::unsupported(other, $name)),
         }
@@ -34,10 +35,11 @@ macro_rules! on_slices {
     (@ $name:expr, [($a:expr, $la:expr), ($b:expr, $lb:expr)], $map:expr, $($kind:ident),+) => {
         match ($a, $b) {
             $((candle_core::CpuStorage::$kind(a), candle_core::CpuStorage::$kind(b)) => {
-                Ok(candle_core::CpuStorage::$kind($map(
+                let result: candle_core::Result<Vec<_>> = $map(
                     &$crate::ops::slices::in_order(a, $la),
                     &$crate::ops::slices::in_order(b, $lb),
-                )))
+                );
+                Ok(candle_core::CpuStorage::$kind(result?))
             })+
             (other, _) => Err($crate::ops::slices::unsupported(other, $name)),
         }
@@ -49,11 +51,12 @@ macro_rules! on_slices {
                 candle_core::CpuStorage::$kind(b),
                 candle_core::CpuStorage::$kind(c),
             ) => {
-                Ok(candle_core::CpuStorage::$kind($map(
+                let result: candle_core::Result<Vec<_>> = $map(
                     &$crate::ops::slices::in_order(a, $la),
                     &$crate::ops::slices::in_order(b, $lb),
                     &$crate::ops::slices::in_order(c, $lc),
-                )))
+                );
+                Ok(candle_core::CpuStorage::$kind(result?))
             })+
             (other, _, _) => Err($crate::ops::slices::unsupported(other, $name)),
         }

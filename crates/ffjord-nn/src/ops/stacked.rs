@@ -23,7 +23,7 @@ impl CustomOp1 for Forward {
     }
 
     fn cpu_fwd(&self, stack: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let storage: Result<CpuStorage> = on_slices!(self.name(), [(stack, layout)], |stack| self.apply(stack));
+        let storage: Result<CpuStorage> = on_slices!(self.name(), [(stack, layout)], |stack| Ok(self.apply(stack)));
         Ok((storage?, layout.shape().clone()))
     }
 
@@ -70,7 +70,7 @@ impl CustomOp3 for Reverse {
                 (after, after_layout),
                 (cotangent, cotangent_layout)
             ],
-            |before, after, cotangent| self.apply(before, after, cotangent)
+            |before, after, cotangent| Ok(self.apply(before, after, cotangent))
         );
         let storage: Result<CpuStorage> = slices;
         Ok((storage?, cotangent_layout.shape().clone()))

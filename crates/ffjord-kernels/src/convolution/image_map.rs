@@ -1,0 +1,300 @@
+//! Convolutions of any kernel, stride and padding on images `[B, C, H, W]`, and the gradients of them.
+
+use super::operator::{ImageOperator, Method, images_at_a_time, line_tiles, patch_numbers};
+use super::patches::Grid;
+use crate::error::{check_length, whole_rows};
+use crate::linalg::{Rows, RowsMut, accumulate_outer};
+use crate::simd::SimdLevel;
+use crate::{KernelError, Real};
+
+/// The shape of a convolution of images `[C, H, W]` with a kernel `[C', C, kh, kw]`, as PyTorch's `conv2d` has it.
+///
+/// Its adjoint, from images `[C', H', W']` to `[C, H, W]`, is PyTorch's `conv_transpose2d` with the same kernel.
+///
+/// ```
+/// use ffjord_kernels::convolution::{ImageConvolution, ImageShape};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// // The mean over 2×2 pixels.
+/// let shape = ImageShape { inputs: 1, outputs: 1, size: (2, 4), kernel: (2, 2), stride: 2, padding: 0 };
+/// let mean = ImageConvolution::new(SimdLevel::detect(), shape, &[0.25f32; 4])?;
+/// let mut y = [0.0; 2];
+/// mean.apply(&[1.0, 2.0, 0.0, 0.0, 3.0, 6.0, 0.0, 4.0], &mut y)?;
+/// assert_eq!(y, [3.0, 1.0]);
+/// # Ok::<(), ffjord_kernels::KernelError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageShape {
+    /// C.
+    pub inputs: usize,
+    /// C'.
+    pub outputs: usize,
+    /// H and W.
+    pub size: (usize, usize),
+    /// kh and kw.
+    pub kernel: (usize, usize),
+    /// The step from one patch to the next, down and across.
+    pub stride: usize,
+    /// Zeros around the image.
+    pub padding: usize,
+}
+
+impl ImageShape {
+    /// H' and W'.
+    ///
+    /// # Errors
+    /// [`KernelError::ImageShape`] if a size is 0, or the kernel is larger than the padded image.
+    pub fn output_size(&self) -> Result<(usize, usize), KernelError> {
+        let along = |size: usize, kernel: usize| {
+            let room = (size + 2 * self.padding).checked_sub(kernel)?;
+            Some(room / self.stride + 1)
+        };
+        let (height, width) = self.size;
+        let positive = [
+            self.inputs,
+            self.outputs,
+            height,
+            width,
+            self.kernel.0,
+            self.kernel.1,
+            self.stride,
+        ];
+        let sizes = (!positive.contains(&0))
+            .then(|| Some((along(height, self.kernel.0)?, along(width, self.kernel.1)?)))
+            .flatten();
+        sizes.ok_or(KernelError::ImageShape(*self))
+    }
+
+    fn grid(&self) -> Result<Grid, KernelError> {
+        Ok(Grid {
+            coarse: self.output_size()?,
+            fine: self.size,
+            kernel: self.kernel,
+            step: self.stride,
+            padding: self.padding,
+        })
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel.0 * self.kernel.1
+    }
+}
+
+/// A convolution with its kernel, or the adjoint of one, single-threaded.
+#[derive(Clone, Debug)]
+pub struct ImageConvolution<T: Real> {
+    level: SimdLevel,
+    operator: ImageOperator<T>,
+    /// Channels and pixels of the images before and behind it.
+    from: (usize, usize),
+    to: (usize, usize),
+}
+
+impl<T: Real> ImageConvolution<T> {
+    /// The convolution with `kernel` `[C', C, kh, kw]`, from `[C, H, W]` to `[C', H', W']`.
+    ///
+    /// # Errors
+    /// As [`ImageShape::output_size`], and [`KernelError::Length`] for a kernel of another length.
+    pub fn new(level: SimdLevel, shape: ImageShape, kernel: &[T]) -> Result<Self, KernelError> {
+        let (grid, taps) = (shape.grid()?, shape.taps());
+        let (inputs, outputs) = (shape.inputs, shape.outputs);
+        check_length("the kernel", kernel.len(), outputs * inputs * taps)?;
+        let mut operator = ImageOperator::zeros(level, Method::Gather, grid, inputs, outputs);
+        operator.fill_with(|input, output, tap| kernel[(output * inputs + input) * taps + tap]);
+        Ok(Self {
+            level,
+            operator,
+            from: (inputs, pixels(grid.fine)),
+            to: (outputs, pixels(grid.coarse)),
+        })
+    }
+
+    /// The adjoint of that convolution, from `[C', H', W']` to `[C, H, W]`: the gradient of its input, and the transposed
+    /// convolution.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn adjoint(level: SimdLevel, shape: ImageShape, kernel: &[T]) -> Result<Self, KernelError> {
+        let (grid, taps) = (shape.grid()?, shape.taps());
+        let (inputs, outputs) = (shape.inputs, shape.outputs);
+        check_length("the kernel", kernel.len(), outputs * inputs * taps)?;
+        let operator = match turned(&shape, grid) {
+            Some(grid) => {
+                let mut operator = ImageOperator::zeros(level, Method::Gather, grid, outputs, inputs);
+                operator.fill_with(|output, input, tap| kernel[(output * inputs + input) * taps + taps - 1 - tap]);
+                operator
+            }
+            None => {
+                let mut operator = ImageOperator::zeros(level, Method::Scatter, grid, outputs, inputs);
+                operator.fill_with(|output, input, tap| kernel[(output * inputs + input) * taps + tap]);
+                operator
+            }
+        };
+        Ok(Self {
+            level,
+            operator,
+            from: (outputs, pixels(grid.coarse)),
+            to: (inputs, pixels(grid.fine)),
+        })
+    }
+
+    /// Writes what the map makes of images `[B, …]`.
+    ///
+    /// # Errors
+    /// [`KernelError::NotWhole`] and [`KernelError::Length`] unless both hold as many whole images.
+    pub fn apply(&self, from: &[T], to: &mut [T]) -> Result<(), KernelError> {
+        let (before, behind) = (self.from.0 * self.from.1, self.to.0 * self.to.1);
+        let images = whole_rows("the images before a convolution", from.len(), before)?;
+        check_length("the images behind a convolution", to.len(), images * behind)?;
+        let together = self.operator.images_at_a_time().min(images.max(1));
+        let mut read = vec![T::ZERO; together * before];
+        let mut written = vec![T::ZERO; together * behind];
+        let mut patches = vec![T::ZERO; self.operator.patch_numbers()];
+        for (from, to) in from.chunks(together * before).zip(to.chunks_mut(together * behind)) {
+            let (read, written) = (&mut read[..from.len()], &mut written[..to.len()]);
+            for (from, read) in from.chunks_exact(before).zip(read.chunks_exact_mut(before)) {
+                transpose(self.from.0, from, read);
+            }
+            self.operator.apply(self.level, read, written, &mut patches);
+            for (written, to) in written.chunks_exact(behind).zip(to.chunks_exact_mut(behind)) {
+                transpose(self.to.1, written, to);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn pixels((height, width): (usize, usize)) -> usize {
+    height * width
+}
+
+/// The grid of the adjoint as a convolution of its own with the kernel turned round: there is one for stride 1 where the
+/// padding is below the kernel, and it pays where its patches have no more channels.
+fn turned(shape: &ImageShape, grid: Grid) -> Option<Grid> {
+    let padding = shape.kernel.0.checked_sub(shape.padding + 1)?;
+    let fits = shape.stride == 1 && shape.kernel.0 == shape.kernel.1 && shape.outputs <= 2 * shape.inputs;
+    fits.then_some(Grid {
+        coarse: grid.fine,
+        fine: grid.coarse,
+        padding,
+        ..grid
+    })
+}
+
+/// Adds to `sum` `[C', C, kh, kw]` the kernel's gradient that images x `[B, C, H, W]` and cotangents g `[B, C', H', W']`
+/// give, single-threaded.
+///
+/// # Errors
+/// As [`ImageShape::output_size`], and [`KernelError::Length`] unless x and g hold as many whole images and `sum` is a
+/// kernel.
+pub fn add_kernel_gradient<T: Real>(
+    level: SimdLevel,
+    shape: ImageShape,
+    x: &[T],
+    g: &[T],
+    sum: &mut [T],
+) -> Result<(), KernelError> {
+    let (grid, taps) = (shape.grid()?, shape.taps());
+    let (inputs, outputs) = (shape.inputs, shape.outputs);
+    let (before, behind) = (inputs * pixels(grid.fine), outputs * pixels(grid.coarse));
+    check_length("the kernel's gradient", sum.len(), outputs * inputs * taps)?;
+    let images = whole_rows("the images before a convolution", x.len(), before)?;
+    check_length("the cotangents behind a convolution", g.len(), images * behind)?;
+    let row = taps * inputs;
+    let together = images_at_a_time::<T>(grid, inputs).min(images.max(1));
+    let (mut fine, mut coarse) = (vec![T::ZERO; together * before], vec![T::ZERO; together * behind]);
+    let mut patches = vec![T::ZERO; patch_numbers::<T>(grid, inputs)];
+    // [C', kh, kw, C]; few columns are summed transposed, in longer rows.
+    let transposed = row < FEW_COLUMNS && outputs > row;
+    let mut rows = vec![T::ZERO; sum.len()];
+    let mut add = |patches: &[T], pixels: &[T]| {
+        let (patches, pixels) = (
+            Rows {
+                data: patches,
+                stride: row,
+            },
+            Rows {
+                data: pixels,
+                stride: outputs,
+            },
+        );
+        let data = &mut *rows;
+        match transposed {
+            true => accumulate_outer(
+                level,
+                (row, outputs),
+                patches,
+                pixels,
+                RowsMut { data, stride: outputs },
+            ),
+            false => accumulate_outer(level, (outputs, row), pixels, patches, RowsMut { data, stride: row }),
+        }
+    };
+    for (x, g) in x.chunks(together * before).zip(g.chunks(together * behind)) {
+        let images = x.len() / before;
+        for image in 0..images {
+            transpose(
+                inputs,
+                &x[image * before..][..before],
+                &mut fine[image * before..][..before],
+            );
+            transpose(
+                outputs,
+                &g[image * behind..][..behind],
+                &mut coarse[image * behind..][..behind],
+            );
+        }
+        if together > 1 {
+            let size = behind / outputs * row;
+            for (patches, fine) in patches
+                .chunks_exact_mut(size)
+                .zip(fine.chunks_exact(before))
+                .take(images)
+            {
+                grid.gather(0..grid.coarse.0, inputs, fine, patches);
+            }
+            add(&patches[..images * size], &coarse[..images * behind]);
+            continue;
+        }
+        for lines in line_tiles::<T>(grid, inputs) {
+            let span = lines.start * grid.coarse.1..lines.end * grid.coarse.1;
+            let patches = &mut patches[..span.len() * row];
+            grid.gather(lines, inputs, &fine, patches);
+            add(patches, &coarse[span.start * outputs..span.end * outputs]);
+        }
+    }
+    for (index, to) in sum.iter_mut().enumerate() {
+        let (output, input, tap) = (index / taps / inputs, index / taps % inputs, index % taps);
+        let patch = tap * inputs + input;
+        *to += rows[if transposed {
+            patch * outputs + output
+        } else {
+            output * row + patch
+        }];
+    }
+    Ok(())
+}
+
+/// Where a patch has fewer numbers than this, the sum over pixels is transposed.
+const FEW_COLUMNS: usize = 16;
+
+/// `[rows, columns]` as `[columns, rows]`, in squares that stay in the first-level cache.
+fn transpose<T: Real>(rows: usize, from: &[T], to: &mut [T]) {
+    const SIDE: usize = 16;
+    let columns = from.len() / rows;
+    if rows == 1 || columns == 1 {
+        to.copy_from_slice(from);
+        return;
+    }
+    for top in (0..rows).step_by(SIDE) {
+        let height = SIDE.min(rows - top);
+        for left in (0..columns).step_by(SIDE) {
+            for column in left..columns.min(left + SIDE) {
+                let to = &mut to[column * rows + top..][..height];
+                for (row, to) in to.iter_mut().enumerate() {
+                    *to = from[(top + row) * columns + column];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Convolutions of images by the SIMD kernels, as operations of candle.
+
+use super::linear;
+use super::slices::on_slices;
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
+use ffjord_kernels::convolution::{ImageConvolution, ImageShape, add_kernel_gradient};
+use ffjord_kernels::simd::SimdLevel;
+use ffjord_kernels::{KernelError, Real};
+use rayon::prelude::*;
+
+/// The most pieces that a batch is cut into, whatever the number of threads: gradients are summed over them in order.
+const PIECES: usize = 8;
+
+/// The convolution `[B, C', H', W']` of x `[B, C, H, W]` with a kernel `[C', C, kh, kw]`, with zeros around the image and a
+/// stride, as candle's and PyTorch's `conv2d`; differentiable in both.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::ops;
+///
+/// let x = Tensor::arange(0f32, 16.0, &Device::Cpu)?.reshape((1, 1, 4, 4))?;
+/// let mean = Tensor::full(0.25f32, (1, 1, 2, 2), &Device::Cpu)?;
+/// let y = ops::conv2d(&x, &mean, 0, 2)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [2.5, 4.5, 10.5, 12.5]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+///
+/// # Errors
+/// When the shapes do not fit together, or memory or device fail.
+pub fn conv2d(x: &Tensor, kernel: &Tensor, padding: usize, stride: usize) -> Result<Tensor> {
+    if !has_kernel(x) {
+        return x.conv2d(kernel, padding, stride, 1, 1);
+    }
+    if let ((rows, inputs, height, width), (outputs, channels, kh, kw), 0) = (x.dims4()?, kernel.dims4()?, padding)
+        && (inputs, height, width) == (channels, kh, kw)
+    {
+        // One patch an image: a product of rows.
+        let none = Tensor::zeros(outputs, x.dtype(), x.device())?;
+        let product = linear(&x.flatten_from(1)?, &kernel.flatten_from(1)?, &none, 0)?;
+        return product.reshape((rows, outputs, 1, 1));
+    }
+    x.apply_op2(kernel, Convolve(Geometry { padding, stride }))
+}
+
+/// The transposed convolution of y `[B, C, H, W]` with a kernel `[C, C', kh, kw]`, whose image has `output_padding` more
+/// lines and columns than the least that there can be, as candle's and PyTorch's `conv_transpose2d`; differentiable in both.
+///
+/// # Errors
+/// When the shapes do not fit together, `output_padding` is no smaller than the stride, or memory or device fail.
+pub fn conv_transpose2d(
+    y: &Tensor,
+    kernel: &Tensor,
+    padding: usize,
+    output_padding: usize,
+    stride: usize,
+) -> Result<Tensor> {
+    if !has_kernel(y) {
+        return y.conv_transpose2d(kernel, padding, output_padding, stride, 1);
+    }
+    let ((_, _, height, width), (_, _, kh, kw)) = (y.dims4()?, kernel.dims4()?);
+    let along = |size: usize, kernel: usize| {
+        let whole = (size.max(1) - 1) * stride + kernel + output_padding;
+        whole.checked_sub(2 * padding)
+    };
+    let (Some(height), Some(width), true) = (along(height, kh), along(width, kw), output_padding < stride.max(1))
+    else {
+        candle_core::bail!(
+            "images {:?} with a kernel {:?}, padding {padding}, output padding {output_padding} and stride {stride} are no \
+             transposed convolution: the output padding must be below the stride and the padding no larger than the image",
+            y.shape(),
+            kernel.shape()
+        )
+    };
+    if let ((rows, inputs, 1, 1), (channels, outputs, _, _), 0, 0) =
+        (y.dims4()?, kernel.dims4()?, padding, output_padding)
+        && inputs == channels
+    {
+        let none = Tensor::zeros(outputs * kh * kw, y.dtype(), y.device())?;
+        let product = linear(&y.flatten_from(1)?, &kernel.flatten_from(1)?.t()?, &none, 0)?;
+        return product.reshape((rows, outputs, kh, kw));
+    }
+    let geometry = Geometry { padding, stride };
+    y.apply_op2(kernel, Adjoint(geometry, (height, width)))
+}
+
+fn has_kernel(x: &Tensor) -> bool {
+    x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Geometry {
+    padding: usize,
+    stride: usize,
+}
+
+/// From images `[B, C, H, W]` and a kernel to `[B, C', H', W']`.
+#[derive(Clone, Copy, Debug)]
+struct Convolve(Geometry);
+
+/// From images `[B, C', H', W']` and a kernel back to `[B, C, H, W]` of this height and width.
+#[derive(Clone, Copy, Debug)]
+struct Adjoint(Geometry, (usize, usize));
+
+/// The gradient `[C', C, kh, kw]` of a kernel of this height and width, from images on both sides.
+#[derive(Clone, Copy, Debug)]
+struct KernelGradient(Geometry, (usize, usize));
+
+impl Geometry {
+    /// The shape of a convolution of images with C channels of this size.
+    fn shape(self, size: (usize, usize), kernel: &[usize; 4]) -> ImageShape {
+        let [outputs, inputs, height, width] = *kernel;
+        ImageShape {
+            inputs,
+            outputs,
+            size,
+            kernel: (height, width),
+            stride: self.stride,
+            padding: self.padding,
+        }
+    }
+}
+
+fn refused(error: KernelError) -> candle_core::Error {
+    candle_core::Error::wrap(error)
+}
+
+fn four(layout: &Layout) -> Result<[usize; 4]> {
+    let (a, b, c, d) = layout.shape().dims4()?;
+    Ok([a, b, c, d])
+}
+
+/// Fails unless a batch has the channels that a kernel takes, and the size that a convolution makes.
+fn check(what: &str, given: [usize; 4], channels: usize, size: Option<(usize, usize)>) -> Result<()> {
+    let fits = given[1] == channels && size.is_none_or(|size| (given[2], given[3]) == size);
+    if !fits {
+        candle_core::bail!(
+            "{what} {given:?} of a convolution should have {channels} channels{}",
+            match size {
+                Some((height, width)) => format!(" and {height} by {width} pixels"),
+                None => String::new(),
+            }
+        )
+    }
+    Ok(())
+}
+
+/// A linear map of every image of a batch, by all threads.
+fn map<T: Real>(operator: &ImageConvolution<T>, from: &[T], (before, behind): (usize, usize)) -> Result<Vec<T>> {
+    let images = from.len() / before.max(1);
+    let mut to = vec![T::ZERO; images * behind];
+    let piece = images.div_ceil(PIECES).max(1);
+    let pieces = from.par_chunks(piece * before).zip(to.par_chunks_mut(piece * behind));
+    pieces
+        .try_for_each(|(from, to)| operator.apply(from, to))
+        .map_err(refused)?;
+    Ok(to)
+}
+
+/// The gradient of a kernel, summed over pieces of the batch in their order.
+fn kernel_gradient<T: Real>(
+    shape: ImageShape,
+    (x, g): (&[T], &[T]),
+    (before, behind): (usize, usize),
+) -> Result<Vec<T>> {
+    let numbers = shape.outputs * shape.inputs * shape.kernel.0 * shape.kernel.1;
+    let images = x.len() / before.max(1);
+    let piece = images.div_ceil(PIECES).max(1);
+    let pieces = x.par_chunks(piece * before).zip(g.par_chunks(piece * behind));
+    let sums = pieces.map(|(x, g)| {
+        let mut sum = vec![T::ZERO; numbers];
+        add_kernel_gradient(SimdLevel::detect(), shape, x, g, &mut sum).map(|()| sum)
+    });
+    let sums: Vec<Vec<T>> = sums.collect::<std::result::Result<_, KernelError>>().map_err(refused)?;
+    let mut total = vec![T::ZERO; numbers];
+    for sum in sums {
+        total.iter_mut().zip(&sum).for_each(|(to, &from)| *to += from);
+    }
+    Ok(total)
+}
+
+/// The numbers of an image on both sides of a convolution.
+fn numbers(shape: ImageShape) -> Result<(usize, usize)> {
+    let (height, width) = shape.output_size().map_err(refused)?;
+    Ok((
+        shape.inputs * shape.size.0 * shape.size.1,
+        shape.outputs * height * width,
+    ))
+}
+
+impl CustomOp2 for Convolve {
+    fn name(&self) -> &'static str {
+        "convolution"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, kernel: &CpuStorage, lk: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (images, of_kernel) = (four(lx)?, four(lk)?);
+        check("the images", images, of_kernel[1], None)?;
+        let shape = self.0.shape((images[2], images[3]), &of_kernel);
+        let ((before, behind), (height, width)) = (numbers(shape)?, shape.output_size().map_err(refused)?);
+        let storage: Result<CpuStorage> = on_slices!(self.name(), [(x, lx), (kernel, lk)], |x, kernel| {
+            let operator = ImageConvolution::new(SimdLevel::detect(), shape, kernel).map_err(refused)?;
+            map(&operator, x, (before, behind))
+        });
+        Ok((storage?, (images[0], shape.outputs, height, width).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, kernel: &Tensor, _y: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let ((_, _, height, width), (_, _, kh, kw)) = (x.dims4()?, kernel.dims4()?);
+        let g = g.detach();
+        let of_x = g.apply_op2_no_bwd(&kernel.detach(), &Adjoint(self.0, (height, width)))?;
+        let of_kernel = x.detach().apply_op2_no_bwd(&g, &KernelGradient(self.0, (kh, kw)))?;
+        Ok((Some(of_x), Some(of_kernel)))
+    }
+}
+
+impl CustomOp2 for Adjoint {
+    fn name(&self) -> &'static str {
+        "transposed convolution"
+    }
+
+    fn cpu_fwd(&self, y: &CpuStorage, ly: &Layout, kernel: &CpuStorage, lk: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (images, of_kernel) = (four(ly)?, four(lk)?);
+        let shape = self.0.shape(self.1, &of_kernel);
+        let ((before, behind), size) = (numbers(shape)?, shape.output_size().map_err(refused)?);
+        check("the images", images, of_kernel[0], Some(size))?;
+        let storage: Result<CpuStorage> = on_slices!(self.name(), [(y, ly), (kernel, lk)], |y, kernel| {
+            let operator = ImageConvolution::adjoint(SimdLevel::detect(), shape, kernel).map_err(refused)?;
+            map(&operator, y, (behind, before))
+        });
+        Ok((storage?, (images[0], shape.inputs, self.1.0, self.1.1).into()))
+    }
+
+    fn bwd(&self, y: &Tensor, kernel: &Tensor, _x: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let ((_, _, kh, kw), g) = (kernel.dims4()?, g.detach());
+        let of_y = g.apply_op2_no_bwd(&kernel.detach(), &Convolve(self.0))?;
+        let of_kernel = g.apply_op2_no_bwd(&y.detach(), &KernelGradient(self.0, (kh, kw)))?;
+        Ok((Some(of_y), Some(of_kernel)))
+    }
+}
+
+impl CustomOp2 for KernelGradient {
+    fn name(&self) -> &'static str {
+        "gradient of a convolution's kernel"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, g: &CpuStorage, lg: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (images, cotangents) = (four(lx)?, four(lg)?);
+        let of_kernel = [cotangents[1], images[1], self.1.0, self.1.1];
+        let shape = self.0.shape((images[2], images[3]), &of_kernel);
+        let sizes = numbers(shape)?;
+        let storage: Result<CpuStorage> = on_slices!(self.name(), [(x, lx), (g, lg)], |x, g| kernel_gradient(
+            shape,
+            (x, g),
+            sizes
+        ));
+        Ok((storage?, of_kernel.to_vec().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    fn tensor(shape: (usize, usize, usize, usize), seed: f64) -> Var {
+        let count = shape.0 * shape.1 * shape.2 * shape.3;
+        let values: Vec<f64> = (0..count).map(|i| (seed + 1.7 * (i * i % 101) as f64).sin()).collect();
+        Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
+    }
+
+    /// Values and both gradients against candle's own operations.
+    fn compare(x: &Var, kernel: &Var, ours: impl Fn() -> Tensor, theirs: impl Fn() -> Tensor) {
+        let gap = |a: &Tensor, b: &Tensor| (a - b).unwrap().abs().unwrap().max_all().unwrap();
+        let (ours, theirs) = (ours(), theirs());
+        assert!(gap(&ours, &theirs).to_scalar::<f64>().unwrap() < 1e-12);
+        let weights = theirs.affine(0.3, 0.1).unwrap().sin().unwrap().detach();
+        let gradients = |y: &Tensor| (y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+        let (ours, theirs) = (gradients(&ours), gradients(&theirs));
+        for var in [x, kernel] {
+            let gap = gap(ours.get(var).unwrap(), theirs.get(var).unwrap());
+            assert!(gap.to_scalar::<f64>().unwrap() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn convolutions_are_those_of_candle() {
+        for (size, kernel, padding, stride) in [
+            ((5, 5), (1, 1), 0, 1),
+            ((6, 6), (3, 3), 1, 1),
+            ((8, 8), (5, 5), 2, 2),
+            ((7, 5), (7, 5), 0, 1),
+            ((8, 8), (4, 4), 1, 2),
+        ] {
+            let x = tensor((19, 3, size.0, size.1), 0.2);
+            let kernel = tensor((4, 3, kernel.0, kernel.1), 0.7);
+            let ours = || conv2d(&x, &kernel, padding, stride).unwrap();
+            compare(&x, &kernel, ours, || x.conv2d(&kernel, padding, stride, 1, 1).unwrap());
+        }
+    }
+
+    #[test]
+    fn transposed_convolutions_are_those_of_candle() {
+        for (size, kernel, padding, output_padding, stride) in [
+            ((1, 1), (7, 5), 0, 0, 1),
+            ((5, 5), (5, 5), 2, 0, 1),
+            ((4, 4), (5, 5), 2, 1, 2),
+            ((4, 4), (4, 4), 1, 0, 2),
+        ] {
+            let y = tensor((11, 3, size.0, size.1), 0.2);
+            let kernel = tensor((3, 4, kernel.0, kernel.1), 0.7);
+            let ours = || conv_transpose2d(&y, &kernel, padding, output_padding, stride).unwrap();
+            compare(&y, &kernel, ours, || {
+                y.conv_transpose2d(&kernel, padding, output_padding, stride, 1).unwrap()
+            });
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let (x, kernel) = (tensor((2, 3, 4, 4), 0.1), tensor((4, 2, 3, 3), 0.2));
+        let error = conv2d(&x, &kernel, 1, 1).unwrap_err().to_string();
+        assert!(error.contains("should have 2 channels"), "{error}");
+        assert!(conv2d(&x, &tensor((4, 3, 9, 9), 0.2), 1, 1).is_err());
+        assert!(conv2d(&x, &tensor((4, 3, 3, 3), 0.2), 1, 0).is_err());
+        assert!(conv_transpose2d(&x, &tensor((3, 2, 3, 3), 0.2), 1, 2, 2).is_err());
+        let error = conv_transpose2d(&x, &kernel, 1, 0, 1).unwrap_err().to_string();
+        assert!(error.contains("should have 4 channels"), "{error}");
+    }
+}
