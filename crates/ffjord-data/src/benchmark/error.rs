@@ -38,7 +38,8 @@ pub enum BenchmarkError {
     },
     /// Rows under a label would take the place of the published split.
     #[error(
-        "{} holds the published split, which data under a label would replace: remove the folder, or import into          another one with `--cache DIR`",
+        "{} holds the published split, which data under a label would replace: remove the folder, or import into \
+         another one with `--cache DIR`",
         path.display()
     )]
     Labelled {
