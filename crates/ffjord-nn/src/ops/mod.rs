@@ -20,6 +20,7 @@ mod by_candle;
 mod by_kernel;
 mod linear;
 mod slices;
+mod squeeze;
 mod stacked;
 
 use by_kernel::{ElementWise, Order};
@@ -27,6 +28,7 @@ use candle_core::{DType, Error, Result, Tensor};
 
 pub use ffjord_kernels::elementwise::Function;
 pub use linear::linear;
+pub use squeeze::{squeeze, unsqueeze};
 
 /// tanh x.
 ///
