@@ -1,6 +1,6 @@
 //! A chain of continuous flows against the reference: values, log-determinants, loss and its gradients.
 
-use super::vector_field::field;
+use super::network::field;
 use super::{Case, Comparison, ReferenceFile, Subject};
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor, Var};
@@ -67,9 +67,7 @@ fn chain(file: &ReferenceFile, subject: Subject, adjoint: AdjointMethod) -> Resu
         integrals: Vec::new(),
     };
     let chain: Vec<Cnf> = (0..*blocks)
-        .map(
-            |_| Ok(Cnf::new(field(&file.case, subject.dtype)?, settings.clone())?.with_backend(subject.path.backend())),
-        )
+        .map(|_| Ok(Cnf::new(field(file, subject.dtype)?, settings.clone())?.with_backend(subject.path.backend())))
         .collect::<Result<_>>()?;
     load_parameters(&parameters(&chain), &file.under_as("param.", subject.dtype)?)?;
     Ok(chain)
