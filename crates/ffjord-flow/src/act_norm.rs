@@ -1,6 +1,7 @@
-//! Activation normalisation: a scale and a shift for each column that a first batch sets.
+//! Activation normalisation: a scale and a shift for each column or channel that a first batch sets.
 
 use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::channels;
 use crate::error::Result;
 use crate::pass::{Pass, Purpose};
 use candle_core::{DType, Device, Tensor};
@@ -9,35 +10,37 @@ use ffjord_nn::Parameter;
 /// Added to the first batch's standard deviations.
 const EPSILON: f64 = 1e-6;
 
-/// `z = (x + b) ⊙ e^s` on rows `[B, D]` (Glow, Kingma and Dhariwal 2018, section 3.1).
+/// `z = (x + b) ⊙ e^s` on rows `[B, D]`, or on the channels of images `[B, C, H, W]` (Glow, Kingma and Dhariwal 2018,
+/// section 3.1).
 ///
 /// The first training pass forward sets b and s so that its batch leaves with mean 0 and variance 1; from then on they
 /// are ordinary parameters. Whether that has been is the buffer `initialised` `[1]`. A batch of one row, or with a NaN or
 /// an infinity, sets nothing.
 #[derive(Debug)]
 pub struct ActNorm {
-    row_shape: [usize; 1],
+    row_shape: Vec<usize>,
     shift: Parameter,
     log_scale: Parameter,
     initialised: Parameter,
 }
 
 impl ActNorm {
-    /// The identity until a first batch; names `shift` and `log_scale`, `[D]` each.
+    /// The identity until a first batch, for rows of this shape; names `shift` and `log_scale`, `[D]` or `[C]` each.
     ///
     /// # Errors
-    /// When the device cannot hold the tensors.
-    pub fn new(dimension: usize, dtype: DType, device: &Device) -> Result<Self> {
+    /// [`FlowError::InvalidSetting`](crate::FlowError::InvalidSetting) for a row without elements.
+    pub fn new(row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
+        let channels = channels::count(row_shape)?;
         Ok(Self {
-            row_shape: [dimension],
-            shift: Parameter::constant("shift", dimension, 0.0, dtype, device)?,
-            log_scale: Parameter::constant("log_scale", dimension, 0.0, dtype, device)?,
+            row_shape: row_shape.to_vec(),
+            shift: Parameter::constant("shift", channels, 0.0, dtype, device)?,
+            log_scale: Parameter::constant("log_scale", channels, 0.0, dtype, device)?,
             initialised: Parameter::constant("initialised", 1, 0.0, dtype, device)?,
         })
     }
 
     fn initialise(&self, x: &Tensor) -> Result<()> {
-        let x = x.detach();
+        let x = channels::last(&x.detach())?;
         let done: f64 = self.initialised.var.sum_all()?.to_dtype(DType::F64)?.to_scalar()?;
         let total: f64 = x.abs()?.sum_all()?.to_dtype(DType::F64)?.to_scalar()?;
         if done != 0.0 || x.dim(0)? < 2 || !total.is_finite() {
@@ -50,7 +53,7 @@ impl ActNorm {
     }
 
     fn log_det(&self, rows: usize) -> Result<Tensor> {
-        let total = self.log_scale.var.sum_all()?;
+        let total = channels::over_pixels(&self.log_scale.var.sum_all()?, &self.row_shape)?;
         Ok(total.reshape(1)?.broadcast_as(rows)?.contiguous()?)
     }
 }
@@ -61,18 +64,20 @@ impl Bijection for ActNorm {
         if pass.purpose() == Purpose::Training {
             self.initialise(x)?;
         }
+        let rank = self.row_shape.len();
         Ok(Transformed::new(
-            x.broadcast_add(&self.shift.var)?
-                .broadcast_mul(&self.log_scale.var.exp()?)?,
+            x.broadcast_add(&channels::beside(&self.shift.var, rank)?)?
+                .broadcast_mul(&channels::beside(&self.log_scale.var.exp()?, rank)?)?,
             self.log_det(x.dim(0)?)?,
         ))
     }
 
     fn inverse(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
         check_rows("batch", z, &self.row_shape)?;
+        let rank = self.row_shape.len();
         Ok(Transformed::new(
-            z.broadcast_mul(&self.log_scale.var.neg()?.exp()?)?
-                .broadcast_sub(&self.shift.var)?,
+            z.broadcast_mul(&channels::beside(&self.log_scale.var.neg()?.exp()?, rank)?)?
+                .broadcast_sub(&channels::beside(&self.shift.var, rank)?)?,
             self.log_det(z.dim(0)?)?.neg()?,
         ))
     }

@@ -174,13 +174,13 @@ impl Builder<'_> {
     }
 
     fn act_norm(&mut self) -> Result<()> {
-        let norm = ActNorm::new(self.config.dimension, self.dtype, self.device)?;
+        let norm = ActNorm::new(&[self.config.dimension], self.dtype, self.device)?;
         self.parts.push(Arc::new(norm));
         Ok(())
     }
 
     fn linear(&mut self) -> Result<()> {
-        let dimension = self.config.dimension;
+        let dimension = &[self.config.dimension];
         let order = Permutation::random(dimension, self.rng, self.dtype, self.device)?;
         self.parts.push(Arc::new(order));
         self.parts
@@ -189,7 +189,7 @@ impl Builder<'_> {
     }
 
     fn reversal(&mut self) -> Result<()> {
-        let order = Permutation::reversed(self.config.dimension, self.dtype, self.device)?;
+        let order = Permutation::reversed(&[self.config.dimension], self.dtype, self.device)?;
         self.parts.push(Arc::new(order));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Moving batch normalisation between the blocks of a flow.
 
 use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::channels;
 use crate::error::{FlowError, Result};
 use crate::pass::{Pass, Purpose};
 use candle_core::{DType, Device, Tensor, Var};
@@ -12,10 +13,12 @@ const EPSILON: f64 = 1e-4;
 const DECAY: f64 = 0.1;
 
 /// Which mean and variance a training pass normalises with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Statistics {
     Running,
     Batch,
+    /// Part of the batch's and part of the running ones.
+    Lagged(f64),
 }
 
 /// `y = (x − μ) / √(v + ε) · exp(w) + b` on rows `[B, D]` or channels `[B, C, H, W]`, with running mean μ and variance v.
@@ -55,17 +58,25 @@ impl MovingBatchNorm {
         Self::with(Statistics::Batch, row_shape, dtype, device)
     }
 
+    /// As [`MovingBatchNorm::new`], but a training pass forward uses `(λ batch + (1 − λ) running) / (1 − λ^(n + 1))` for
+    /// mean and variance, where n counts the passes before it: the original's `bn_lag`. Gradients pass through the batch's
+    /// part.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] unless the lag λ lies between 0 and 1, and for a row without elements.
+    pub fn with_lag(row_shape: &[usize], lag: f64, dtype: DType, device: &Device) -> Result<Self> {
+        if !(lag > 0.0 && lag < 1.0) {
+            return Err(FlowError::InvalidSetting {
+                setting: "lag of batch normalisation",
+                given: lag.to_string(),
+                accepted: "a number between 0 and 1",
+            });
+        }
+        Self::with(Statistics::Lagged(lag), row_shape, dtype, device)
+    }
+
     fn with(statistics: Statistics, row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
-        let channels = match row_shape.first() {
-            Some(&channels) if !row_shape.contains(&0) => channels,
-            _ => {
-                return Err(FlowError::InvalidSetting {
-                    setting: "row shape",
-                    given: format!("{row_shape:?}"),
-                    accepted: "one or more positive sizes",
-                });
-            }
-        };
+        let channels = channels::count(row_shape)?;
         let constant = |name, count: usize, value| Parameter::constant(name, count, value, dtype, device);
         let parameters = vec![constant("weight", channels, 0.0)?, constant("bias", channels, 0.0)?];
         let buffers = vec![
@@ -121,10 +132,16 @@ impl MovingBatchNorm {
         };
         move_towards(&self.mean, &running.0, &mean)?;
         move_towards(&self.variance, &running.1, &variance)?;
+        let steps: f64 = self.steps.sum_all()?.to_dtype(DType::F64)?.to_scalar()?;
         self.steps.set(&(self.steps.as_detached_tensor() + 1.0)?)?;
         Ok(match self.statistics {
             Statistics::Running => running,
             Statistics::Batch => (mean, variance),
+            Statistics::Lagged(lag) => {
+                let whole = 1.0 - lag.powf(steps + 1.0);
+                let mixed = |batch: Tensor, running: Tensor| ((batch * lag)? + (running * (1.0 - lag))?)? / whole;
+                (mixed(mean, running.0)?, mixed(variance, running.1)?)
+            }
         })
     }
 

@@ -47,15 +47,7 @@ impl Chain {
                 );
             }
         }
-        let mut widths = parts.iter().map(|part| part.given_len()).filter(|width| *width > 0);
-        let given = widths.next().unwrap_or(0);
-        if let Some(other) = widths.find(|width| *width != given) {
-            return invalid(
-                "conditions of a chain",
-                format!("{given} and {other} columns"),
-                "of one width, for every part that has one",
-            );
-        }
+        let given = common_condition(&parts)?;
         Ok(Self { parts, given })
     }
 
@@ -63,19 +55,6 @@ impl Chain {
     #[must_use]
     pub fn parts(&self) -> &[Box<dyn Bijection>] {
         &self.parts
-    }
-
-    fn collect(&self, list: impl Fn(&dyn Bijection) -> Vec<Parameter>) -> Vec<Parameter> {
-        self.parts
-            .iter()
-            .enumerate()
-            .flat_map(|(index, part)| {
-                let prefix = format!("chain.{index}");
-                list(part.as_ref())
-                    .into_iter()
-                    .map(move |parameter| parameter.under(&prefix))
-            })
-            .collect()
     }
 }
 
@@ -87,7 +66,6 @@ fn compose<'p>(
     apply: impl Fn(&dyn Bijection, &Tensor, &mut Pass<'_>) -> Result<Transformed>,
 ) -> Result<Transformed> {
     let rows = input.dim(0)?;
-    let given = pass.condition().cloned();
     let mut total = Transformed {
         value: input.clone(),
         log_det: Some(Tensor::zeros(rows, input.dtype(), input.device())?),
@@ -95,16 +73,55 @@ fn compose<'p>(
     };
     let mut first = true;
     for part in parts {
-        pass.set_given(given.clone().filter(|_| part.given_len() > 0));
-        let next = apply(part.as_ref(), &total.value, pass);
-        pass.set_given(given.clone());
+        let next = with_own_condition(part.as_ref(), pass, |pass| apply(part.as_ref(), &total.value, pass))?;
         total = match first {
-            true => next?,
-            false => total.then(next?)?,
+            true => next,
+            false => total.then(next)?,
         };
         first = false;
     }
     Ok(total)
+}
+
+/// Runs `apply` with the pass's condition hidden unless `part` depends on one.
+pub(crate) fn with_own_condition<R>(
+    part: &dyn Bijection,
+    pass: &mut Pass<'_>,
+    apply: impl FnOnce(&mut Pass<'_>) -> R,
+) -> R {
+    let given = pass.condition().cloned();
+    pass.set_given(given.clone().filter(|_| part.given_len() > 0));
+    let result = apply(pass);
+    pass.set_given(given);
+    result
+}
+
+/// The width of the condition that the parts depend on, 0 without one.
+pub(crate) fn common_condition(parts: &[Box<dyn Bijection>]) -> Result<usize> {
+    let mut widths = parts.iter().map(|part| part.given_len()).filter(|width| *width > 0);
+    let given = widths.next().unwrap_or(0);
+    match widths.find(|width| *width != given) {
+        None => Ok(given),
+        Some(other) => Err(FlowError::InvalidSetting {
+            setting: "conditions of a chain",
+            given: format!("{given} and {other} columns"),
+            accepted: "of one width, for every part that has one",
+        }),
+    }
+}
+
+/// What `list` finds in every part, under `prefix.<index>`.
+pub(crate) fn named(
+    parts: &[Box<dyn Bijection>],
+    prefix: &str,
+    list: impl Fn(&dyn Bijection) -> Vec<Parameter>,
+) -> Vec<Parameter> {
+    let of = |(index, part): (usize, &Box<dyn Bijection>)| {
+        let prefix = format!("{prefix}.{index}");
+        let found = list(part.as_ref()).into_iter();
+        found.map(|parameter| parameter.under(&prefix)).collect::<Vec<_>>()
+    };
+    parts.iter().enumerate().flat_map(of).collect()
 }
 
 impl Bijection for Chain {
@@ -121,11 +138,11 @@ impl Bijection for Chain {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        self.collect(|part| part.parameters())
+        named(&self.parts, "chain", |part| part.parameters())
     }
 
     fn buffers(&self) -> Vec<Parameter> {
-        self.collect(|part| part.buffers())
+        named(&self.parts, "chain", |part| part.buffers())
     }
 
     fn input_shape(&self) -> &[usize] {

@@ -34,6 +34,16 @@ pub enum FlowError {
         /// Which rows of the batch.
         rows: Vec<usize>,
     },
+    /// Rows of an input lie where a map is not defined.
+    #[error("{}: accepted are {accepted}", outside(.what, .rows))]
+    OutsideDomain {
+        /// The map.
+        what: &'static str,
+        /// Which rows of the batch.
+        rows: Vec<usize>,
+        /// The numbers that the map takes.
+        accepted: String,
+    },
     /// A log-determinant is wanted of a pass that asked for none.
     #[error("a sampling pass has no log-determinants: use `Pass::evaluation`")]
     NoLogDet,
@@ -145,7 +155,9 @@ impl FlowError {
                 *last_row = name(*last_row);
                 name_rows(source, name);
             }
-            Self::NonFiniteInput { rows } => rows.iter_mut().for_each(|row| *row = name(*row)),
+            Self::NonFiniteInput { rows } | Self::OutsideDomain { rows, .. } => {
+                rows.iter_mut().for_each(|row| *row = name(*row))
+            }
             _ => {}
         }
         self
@@ -166,6 +178,10 @@ pub(crate) fn name_rows(error: &mut SolveError<NnError>, row_of: impl Fn(usize) 
         rows.dedup();
         *found = NonFinite::new("row", rows);
     }
+}
+
+fn outside(what: &str, rows: &[usize]) -> String {
+    format!("{what} is not defined for the numbers{}", of_rows(rows))
 }
 
 /// The first rows of a list, in words.

@@ -1,18 +1,34 @@
-//! An invertible linear map of the columns.
+//! An invertible linear map of the columns, or of the channels of every pixel.
 
 use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::channels;
 use crate::error::Result;
 use crate::pass::Pass;
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::Parameter;
 
 /// `z = L U x` with a unit lower triangle L and an upper triangle U whose diagonal is `exp(s)` (Glow, Kingma and Dhariwal
-/// 2018, eq. 10 and 11): the log-determinant is `Σ s`.
+/// 2018, eq. 10 and 11): the log-determinant is `Σ s`. For images `[B, C, H, W]` it is the invertible 1 × 1 convolution, the
+/// same map of the channels for every pixel, with the log-determinant `H W Σ s`.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, LuLinear, Pass};
+/// use rand::SeedableRng;
+///
+/// let convolution = LuLinear::new(&[2, 4, 4], DType::F64, &Device::Cpu)?;
+/// convolution.parameters()[2].var.set(&Tensor::new(&[0.5, -0.25], &Device::Cpu)?)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::ones((1, 2, 4, 4), DType::F64, &Device::Cpu)?;
+/// let image = convolution.forward(&x, &mut Pass::evaluation(&mut rng))?;
+/// assert_eq!(image.log_det()?.to_vec1::<f64>()?, [16.0 * 0.25]);
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 ///
 /// The permutation that stands beside it in Glow is a [`Permutation`](crate::Permutation) of its own.
 #[derive(Debug)]
 pub struct LuLinear {
-    row_shape: [usize; 1],
+    row_shape: Vec<usize>,
     lower: Parameter,
     upper: Parameter,
     log_diagonal: Parameter,
@@ -22,17 +38,19 @@ pub struct LuLinear {
 }
 
 impl LuLinear {
-    /// The identity at first; names `lower`, `upper` (`[D, D]`, of which the triangles count) and `log_diagonal` `[D]`.
+    /// The identity at first, for rows of this shape; names `lower`, `upper` (`[D, D]` or `[C, C]`, of which the triangles
+    /// count) and `log_diagonal` `[D]` or `[C]`.
     ///
     /// # Errors
-    /// When the device cannot hold the tensors.
-    pub fn new(dimension: usize, dtype: DType, device: &Device) -> Result<Self> {
+    /// [`FlowError::InvalidSetting`](crate::FlowError::InvalidSetting) for a row without elements.
+    pub fn new(row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
+        let dimension = channels::count(row_shape)?;
         let square = (dimension, dimension);
         let below: Vec<f32> = (0..dimension * dimension)
             .map(|i| f32::from(u8::from(i % dimension < i / dimension)))
             .collect();
         Ok(Self {
-            row_shape: [dimension],
+            row_shape: row_shape.to_vec(),
             lower: Parameter::constant("lower", square, 0.0, dtype, device)?,
             upper: Parameter::constant("upper", square, 0.0, dtype, device)?,
             log_diagonal: Parameter::constant("log_diagonal", dimension, 0.0, dtype, device)?,
@@ -53,8 +71,10 @@ impl LuLinear {
     fn apply(&self, input: &Tensor, matrix: &Tensor, sign: f64) -> Result<Transformed> {
         check_rows("batch", input, &self.row_shape)?;
         let total = (self.log_diagonal.var.sum_all()? * sign)?;
+        let total = channels::over_pixels(&total, &self.row_shape)?;
+        let image = channels::last(input)?.matmul(&matrix.t()?)?;
         Ok(Transformed::new(
-            input.matmul(&matrix.t()?)?,
+            channels::first(&image, input.dims())?,
             total.reshape(1)?.broadcast_as(input.dim(0)?)?.contiguous()?,
         ))
     }

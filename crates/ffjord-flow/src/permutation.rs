@@ -1,53 +1,49 @@
-//! The order of columns.
+//! The order of columns or channels.
 
 use crate::bijection::{Bijection, Transformed, check_rows};
+use crate::channels;
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
 use candle_core::{DType, Device, Tensor, Var};
 use ffjord_nn::Parameter;
 use rand::{Rng, RngCore};
 
-/// `z_d = x_{π(d)}` with a fixed order π, which is saved as the buffer `order` `[D]`.
+/// `z_d = x_{π(d)}` with a fixed order π of the columns, or of an image's channels, which is saved as the buffer `order`,
+/// `[D]` or `[C]`.
 #[derive(Debug)]
 pub struct Permutation {
-    row_shape: [usize; 1],
+    row_shape: Vec<usize>,
     order: Var,
 }
 
 impl Permutation {
-    /// The columns from the last to the first.
+    /// The columns or channels of rows of this shape from the last to the first.
     ///
     /// # Errors
-    /// [`FlowError::InvalidSetting`] without columns.
-    pub fn reversed(dimension: usize, dtype: DType, device: &Device) -> Result<Self> {
-        Self::new((0..dimension).rev().collect(), dtype, device)
+    /// [`FlowError::InvalidSetting`] for a row without elements.
+    pub fn reversed(row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
+        let order = (0..channels::count(row_shape)?).rev();
+        Self::new(row_shape, order.collect(), dtype, device)
     }
 
     /// An order drawn from `rng`.
     ///
     /// # Errors
-    /// [`FlowError::InvalidSetting`] without columns.
-    pub fn random(dimension: usize, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
-        let mut order: Vec<usize> = (0..dimension).collect();
-        for last in (1..dimension).rev() {
+    /// [`FlowError::InvalidSetting`] for a row without elements.
+    pub fn random(row_shape: &[usize], rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
+        let count = channels::count(row_shape)?;
+        let mut order: Vec<usize> = (0..count).collect();
+        for last in (1..count).rev() {
             order.swap(last, rng.random_range(0..=last));
         }
-        Self::new(order, dtype, device)
+        Self::new(row_shape, order, dtype, device)
     }
 
-    fn new(order: Vec<usize>, dtype: DType, device: &Device) -> Result<Self> {
-        if order.is_empty() {
-            return Err(FlowError::InvalidSetting {
-                setting: "columns of a permutation",
-                given: "0".to_string(),
-                accepted: "at least 1",
-            });
-        }
-        let row_shape = [order.len()];
+    fn new(row_shape: &[usize], order: Vec<usize>, dtype: DType, device: &Device) -> Result<Self> {
         let order: Vec<f64> = order.into_iter().map(|column| column as f64).collect();
         let order = Tensor::new(order, device)?.to_dtype(dtype)?;
         Ok(Self {
-            row_shape,
+            row_shape: row_shape.to_vec(),
             order: Var::from_tensor(&order)?,
         })
     }

@@ -4,11 +4,11 @@ use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
 use candle_core::Tensor;
-use ffjord_nn::Parameter;
+use ffjord_nn::{Parameter, ops};
 
 /// Every cell of r × r pixels as r² channels, `[B, C, rH, rW] → [B, C r², H, W]`: pixel (i, j) of a cell of channel c goes
 /// to channel `(c r + i) r + j` (Dinh et al. 2017, section 3.6, in the order of the original implementation). No volume
-/// changes.
+/// changes. Two squeezes with cells of 2 are not one with cells of 4: the channels have another order.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -61,20 +61,20 @@ impl Squeeze {
 impl Bijection for Squeeze {
     fn forward(&self, x: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
         check_rows("batch", x, &self.input)?;
-        let (rows, r, [_, height, width]) = (x.dim(0)?, self.factor, self.output);
-        let cells = x.reshape(vec![rows, self.input[0], height, r, width, r])?;
-        let value = cells.permute([0, 1, 3, 5, 2, 4].as_slice())?.contiguous()?;
-        let value = value.reshape(vec![rows, self.output[0], height, width])?;
-        Ok(Transformed::new(value, Tensor::zeros(rows, x.dtype(), x.device())?))
+        let value = ops::squeeze(x, self.factor)?;
+        Ok(Transformed::new(
+            value,
+            Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?,
+        ))
     }
 
     fn inverse(&self, z: &Tensor, _pass: &mut Pass<'_>) -> Result<Transformed> {
         check_rows("batch", z, &self.output)?;
-        let (rows, r, [_, height, width]) = (z.dim(0)?, self.factor, self.output);
-        let cells = z.reshape(vec![rows, self.input[0], r, r, height, width])?;
-        let value = cells.permute([0, 1, 4, 2, 5, 3].as_slice())?.contiguous()?;
-        let value = value.reshape(vec![rows, self.input[0], self.input[1], self.input[2]])?;
-        Ok(Transformed::new(value, Tensor::zeros(rows, z.dtype(), z.device())?))
+        let value = ops::unsqueeze(z, self.factor)?;
+        Ok(Transformed::new(
+            value,
+            Tensor::zeros(z.dim(0)?, z.dtype(), z.device())?,
+        ))
     }
 
     fn parameters(&self) -> Vec<Parameter> {

@@ -68,6 +68,16 @@ pub enum KernelError {
         /// Height and width behind the last convolution.
         to: (usize, usize),
     },
+    /// Channels that cannot be those of a squeezed image.
+    #[error(
+        "{channels} channels are not those of images squeezed {squeezes} times: give a multiple of 4 for each squeeze"
+    )]
+    Squeezes {
+        /// How many squeezes.
+        squeezes: usize,
+        /// The channels of the first layer.
+        channels: usize,
+    },
     /// One type for every layer.
     #[error("{given} layer types were given for {layers} layers: give one for each layer")]
     Kinds {

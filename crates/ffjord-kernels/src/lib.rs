@@ -17,6 +17,7 @@ mod minus_state;
 pub mod mlp;
 mod real;
 pub mod simd;
+mod sum;
 
 pub use convolution::Stride;
 pub use elementwise::ActivationKind;
@@ -27,3 +28,4 @@ pub use layer_kind::LayerKind;
 pub use layered::{Layered, ParameterSpec, Tape, Workspace};
 pub use minus_state::MinusState;
 pub use real::Real;
+pub use sum::{Sum, SumWorkspace};

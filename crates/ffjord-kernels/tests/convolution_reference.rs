@@ -9,11 +9,11 @@ use ffjord_kernels::convolution::{ConvArchitecture, ConvKernel};
 use ffjord_kernels::simd::SimdLevel;
 use ffjord_kernels::{
     ActivationKind, GradientMut, Kernel, KernelError, LayerKind, MinusState, Real, SharedKernel, Stack, StackMut,
-    Stride,
+    Stride, Sum,
 };
 use network::Network;
-use reference::case::{Case, Minus};
-use reference::{noises, relative_error};
+use reference::case::{Case, Field, Minus};
+use reference::{Number, noises, relative_error};
 use std::sync::Arc;
 
 fn case(network: &Network, rows: usize, tangents: usize) -> Case {
@@ -35,6 +35,7 @@ fn check(net: ConvArchitecture, strides: &[Stride], hidden: &[usize], rows: usiz
         net,
         strides: strides.to_vec(),
         hidden: hidden.to_vec(),
+        squeezes: 0,
     };
     let case = case(&network, rows, tangents);
     let wanted = case.reference(&network);
@@ -85,6 +86,7 @@ fn single_precision_agrees_with_double_precision() {
             net: net.unwrap(),
             strides: strides.to_vec(),
             hidden: vec![17, 9, 12],
+            squeezes: 0,
         };
         let mut case = case(&network, 3, 1);
         case.parameters.iter_mut().for_each(|p| *p *= 0.2);
@@ -107,10 +109,80 @@ fn a_network_minus_its_state_agrees_with_the_reference() {
         net,
         strides: strides.to_vec(),
         hidden: hidden.to_vec(),
+        squeezes: 0,
     };
     let case = case(&network, 2, 1);
     let kernel = kernel(SimdLevel::detect(), &network, &case.parameters);
     case.check(&MinusState::new(kernel), &case.reference(&Minus(network)));
+}
+
+/// A network of images squeezed so many times.
+fn squeezed(squeezes: usize, kind: LayerKind, (strides, hidden): (&[Stride], &[usize])) -> Network {
+    let channels = 4usize.pow(squeezes as u32);
+    let net = ConvArchitecture::new(channels, (2, 1), hidden, strides, kind, ActivationKind::Softplus).unwrap();
+    Network {
+        net: net.squeezed(squeezes).unwrap(),
+        strides: strides.to_vec(),
+        hidden: hidden.to_vec(),
+        squeezes,
+    }
+}
+
+#[test]
+fn networks_of_squeezed_images_agree_with_the_reference() {
+    for kind in LayerKind::ALL {
+        for squeezes in [1, 2] {
+            let network = squeezed(squeezes, kind, (&[Double, Halve], &[2]));
+            let case = case(&network, 2, squeezes);
+            let wanted = case.reference(&network);
+            for level in SimdLevel::available() {
+                case.check(&*kernel(level, &network, &case.parameters), &wanted);
+            }
+        }
+    }
+}
+
+/// The sum of networks, with their parameters one after another.
+struct Total(Vec<Network>);
+
+impl Field for Total {
+    fn value<N: Number>(&self, parameters: &[N], t: N, z: &[N], given: &[N]) -> Vec<N> {
+        let (mut total, mut rest) = (vec![N::constant(0.0); z.len()], parameters);
+        for network in &self.0 {
+            let (own, behind) = rest.split_at(network.net.parameter_count());
+            let f = network.value(own, t, z, given);
+            total.iter_mut().zip(f).for_each(|(total, f)| *total = *total + f);
+            rest = behind;
+        }
+        total
+    }
+}
+
+#[test]
+fn sums_of_networks_agree_with_the_reference() {
+    let (strides, hidden) = ([Keep, Keep], [2]);
+    let plain = ConvArchitecture::new(
+        1,
+        (4, 2),
+        &hidden,
+        &strides,
+        LayerKind::Concat,
+        ActivationKind::Softplus,
+    );
+    let plain = Network {
+        net: plain.unwrap(),
+        strides: strides.to_vec(),
+        hidden: hidden.to_vec(),
+        squeezes: 0,
+    };
+    let networks = vec![plain, squeezed(1, LayerKind::ConcatSquash, (&strides, &hidden))];
+    let counts: Vec<usize> = networks.iter().map(|network| network.net.parameter_count()).collect();
+    let parameters: Vec<f64> = noises(3, counts.iter().sum()).iter().map(|p| 0.5 * p).collect();
+    let (first, second) = parameters.split_at(counts[0]);
+    let level = SimdLevel::detect();
+    let kernels = vec![kernel(level, &networks[0], first), kernel(level, &networks[1], second)];
+    let case = Case::new((8, 0), parameters, 3, 2, 1);
+    case.check(&Sum::new(kernels).unwrap(), &case.reference(&Total(networks)));
 }
 
 #[test]
@@ -164,6 +236,15 @@ fn networks_that_cannot_be_are_refused() {
     ));
 
     let net = ConvArchitecture::new(1, (4, 4), &[], &[Keep], LayerKind::Ignore, ActivationKind::Tanh).unwrap();
+    let refused = net.clone().squeezed(1).unwrap_err();
+    assert_eq!(
+        refused,
+        KernelError::Squeezes {
+            squeezes: 1,
+            channels: 1
+        }
+    );
+    assert!(net.clone().squeezed(usize::MAX).is_err());
     let kernel = ConvKernel::new(SimdLevel::detect(), net, &[0.0; 10]).unwrap();
     let (z, mut f) = ([0.0; 32], [0.0; 32]);
     let input = Stack {

@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 ///     r#"{"channels": 1, "size": [8, 8], "hidden": [4, 4], "strides": [2, 1, -2], "layer": "concat",
 ///         "activation": "softplus"}"#,
 /// )?;
-/// assert_eq!(config.strides, [Stride::Halve, Stride::Keep, Stride::Double]);
+/// let strides = [Stride::Halve, Stride::Keep, Stride::Double];
+/// assert_eq!(config, ConvNetConfig::new(1, (8, 8)).hidden([4, 4]).strides(strides));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,89 @@ pub struct ConvNetConfig {
     /// The nonlinearity between layers.
     #[serde(with = "crate::text")]
     pub activation: ActivationKind,
+    /// How often images are squeezed before the first layer, each cell of 2 × 2 pixels to four channels, and put together
+    /// again behind the last; not at all unless set. Layers then see 4^q times the channels, on smaller images.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub num_squeeze: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl ConvNetConfig {
+    /// Three hidden layers of 64 channels and strides of 1 on states of these channels and this height and width, with
+    /// `concat` layers and softplus: the paper's networks for images.
+    #[must_use]
+    pub fn new(channels: usize, size: (usize, usize)) -> Self {
+        let hidden = vec![64; 3];
+        Self {
+            channels,
+            size,
+            strides: vec![Stride::Keep; hidden.len() + 1],
+            hidden,
+            layer: LayerKind::Concat,
+            activation: ActivationKind::Softplus,
+            num_squeeze: 0,
+        }
+    }
+
+    /// The same with hidden layers of these channels, and strides of 1.
+    #[must_use]
+    pub fn hidden(mut self, channels: impl Into<Vec<usize>>) -> Self {
+        self.hidden = channels.into();
+        self.strides = vec![Stride::Keep; self.hidden.len() + 1];
+        self
+    }
+
+    /// The same with these strides, one a layer.
+    #[must_use]
+    pub fn strides(mut self, strides: impl Into<Vec<Stride>>) -> Self {
+        self.strides = strides.into();
+        self
+    }
+
+    /// The same with layers of this kind.
+    #[must_use]
+    pub fn layer(mut self, layer: LayerKind) -> Self {
+        self.layer = layer;
+        self
+    }
+
+    /// The same with this nonlinearity.
+    #[must_use]
+    pub fn activation(mut self, activation: ActivationKind) -> Self {
+        self.activation = activation;
+        self
+    }
+
+    /// The same on images that are squeezed so often.
+    #[must_use]
+    pub fn num_squeeze(mut self, squeezes: usize) -> Self {
+        self.num_squeeze = squeezes;
+        self
+    }
+
+    /// Channels, height and width that the layers see.
+    ///
+    /// # Errors
+    /// [`NnError::InvalidArchitecture`] unless height and width are multiples of 2^q.
+    fn squeezed(&self) -> Result<(usize, (usize, usize))> {
+        let (channels, (height, width)) = (self.channels, self.size);
+        let cell = u32::try_from(self.num_squeeze).ok().and_then(|q| 2usize.checked_pow(q));
+        let inner = cell.filter(|cell| height.is_multiple_of(*cell) && width.is_multiple_of(*cell));
+        let inner = inner.and_then(|cell| Some((channels.checked_mul(cell)?.checked_mul(cell)?, cell)));
+        match inner {
+            Some((channels, cell)) => Ok((channels, (height / cell, width / cell))),
+            None => Err(NnError::InvalidArchitecture {
+                reason: format!(
+                    "images of {height}×{width} cannot be squeezed {} times: their sides must be multiples of a power of \
+                     2 for each",
+                    self.num_squeeze
+                ),
+            }),
+        }
+    }
 }
 
 /// Strides as the numbers of the original implementation.
@@ -72,17 +156,10 @@ mod strides {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Stride, VectorField};
+/// use ffjord_nn::{ConvNet, ConvNetConfig, Stride, VectorField};
 /// use rand::SeedableRng;
 ///
-/// let config = ConvNetConfig {
-///     channels: 1,
-///     size: (8, 8),
-///     hidden: vec![4, 4],
-///     strides: vec![Stride::Halve, Stride::Keep, Stride::Double],
-///     layer: LayerKind::Concat,
-///     activation: ActivationKind::Softplus,
-/// };
+/// let config = ConvNetConfig::new(1, (8, 8)).hidden([4, 4]).strides([Stride::Halve, Stride::Keep, Stride::Double]);
 /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
 /// let field = ConvNet::new(&config, &mut rng, DType::F32, &Device::Cpu)?;
 /// let z = Tensor::zeros((3, 1, 8, 8), DType::F32, &Device::Cpu)?;
@@ -108,10 +185,11 @@ impl ConvNet {
     /// that of hidden layers, or when the strides do not lead back to the input's size.
     pub fn new(config: &ConvNetConfig, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
         check(config)?;
+        let (inner, _) = config.squeezed()?;
         let mut builder = ParameterBuilder::new(rng, dtype, device);
-        let mut channels = vec![config.channels];
+        let mut channels = vec![inner];
         channels.extend_from_slice(&config.hidden);
-        channels.push(config.channels);
+        channels.push(inner);
         let layers = channels
             .windows(2)
             .zip(&config.strides)
@@ -132,11 +210,12 @@ impl ConvNet {
         Ok(Self {
             config: config.clone(),
             shape: [config.channels, config.size.0, config.size.1],
-            stack: Stack { layers, activation },
-            bottleneck: Bottleneck::narrowest(
-                hidden_shapes(config)?.into_iter(),
-                config.channels * config.size.0 * config.size.1,
-            ),
+            stack: Stack {
+                layers,
+                activation,
+                squeezes: config.num_squeeze,
+            },
+            bottleneck: Bottleneck::narrowest(&hidden_shapes(config)?, config.channels * config.size.0 * config.size.1),
             parameters: builder.finish(),
             dtype,
             device: device.clone(),
@@ -148,11 +227,15 @@ impl ConvNet {
     pub fn config(&self) -> &ConvNetConfig {
         &self.config
     }
+
+    pub(crate) fn stack(&self) -> &Stack {
+        &self.stack
+    }
 }
 
 /// The shape of every hidden state.
-fn hidden_shapes(config: &ConvNetConfig) -> Result<Vec<Vec<usize>>> {
-    let (mut height, mut width) = config.size;
+pub(crate) fn hidden_shapes(config: &ConvNetConfig) -> Result<Vec<Vec<usize>>> {
+    let (_, (mut height, mut width)) = config.squeezed()?;
     let layers = config.hidden.iter().zip(&config.strides);
     layers
         .map(|(channels, stride)| {
@@ -179,13 +262,14 @@ fn check(config: &ConvNetConfig) -> Result<()> {
             config.hidden.len() + 1
         ));
     }
+    let (_, (height, width)) = config.squeezed()?;
     let end = config
         .strides
         .iter()
         .try_fold((height, width), |(height, width), stride| {
             Ok::<_, NnError>((stride.output_size(height)?, stride.output_size(width)?))
         })?;
-    if end != config.size {
+    if end != (height, width) {
         return invalid(format!(
             "the strides lead from {height}×{width} to {}×{}: a vector field must end at the size it began with",
             end.0, end.1
@@ -238,14 +322,16 @@ impl VectorField for ConvNet {
             return Ok(None);
         }
         let config = &self.config;
+        let (channels, size) = config.squeezed()?;
         let shape = ConvArchitecture::new(
-            config.channels,
-            config.size,
+            channels,
+            size,
             &config.hidden,
             &config.strides,
             config.layer,
             config.activation,
-        )?;
+        )?
+        .squeezed(config.num_squeeze)?;
         let level = SimdLevel::detect();
         FieldKernel::of(
             &self.parameters,

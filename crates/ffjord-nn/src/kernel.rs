@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::parameter::Parameter;
 use candle_core::{DType, WithDType};
-use ffjord_kernels::{Kernel, KernelError, MinusState, Real, SharedKernel};
+use ffjord_kernels::{Kernel, KernelError, MinusState, Real, SharedKernel, Sum};
 use std::sync::Arc;
 
 /// A vector field with its present weights as a kernel of `ffjord-kernels`, in the field's number type.
@@ -30,6 +30,22 @@ impl FieldKernel {
         Ok(match dtype {
             DType::F32 => Some(Self::F32(Arc::new(single(&flat(parameters)?)?))),
             DType::F64 => Some(Self::F64(Arc::new(double(&flat(parameters)?)?))),
+            _ => None,
+        })
+    }
+
+    /// The kernel of the sum of fields, their parameters one after another; none unless all are of one number type.
+    pub(crate) fn sum(kernels: Vec<Self>) -> Result<Option<Self>> {
+        let (mut single, mut double) = (Vec::new(), Vec::new());
+        for kernel in kernels {
+            match kernel {
+                Self::F32(kernel) => single.push(kernel),
+                Self::F64(kernel) => double.push(kernel),
+            }
+        }
+        Ok(match (single.is_empty(), double.is_empty()) {
+            (false, true) => Some(Self::F32(Arc::new(Sum::new(single)?))),
+            (true, false) => Some(Self::F64(Arc::new(Sum::new(double)?))),
             _ => None,
         })
     }

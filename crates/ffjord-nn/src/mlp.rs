@@ -159,8 +159,12 @@ impl Mlp {
         Ok(Self {
             config: config.clone(),
             shape: [config.dimension],
-            stack: Stack { layers, activation },
-            bottleneck: Bottleneck::narrowest(config.hidden.iter().map(|width| vec![*width]), config.dimension),
+            stack: Stack {
+                layers,
+                activation,
+                squeezes: 0,
+            },
+            bottleneck: Bottleneck::narrowest(&hidden_shapes(config), config.dimension),
             parameters: builder.finish(),
             dtype,
             device: device.clone(),
@@ -172,6 +176,15 @@ impl Mlp {
     pub fn config(&self) -> &MlpConfig {
         &self.config
     }
+
+    pub(crate) fn stack(&self) -> &Stack {
+        &self.stack
+    }
+}
+
+/// The shape of every hidden state.
+pub(crate) fn hidden_shapes(config: &MlpConfig) -> Vec<Vec<usize>> {
+    config.hidden.iter().map(|width| vec![*width]).collect()
 }
 
 impl VectorField for Mlp {

@@ -49,6 +49,26 @@ impl<F: VectorField> VectorField for Residual<F> {
         Ok((self.inner.total_derivative(t, z, direction, given)? - direction)?)
     }
 
+    fn bottleneck_shape(&self) -> Option<&[usize]> {
+        self.inner.bottleneck_shape()
+    }
+
+    /// The products of the inner field minus D/H times the probes of width H: their forms then miss D, exactly for probes
+    /// of ±1 and for unit vectors, in the mean for others.
+    fn through_bottleneck(
+        &self,
+        t: &Tensor,
+        z: &Tensor,
+        given: Option<&Tensor>,
+        probes: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let (value, products) = self.inner.through_bottleneck(t, z, given, probes)?;
+        let numbers = |shape: &[usize]| shape.iter().product::<usize>() as f64;
+        let width = self.inner.bottleneck_shape().map_or(1.0, numbers);
+        let share = numbers(self.inner.state_shape()) / width;
+        Ok(((value - z)?, (products - (probes * share)?)?))
+    }
+
     fn kernel(&self) -> Result<Option<FieldKernel>> {
         Ok(self.inner.kernel()?.map(FieldKernel::minus_state))
     }

@@ -3,8 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use ffjord_kernels::KernelError;
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, NnError, Result, Stride, VectorField,
-    load_parameters,
+    ActivationKind, ConvNet, ConvNetConfig, EncoderDecoder, LayerKind, Mlp, MlpConfig, NnError, Parallel, Result,
+    Stride, VectorField, load_parameters, zero_last_layer,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -143,6 +143,7 @@ fn architectures_that_cannot_work_are_refused() {
         strides: vec![Stride::Halve, Stride::Double],
         layer: LayerKind::Concat,
         activation: ActivationKind::Relu,
+        num_squeeze: 0,
     };
     let build = |config: &ConvNetConfig| {
         ConvNet::new(config, &mut ChaCha8Rng::seed_from_u64(0), DType::F32, &Device::Cpu).map(|_| ())
@@ -166,6 +167,8 @@ fn architectures_that_cannot_work_are_refused() {
             channels: 0,
             ..base.clone()
         },
+        base.clone().num_squeeze(2),
+        base.clone().num_squeeze(usize::MAX),
     ] {
         assert!(
             matches!(build(&wrong), Err(NnError::InvalidArchitecture { .. })),
@@ -173,6 +176,58 @@ fn architectures_that_cannot_work_are_refused() {
         );
     }
     assert!(Stride::try_from(3).is_err());
+
+    let (mut rng, cpu) = (ChaCha8Rng::seed_from_u64(0), Device::Cpu);
+    let shallow = EncoderDecoder::dense(&MlpConfig::new(3).hidden([]), &mut rng, DType::F32, &cpu);
+    assert!(matches!(shallow, Err(NnError::InvalidArchitecture { .. })));
+    for scales in [0, 3] {
+        let parallel = Parallel::new(&ConvNetConfig::new(1, (6, 6)), scales, &mut rng, DType::F32, &cpu);
+        assert!(matches!(parallel, Err(NnError::InvalidArchitecture { .. })), "{scales}");
+    }
+}
+
+#[test]
+fn a_last_layer_of_zeros_makes_a_field_that_ignores_its_state() -> Result<()> {
+    let (mut rng, cpu) = (ChaCha8Rng::seed_from_u64(3), Device::Cpu);
+    let moved = |field: &dyn VectorField| -> Result<(f64, f64)> {
+        let mut shape = vec![2];
+        shape.extend_from_slice(field.state_shape());
+        let z = Tensor::randn(0f64, 1.0, shape, &Device::Cpu)?;
+        let change = || -> Result<f64> {
+            let f = field.value(0.3, &z, None)?;
+            Ok((f.get(0)? - f.get(1)?)?.abs()?.flatten_all()?.max(0)?.to_scalar()?)
+        };
+        let before = change()?;
+        zero_last_layer(field.parameters())?;
+        Ok((before, change()?))
+    };
+    for layer in LayerKind::ALL {
+        let config = ConvNetConfig::new(1, (4, 4)).hidden([3, 2]).layer(layer);
+        let dense = MlpConfig::new(3).hidden([4]).layer(layer);
+        let fields: [Box<dyn VectorField>; 5] = [
+            Box::new(ConvNet::new(&config, &mut rng, DType::F64, &cpu)?),
+            Box::new(Mlp::new(&dense, &mut rng, DType::F64, &cpu)?),
+            Box::new(Parallel::new(&config, 2, &mut rng, DType::F64, &cpu)?),
+            Box::new(EncoderDecoder::convolutional(&config, &mut rng, DType::F64, &cpu)?),
+            Box::new(EncoderDecoder::dense(&dense, &mut rng, DType::F64, &cpu)?),
+        ];
+        for field in fields {
+            let (before, after) = moved(field.as_ref())?;
+            assert!(before > 0.0 && after == 0.0, "{layer}: {field:?}");
+            let weights = field.parameters().iter().filter(|p| p.name.ends_with("weight"));
+            let set = weights.filter(|p| {
+                p.var
+                    .abs()
+                    .and_then(|w| w.sum_all()?.to_scalar::<f64>())
+                    .is_ok_and(|w| w > 0.0)
+            });
+            assert!(
+                set.count() > 0 || layer.to_string().starts_with("hyper"),
+                "{layer}: other layers keep theirs"
+            );
+        }
+    }
+    Ok(())
 }
 
 #[test]

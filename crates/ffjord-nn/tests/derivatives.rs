@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, NnError, OutputCotangents, Request, Residual,
-    Result, Stride, VectorField, check_field,
+    ActivationKind, ConvNet, ConvNetConfig, EncoderDecoder, LayerKind, Mlp, MlpConfig, NnError, OutputCotangents,
+    Parallel, Request, Residual, Result, Stride, Tangents, VectorField, check_field,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -144,7 +144,6 @@ fn check_bottleneck(field: &dyn VectorField, t: f64, z: &Tensor, given: Option<&
     let at_state = units(field.state_shape())?;
     let exact = trace(&at_state, &field.jvp(t, z, given, &at_state)?.1)?;
     let narrow = units(field.bottleneck_shape().unwrap_or_default())?;
-    assert!(narrow.dim(0)? < at_state.dim(0)?, "{label}");
     let (value, products) = field.through_bottleneck(&Tensor::new(&[t], z.device())?, z, given, &narrow)?;
     assert!(max_abs(&(value - field.value(t, z, given)?)?)? < 1e-13, "{label}");
     let narrow = trace(&narrow, &products)?;
@@ -170,6 +169,7 @@ fn dense_networks() -> Result<()> {
             };
             let field = Mlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
             check(&field, &mut rng, &format!("dense {layer} {activation}"))?;
+            assert_eq!(field.bottleneck_shape(), Some(&[2][..]));
         }
     }
     Ok(())
@@ -187,10 +187,116 @@ fn convolutions() -> Result<()> {
                 strides: vec![Stride::Keep, Stride::Halve, Stride::Keep, Stride::Double],
                 layer,
                 activation,
+                num_squeeze: 0,
             };
             let field = ConvNet::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
             check(&field, &mut rng, &format!("convolution {layer} {activation}"))?;
+            assert_eq!(field.bottleneck_shape(), Some(&[2, 2, 3][..]));
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn squeezed_and_parallel_convolutions() -> Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(15);
+    for layer in LayerKind::ALL {
+        for squeezes in [1, 2] {
+            let config = ConvNetConfig::new(1, (4, 8))
+                .hidden([3, 2])
+                .layer(layer)
+                .num_squeeze(squeezes);
+            let field = ConvNet::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+            check(&field, &mut rng, &format!("{layer}, squeezed {squeezes} times"))?;
+        }
+    }
+    let config = ConvNetConfig::new(1, (4, 4)).hidden([3]);
+    let field = Parallel::new(&config, 3, &mut rng, DType::F64, &Device::Cpu)?;
+    check(&field, &mut rng, "parallel")?;
+    check(&Residual::new(field), &mut rng, "residual, parallel")
+}
+
+/// The trace at the bottleneck is the Jacobian's, and its gradients are those of differences.
+#[test]
+fn encoders_and_decoders() -> Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(16);
+    for layer in LayerKind::ALL {
+        for (activation, hidden) in [
+            (ActivationKind::Softplus, vec![2]),
+            (ActivationKind::Tanh, vec![5, 2, 4, 6]),
+        ] {
+            let config = MlpConfig::new(3).hidden(hidden).layer(layer).activation(activation);
+            let field = EncoderDecoder::dense(&config, &mut rng, DType::F64, &Device::Cpu)?;
+            check(&field, &mut rng, &format!("dense encoder and decoder, {layer}"))?;
+            check_through(&field, &mut rng, &format!("dense encoder and decoder, {layer}"))?;
+            check_through(&Residual::new(field), &mut rng, &format!("residual, dense, {layer}"))?;
+        }
+        let config = ConvNetConfig::new(1, (4, 4)).hidden([3, 2]).layer(layer);
+        let config = config.strides([Stride::Halve, Stride::Keep, Stride::Double]);
+        let field = EncoderDecoder::convolutional(&config, &mut rng, DType::F64, &Device::Cpu)?;
+        check(&field, &mut rng, &format!("convolutional encoder and decoder, {layer}"))?;
+        check_through(&field, &mut rng, &format!("convolutional encoder and decoder, {layer}"))?;
+    }
+    Ok(())
+}
+
+/// Gradients of `Σ a·f + Σ b·s` with the products s at the bottleneck, along random directions.
+fn check_through(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> Result<()> {
+    for parameter in field.parameters() {
+        parameter.var.set(&(uniform(rng, parameter.var.dims())? * 0.4)?)?;
+    }
+    let batch = |shape: &[usize]| [&[2], shape].concat();
+    let z = uniform(rng, &batch(field.state_shape()))?;
+    let narrow = batch(field.bottleneck_shape().unwrap_or_default());
+    let (e, b) = (
+        uniform(rng, &narrow)?.unsqueeze(0)?,
+        uniform(rng, &narrow)?.unsqueeze(0)?,
+    );
+    let (t, a) = (0.37, uniform(rng, &batch(field.state_shape()))?);
+    check_bottleneck(field, t, &z, None, label)?;
+    let loss = |t: f64, z: &Tensor| -> Result<f64> {
+        let (f, s) = field.through_bottleneck(&Tensor::new(&[t], z.device())?, z, None, &e)?;
+        Ok(dot(&f, &a)? + dot(&s, &b)?)
+    };
+    let request = Request {
+        tangents: Tangents::Bottleneck(&e),
+        along: &[],
+    };
+    let outputs = OutputCotangents {
+        value: &a,
+        products: Some(&b),
+        along: &[],
+    };
+    let gradients = field
+        .linearize(t, &z, None, &request)?
+        .pullback(field.parameters(), &outputs)?;
+    let scale = loss(t, &z)?.abs().max(1.0);
+    let expect = |difference: f64, gradient: f64, what: &str| {
+        let error = (difference - gradient).abs() / gradient.abs().max(scale);
+        assert!(
+            error < TOLERANCE,
+            "{label}: gradient with respect to {what}: {gradient} against {difference}"
+        );
+    };
+    let direction = uniform(rng, z.dims())?;
+    let step = (&direction * STEP)?;
+    let difference = (loss(t, &(&z + &step)?)? - loss(t, &(&z - &step)?)?) / (2.0 * STEP);
+    expect(difference, dot(&gradients.state, &direction)?, "the state");
+    expect(
+        (loss(t + STEP, &z)? - loss(t - STEP, &z)?) / (2.0 * STEP),
+        gradients.time,
+        "the time",
+    );
+    for (parameter, gradient) in field.parameters().iter().zip(&gradients.parameters) {
+        let centre = parameter.var.as_detached_tensor().copy()?;
+        let direction = uniform(rng, centre.dims())?;
+        let at = |by: f64| -> Result<f64> {
+            parameter.var.set(&(&centre + (&direction * by)?)?)?;
+            loss(t, &z)
+        };
+        let difference = (at(STEP)? - at(-STEP)?) / (2.0 * STEP);
+        parameter.var.set(&centre)?;
+        expect(difference, dot(gradient, &direction)?, &parameter.name);
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_kernels::GradientMut;
 use ffjord_kernels::mlp::{Stack, StackMut};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, FieldKernel, LayerKind, Mlp, MlpConfig, OutputCotangents, Request,
-    Residual, Stride, VectorField,
+    ActivationKind, ConvNet, ConvNetConfig, EncoderDecoder, FieldKernel, LayerKind, Mlp, MlpConfig, OutputCotangents,
+    Parallel, Request, Residual, Stride, VectorField,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -167,6 +167,7 @@ fn every_convolution_and_activation_agrees_with_the_generic_path() -> TestResult
         strides: vec![Stride::Keep, Stride::Halve, Stride::Keep, Stride::Double],
         layer,
         activation,
+        num_squeeze: 0,
     };
     for layer in LayerKind::ALL {
         for activation in ActivationKind::ALL {
@@ -177,4 +178,27 @@ fn every_convolution_and_activation_agrees_with_the_generic_path() -> TestResult
     let net = net(LayerKind::Concat, ActivationKind::Softplus);
     let field = Residual::new(ConvNet::new(&net, &mut rng, DType::F64, &Device::Cpu)?);
     check(&field, &mut rng, "residual convolution")
+}
+
+#[test]
+fn squeezed_parallel_and_cut_networks_agree_with_the_generic_path() -> TestResult {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let config = ConvNetConfig::new(2, (4, 8)).hidden([3, 2, 3]);
+    for layer in LayerKind::ALL {
+        for squeezes in [1, 2] {
+            let config = config.clone().layer(layer).num_squeeze(squeezes);
+            let field = ConvNet::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+            check(&field, &mut rng, &format!("{layer}, squeezed {squeezes} times"))?;
+        }
+    }
+    let parallel = Parallel::new(&config, 3, &mut rng, DType::F64, &Device::Cpu)?;
+    check(&parallel, &mut rng, "parallel")?;
+    check(&Residual::new(parallel), &mut rng, "residual, parallel")?;
+    let swish = config.clone().activation(ActivationKind::Swish);
+    let field = Parallel::new(&swish, 2, &mut rng, DType::F64, &Device::Cpu)?;
+    check(&field, &mut rng, "parallel with learned coefficients")?;
+    let field = EncoderDecoder::convolutional(&config, &mut rng, DType::F64, &Device::Cpu)?;
+    check(&field, &mut rng, "convolutional encoder and decoder")?;
+    let field = EncoderDecoder::dense(&MlpConfig::new(DIMENSION), &mut rng, DType::F64, &Device::Cpu)?;
+    check(&field, &mut rng, "dense encoder and decoder")
 }

@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, Dual, LayerKind, Mlp, MlpConfig, Residual, Result, Stride, VectorField,
+    ActivationKind, ConvNet, ConvNetConfig, Dual, LayerKind, Mlp, MlpConfig, Parallel, Residual, Result, Stride,
+    VectorField,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -120,11 +121,14 @@ fn convolutions() -> Result<()> {
             strides: vec![Stride::Keep, Stride::Halve, Stride::Keep, Stride::Double],
             layer,
             activation: ActivationKind::Softplus,
+            num_squeeze: 0,
         };
         let field = ConvNet::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
         check(&field, &mut rng, &format!("convolution {layer}"))?;
     }
-    Ok(())
+    let config = ConvNetConfig::new(1, (4, 4)).hidden([3]);
+    let parallel = Parallel::new(&config, 3, &mut rng, DType::F64, &Device::Cpu)?;
+    check(&parallel, &mut rng, "parallel")
 }
 
 #[test]

@@ -74,7 +74,10 @@ fn in_batches<T: Element + WithDType>(
     let mut evaluations = 0.0;
     for (index, range) in batches.ranges().enumerate() {
         let first = range.start;
-        let part = rows.batch(range, model.dtype(), model.device())?;
+        let mut part = rows.batch(range, model.dtype(), model.device())?;
+        // A table holds an image as a row of numbers.
+        let shape = [&[part.x.dim(0)?], Density::row_shape(&model.flow)].concat();
+        part.x = part.x.reshape(shape)?;
         let mut rng = streams.rng(purpose, index as u64, 1);
         let mut pass = Pass::evaluation(&mut rng);
         part.give(&mut pass);

@@ -31,11 +31,11 @@ pub enum Part {
 }
 
 impl Model {
-    /// The flow of a chain of parts on rows of `dimension` numbers.
+    /// The flow of a chain of parts.
     ///
     /// # Errors
     /// When the parts do not fit together.
-    pub fn new(parts: Vec<Part>, dimension: usize, dtype: DType) -> Result<Self> {
+    pub fn new(parts: Vec<Part>, dtype: DType) -> Result<Self> {
         let boxed = parts
             .iter()
             .map(|part| -> Box<dyn Bijection> {
@@ -45,9 +45,10 @@ impl Model {
                 }
             })
             .collect();
-        let base = StandardNormal::new(&[dimension], dtype, &Device::Cpu)?;
+        let chain = Chain::new(boxed)?;
+        let base = StandardNormal::new(chain.output_shape(), dtype, &Device::Cpu)?;
         Ok(Self {
-            flow: Flow::new(Chain::new(boxed)?, base)?,
+            flow: Flow::new(chain, base)?,
             parts,
         })
     }
@@ -73,7 +74,7 @@ impl Model {
                 parts.into_iter().map(Part::Discrete).collect()
             }
         };
-        Self::new(parts, dimension, dtype)
+        Self::new(parts, dtype)
     }
 
     /// Fails for `command` unless a part of the flow is continuous.
@@ -81,8 +82,7 @@ impl Model {
     /// # Errors
     /// [`RunError::NothingToSolve`].
     pub fn require_solves(&self, command: &'static str) -> Result<()> {
-        let continuous = |part: &Part| matches!(part, Part::Continuous(_));
-        if self.parts.iter().any(continuous) {
+        if !self.flow.bijection().end_times().is_empty() {
             return Ok(());
         }
         Err(RunError::NothingToSolve { command })

@@ -2,6 +2,7 @@
 
 use crate::error::{Result, RunError};
 use crate::model::{Model, Part};
+use crate::original_images::{image_model, is_image_model};
 use candle_core::pickle::{Object, Stack};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{Cnf, CnfSettings, MovingBatchNorm, SolveSettings, TraceMode};
@@ -38,9 +39,13 @@ pub fn load_original(path: &Path) -> Result<Model> {
         path: path.to_path_buf(),
         reason,
     };
-    let architecture = architecture(&arguments(path)?).map_err(&fail)?;
+    let arguments = arguments(path)?;
     let tensors = candle_core::pickle::read_all_with_key(path, Some("state_dict"))
         .map_err(|error| fail(format!("its state_dict cannot be read: {error}")))?;
+    if is_image_model(&arguments) {
+        return image_model(&arguments, tensors).map_err(fail);
+    }
+    let architecture = architecture(&arguments).map_err(&fail)?;
     let mut blocks: BTreeMap<usize, BTreeMap<String, Tensor>> = BTreeMap::new();
     for (name, tensor) in tensors {
         let (index, rest) = name
@@ -61,7 +66,7 @@ pub fn load_original(path: &Path) -> Result<Model> {
         .into_values()
         .map(|tensors| part(&tensors, dimension, &architecture).map_err(|error| fail(error.to_string())))
         .collect::<Result<Vec<_>>>()?;
-    Model::new(parts, dimension, DType::F64)
+    Model::new(parts, DType::F64)
 }
 
 /// Our name of a tensor within its part of the chain; none for what is not needed.

@@ -243,7 +243,7 @@ fn what_cannot_be_matched_is_refused() -> Outcome {
         let outcome = FlowMatching::new(NoiseCoupling::OptimalTransport { rows });
         assert!(matches!(outcome, Err(TrainError::InvalidSetting { .. })));
     }
-    let norm = Box::new(ActNorm::new(2, DType::F64, &Device::Cpu)?);
+    let norm = Box::new(ActNorm::new(&[2], DType::F64, &Device::Cpu)?);
     let mixed = flow(Chain::new(vec![
         norm as Box<dyn Bijection>,
         Box::new(block(1.0, 0, &[], 1)?),

@@ -33,6 +33,8 @@ pub enum TraceMode {
     },
     /// An estimator of your own.
     Own(Arc<dyn TraceVectors>),
+    /// An estimator of your own for the trace at the bottleneck, with vectors of width H.
+    BottleneckOwn(Arc<dyn TraceVectors>),
 }
 
 /// A trace estimator of your own: vectors whose weighted quadratic forms estimate a trace, `tr J ≈ w Σₖ vₖᵀ J vₖ`.
@@ -85,7 +87,7 @@ impl TraceMode {
     pub(crate) fn probes(&self) -> Option<usize> {
         match self {
             Self::Hutchinson { probes, .. } | Self::Bottleneck { probes, .. } => Some(*probes),
-            Self::Exact | Self::BottleneckExact | Self::Own(_) => None,
+            Self::Exact | Self::BottleneckExact | Self::Own(_) | Self::BottleneckOwn(_) => None,
         }
     }
 
@@ -93,7 +95,7 @@ impl TraceMode {
     pub(crate) fn of(&self) -> TraceOf {
         match self {
             Self::Exact | Self::Hutchinson { .. } | Self::Own(_) => TraceOf::Jacobian,
-            Self::BottleneckExact | Self::Bottleneck { .. } => TraceOf::Bottleneck,
+            Self::BottleneckExact | Self::Bottleneck { .. } | Self::BottleneckOwn(_) => TraceOf::Bottleneck,
         }
     }
 
@@ -120,7 +122,7 @@ impl TraceMode {
                 let drawn = Probes::draw(*distribution, *probes, rows, dimension, rng)?;
                 (drawn, 1.0 / *probes as f64)
             }
-            Self::Own(vectors) => {
+            Self::Own(vectors) | Self::BottleneckOwn(vectors) => {
                 let drawn = vectors.draw(rows, dimension, rng)?;
                 if drawn.batch() != rows || drawn.dimension() != dimension || drawn.count() == 0 {
                     return Err(FlowError::InputShape {

@@ -14,6 +14,7 @@ const SOLVED: Check = Check {
     step: 1e-3,
     accuracy: 1e-7,
     gradients: 1e-5,
+    unit: false,
 };
 
 fn moved_batch_norm(norm: MovingBatchNorm) -> Result<MovingBatchNorm, BoxError> {

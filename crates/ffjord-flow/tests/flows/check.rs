@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 type BoxError = Box<dyn std::error::Error>;
 
-/// Columns of the bijections that are checked.
+/// Columns of the bijections of plain rows that are checked.
 pub const COLUMNS: usize = 3;
 const ROWS: usize = 9;
 
@@ -23,6 +23,8 @@ pub struct Check {
     pub accuracy: f64,
     /// The largest relative error of a gradient.
     pub gradients: f64,
+    /// Whether rows of data are numbers between 0 and 1, not between −1 and 1.
+    pub unit: bool,
 }
 
 /// For maps that are exact up to rounding.
@@ -31,6 +33,7 @@ pub const EXACT: Check = Check {
     step: 1e-4,
     accuracy: 1e-9,
     gradients: 1e-8,
+    unit: false,
 };
 
 impl Check {
@@ -52,8 +55,14 @@ impl Check {
         Ok(pass.given(condition.narrow(0, rows.start, rows.len())?))
     }
 
+    /// Rows of data.
+    fn data(&self, bijection: &dyn Bijection, seed: u64) -> Result<Tensor, BoxError> {
+        let rows = uniform(seed, &batch(bijection.input_shape()))?;
+        Ok(if self.unit { rows.affine(0.49, 0.5)? } else { rows })
+    }
+
     fn inverts_and_knows_its_log_determinant(&self, bijection: &dyn Bijection) -> TestResult {
-        let x = uniform(3, &[ROWS, COLUMNS])?;
+        let x = self.data(bijection, 3)?;
         let mut rng = rng(0);
         let mut pass = self.pass(Pass::evaluation(&mut rng), 0..ROWS)?;
         let image = bijection.forward(&x, &mut pass)?;
@@ -78,10 +87,12 @@ impl Check {
     fn log_det_by_differences(&self, bijection: &dyn Bijection, x: &Tensor, row: usize) -> Result<f64, BoxError> {
         let step = self.step;
         let mut columns = Vec::new();
-        for i in 0..COLUMNS {
-            let mut direction = vec![0.0; COLUMNS];
+        let row_shape = bijection.input_shape();
+        let columns_of_row: usize = row_shape.iter().product();
+        for i in 0..columns_of_row {
+            let mut direction = vec![0.0; columns_of_row];
             direction[i] = step;
-            let direction = Tensor::from_vec(direction, (1, COLUMNS), &Device::Cpu)?;
+            let direction = Tensor::from_vec(direction, [&[1], row_shape].concat(), &Device::Cpu)?;
             let at = |scale: f64| -> Result<Vec<f64>, BoxError> {
                 let mut rng = rng(0);
                 let moved = (x.narrow(0, row, 1)? + (&direction * scale)?)?;
@@ -90,7 +101,7 @@ impl Check {
             };
             let (a, b, c, d) = (at(-2.0)?, at(-1.0)?, at(1.0)?, at(2.0)?);
             columns.push(
-                (0..COLUMNS)
+                (0..columns_of_row)
                     .map(|j| (a[j] - 8.0 * b[j] + 8.0 * c[j] - d[j]) / (12.0 * step))
                     .collect::<Vec<f64>>(),
             );
@@ -100,7 +111,11 @@ impl Check {
 
     /// Gradients of a training pass with respect to the input and every parameter, along random directions.
     fn has_right_gradients(&self, bijection: &dyn Bijection, inverse: bool) -> TestResult {
-        let x = Var::from_tensor(&uniform(5, &[ROWS, COLUMNS])?)?;
+        let rows = match inverse {
+            true => uniform(5, &batch(bijection.output_shape()))?,
+            false => self.data(bijection, 5)?,
+        };
+        let x = Var::from_tensor(&rows)?;
         let buffers = copies(&bijection.buffers())?;
         let loss = || -> Result<Tensor, BoxError> {
             // A training pass may move running statistics: every evaluation begins with the same.
@@ -112,7 +127,7 @@ impl Check {
             } else {
                 bijection.forward(&x, &mut pass)?
             };
-            let value = (&image.value * uniform(8, &[ROWS, COLUMNS])?)?.sum_all()?;
+            let value = (&image.value * uniform(8, image.value.dims())?)?.sum_all()?;
             Ok((value + (image.log_det()? * uniform(9, &[ROWS])?)?.sum_all()?)?)
         };
         let gradients = loss()?.backward()?;
@@ -146,21 +161,22 @@ impl Check {
             .map(|parameter| (parameter.name, parameter.var.as_detached_tensor()))
             .collect();
         let count = all(bijection).len();
-        assert!(
-            count > 0 && stored.len() == count,
-            "names must be unique: {:?}",
-            stored.keys()
-        );
+        assert!(stored.len() == count, "names must be unique: {:?}", stored.keys());
         load_parameters(&all(other), &stored)?;
         let images = [bijection, other].map(|bijection| -> Result<Tensor, BoxError> {
             let mut rng = rng(0);
             let mut pass = self.pass(Pass::evaluation(&mut rng), 0..ROWS)?;
-            Ok(bijection.forward(&uniform(6, &[ROWS, COLUMNS])?, &mut pass)?.value)
+            Ok(bijection.forward(&self.data(bijection, 6)?, &mut pass)?.value)
         });
         let [own, loaded] = images;
         assert_eq!(max_abs(&(own? - loaded?)?)?, 0.0);
         Ok(())
     }
+}
+
+/// The shape of a batch of rows.
+fn batch(row_shape: &[usize]) -> Vec<usize> {
+    [&[ROWS], row_shape].concat()
 }
 
 fn all(bijection: &dyn Bijection) -> Vec<Parameter> {

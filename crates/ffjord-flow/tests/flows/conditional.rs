@@ -31,6 +31,7 @@ fn a_conditional_continuous_flow_is_a_bijection() -> TestResult {
         step: 1e-3,
         accuracy: 1e-7,
         gradients: 1e-5,
+        unit: false,
     };
     check.run(|seed| conditional(TraceMode::Exact, vec![6], 2, seed))
 }

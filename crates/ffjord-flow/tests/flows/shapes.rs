@@ -3,21 +3,14 @@
 use crate::common::{TestResult, max_abs, rng, settings, uniform};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{Bijection, Chain, Cnf, Density, Flow, FlowError, MovingBatchNorm, Pass, Squeeze, TraceMode};
-use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Stride};
+use ffjord_nn::{ConvNet, ConvNetConfig};
 use std::sync::Arc;
 
 type BoxError = Box<dyn std::error::Error>;
 
 /// Batch normalisation of one channel of 4 × 4 pixels, a squeeze to four channels of 2 × 2, and a flow of those.
 fn chain() -> Result<Chain, BoxError> {
-    let config = ConvNetConfig {
-        channels: 4,
-        size: (2, 2),
-        hidden: vec![3],
-        strides: vec![Stride::Keep; 2],
-        layer: LayerKind::Concat,
-        activation: ActivationKind::Softplus,
-    };
+    let config = ConvNetConfig::new(4, (2, 2)).hidden([3]);
     let field = ConvNet::new(&config, &mut rng(1), DType::F64, &Device::Cpu)?;
     Ok(Chain::new(vec![
         Box::new(MovingBatchNorm::new(&[1, 4, 4], DType::F64, &Device::Cpu)?),

@@ -3,7 +3,7 @@
 use super::Stride;
 use super::patches::Grid;
 use super::weights::ConvLayer;
-use crate::layered::{Architecture, LayerParameters, ParameterLayout, ParameterSpec, RowForm};
+use crate::layered::{Architecture, LayerParameters, ParameterLayout, ParameterSpec, Pixels, RowForm};
 use crate::simd::SimdLevel;
 use crate::{ActivationKind, KernelError, LayerKind, Real};
 
@@ -24,6 +24,7 @@ pub struct ConvArchitecture {
     shapes: Vec<ConvShape>,
     kind: LayerKind,
     layout: ParameterLayout,
+    pixels: Pixels,
 }
 
 impl ConvArchitecture {
@@ -79,7 +80,45 @@ impl ConvArchitecture {
             layout: ParameterLayout::new(layer_parameters(&shapes, kind), activation),
             shapes,
             kind,
+            pixels: Pixels {
+                shape: [channels, size.0, size.1],
+                squeezes: 0,
+            },
         })
+    }
+
+    /// The same layers inside of `squeezes` squeezes: states have 4^q times fewer channels and 2^q times the height and
+    /// width, and every cell of 2 × 2 pixels becomes four channels, q times, before the first layer, and is put together
+    /// again behind the last. Pixel (i, j) of a cell of channel c is channel 4 c + 2 i + j.
+    ///
+    /// ```
+    /// use ffjord_kernels::convolution::ConvArchitecture;
+    /// use ffjord_kernels::{ActivationKind, LayerKind, Stride};
+    ///
+    /// let strides = [Stride::Keep, Stride::Keep];
+    /// let net = ConvArchitecture::new(16, (2, 3), &[8], &strides, LayerKind::Concat, ActivationKind::Softplus)?;
+    /// assert_eq!(net.squeezed(2)?.state_shape(), [1, 8, 12]);
+    /// # Ok::<(), ffjord_kernels::KernelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`KernelError::Squeezes`] unless the first layer's channels are a multiple of 4^q.
+    pub fn squeezed(mut self, squeezes: usize) -> Result<Self, KernelError> {
+        let ConvShape { inputs, input, .. } = self.shapes[0];
+        let cells = u32::try_from(squeezes)
+            .ok()
+            .and_then(|q| Some((q, 4usize.checked_pow(q)?)));
+        match cells {
+            Some((squeezes, cells)) if inputs.is_multiple_of(cells) => {
+                let shape = [inputs / cells, input.0 << squeezes, input.1 << squeezes];
+                self.pixels = Pixels { shape, squeezes };
+                Ok(self)
+            }
+            _ => Err(KernelError::Squeezes {
+                squeezes,
+                channels: inputs,
+            }),
+        }
     }
 
     /// The number of convolutions.
@@ -91,8 +130,7 @@ impl ConvArchitecture {
     /// The state's channels, height and width.
     #[must_use]
     pub fn state_shape(&self) -> [usize; 3] {
-        let ConvShape { inputs, input, .. } = self.shapes[0];
-        [inputs, input.0, input.1]
+        self.pixels.shape
     }
 
     /// How each layer depends on time.
@@ -135,9 +173,7 @@ impl Architecture for ConvArchitecture {
     }
 
     fn input_form(&self) -> RowForm {
-        let ConvShape { inputs: channels, .. } = self.shapes[0];
-        let len = self.shapes[0].input_len();
-        RowForm::Pixels { channels, len }
+        RowForm::Pixels(self.pixels)
     }
 
     fn output_form(&self) -> RowForm {

@@ -11,9 +11,12 @@ const HIDDEN: usize = 8;
 
 /// Dense layers: p = A₂ tanh(A₁ t + a₁) + a₂; the bias is the head of p, the weight `[outputs, inputs]` its rest.
 ///
-/// Convolutions: p = A t + a; the kernel is the head of p and so is the bias: the released code reads both from the
-/// first entry on, which is kept so that its checkpoints give its numbers. The last entries of p are not used.
-pub(super) struct Hyper;
+/// Convolutions: p = A t + a; the kernel is the head of p, the bias its rest.
+pub(super) struct Hyper {
+    /// Convolutions as the released code has them: it reads the kernel and the bias from the first entry of p on, so that
+    /// they overlap, and the last entries of p are not used.
+    pub(super) overlapping: bool,
+}
 
 struct Parts<'a, T> {
     first_weight: &'a [T],
@@ -115,10 +118,18 @@ impl<T: Real> DenseRule<T> for Hyper {
     }
 }
 
-fn outputs<T: Real>(shape: ConvShape, parameters: &[T], t: T, to: &mut [T]) {
+/// Entries `from ..` of p.
+fn outputs<T: Real>(shape: ConvShape, parameters: &[T], t: T, from: usize, to: &mut [T]) {
     let (slope, bias) = parameters.split_at(shape.weights() + shape.outputs);
-    for (to, (&slope, &bias)) in to.iter_mut().zip(slope.iter().zip(bias)) {
+    for (to, (&slope, &bias)) in to.iter_mut().zip(slope[from..].iter().zip(&bias[from..])) {
         *to = bias + slope * t;
+    }
+}
+
+impl Hyper {
+    /// The entry of p that a convolution's bias begins with.
+    fn first_bias(&self, shape: ConvShape) -> usize {
+        if self.overlapping { 0 } else { shape.weights() }
     }
 }
 
@@ -132,11 +143,11 @@ impl<T: Real> ConvRule<T> for Hyper {
     }
 
     fn weight(&self, shape: ConvShape, parameters: &[T], t: T, weight: &mut [T]) {
-        outputs(shape, parameters, t, weight);
+        outputs(shape, parameters, t, 0, weight);
     }
 
     fn bias(&self, shape: ConvShape, parameters: &[T], t: T, bias: &mut [T]) {
-        outputs(shape, parameters, t, bias);
+        outputs(shape, parameters, t, self.first_bias(shape), bias);
     }
 
     fn pull_back(
@@ -149,12 +160,11 @@ impl<T: Real> ConvRule<T> for Hyper {
     ) -> T {
         let (slope, bias) = gradient.split_at_mut(shape.weights() + shape.outputs);
         let mut time = T::ZERO;
-        for part in [effective.weight, effective.bias] {
-            for ((slope, bias), &g) in slope.iter_mut().zip(bias.iter_mut()).zip(part) {
-                *slope += t * g;
-                *bias += g;
-            }
-            time += dot(parameters, part);
+        for (from, part) in [(0, effective.weight), (self.first_bias(shape), effective.bias)] {
+            let (slope, bias) = (&mut slope[from..][..part.len()], &mut bias[from..][..part.len()]);
+            add_scaled(slope, t, part);
+            add_scaled(bias, T::ONE, part);
+            time += dot(&parameters[from..][..part.len()], part);
         }
         time
     }

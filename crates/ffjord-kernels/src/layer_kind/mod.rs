@@ -38,13 +38,16 @@ pub enum LayerKind {
     Blend,
     /// Weights and bias are outputs of a small network of t.
     Hyper,
+    /// As `Hyper`, but a convolution's bias is read from the numbers that its kernel begins with, as the released code has
+    /// it: for its checkpoints. Dense layers are those of `Hyper`.
+    HyperOverlapping,
     /// Convolutions only: `W [x, t, row, column] + b`; a dense layer of this type is [`LayerKind::Concat`].
     ConcatCoord,
 }
 
 impl LayerKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ignore,
         Self::Concat,
         Self::ConcatV2,
@@ -53,6 +56,7 @@ impl LayerKind {
         Self::Blend,
         Self::Hyper,
         Self::ConcatCoord,
+        Self::HyperOverlapping,
     ];
 
     pub(crate) fn dense_rule<T: Real>(self) -> &'static dyn DenseRule<T> {
@@ -64,7 +68,7 @@ impl LayerKind {
             Self::Squash => &gated::Gated { shift: false },
             Self::ConcatSquash => &gated::Gated { shift: true },
             Self::Blend => &blend::Blend,
-            Self::Hyper => &hyper::Hyper,
+            Self::Hyper | Self::HyperOverlapping => &hyper::Hyper { overlapping: false },
         }
     }
 
@@ -76,7 +80,8 @@ impl LayerKind {
             Self::Squash => &gated::Gated { shift: false },
             Self::ConcatSquash => &gated::Gated { shift: true },
             Self::Blend => &blend::Blend,
-            Self::Hyper => &hyper::Hyper,
+            Self::Hyper => &hyper::Hyper { overlapping: false },
+            Self::HyperOverlapping => &hyper::Hyper { overlapping: true },
             Self::ConcatCoord => &plain::ConcatCoord,
         }
     }
@@ -92,6 +97,7 @@ impl fmt::Display for LayerKind {
             Self::ConcatSquash => "concatsquash",
             Self::Blend => "blend",
             Self::Hyper => "hyper",
+            Self::HyperOverlapping => "hyper-overlapping",
             Self::ConcatCoord => "concatcoord",
         })
     }

@@ -6,6 +6,7 @@ mod forward;
 mod linear;
 mod memory;
 mod parameters;
+mod pixels;
 mod reverse;
 mod rows;
 
@@ -14,6 +15,7 @@ pub(crate) use memory::Extent;
 pub use memory::{Tape, Workspace};
 pub(crate) use parameters::LayerParameters;
 pub use parameters::{ParameterLayout, ParameterSpec};
+pub use pixels::Pixels;
 pub use rows::RowForm;
 
 use crate::elementwise::Function;

@@ -1,6 +1,7 @@
 //! Between the rows of the caller and the rows of a network.
 
 use super::memory::Extent;
+use super::pixels::Pixels;
 use crate::Real;
 use crate::kernel::{Stack, StackMut};
 
@@ -20,18 +21,14 @@ pub enum RowForm {
         given: usize,
     },
     /// An image, pixel by pixel, which the caller has channel by channel.
-    Pixels {
-        /// Its channels.
-        channels: usize,
-        /// Its numbers.
-        len: usize,
-    },
+    Pixels(Pixels),
 }
 
 impl RowForm {
     pub(crate) fn state_len(self) -> usize {
         match self {
-            Self::State { len } | Self::Pixels { len, .. } => len,
+            Self::State { len } => len,
+            Self::Pixels(pixels) => pixels.len(),
             Self::WithGiven { state, .. } => state,
         }
     }
@@ -79,9 +76,9 @@ impl RowForm {
                     to[state..].fill(T::ZERO);
                 }
             }
-            Self::Pixels { channels, len } => {
-                transpose(channels, len, from.value, value);
-                transpose(channels, len, from.tangents, tangents);
+            Self::Pixels(pixels) => {
+                pixels.gather(from.value, value);
+                pixels.gather(from.tangents, tangents);
             }
         }
         Stack { value, tangents }
@@ -109,25 +106,9 @@ impl RowForm {
                     given.iter_mut().zip(&from[state..]).for_each(|(to, &from)| *to += from);
                 }
             }
-            Self::Pixels { channels, len } => {
-                transpose(len / channels, len, value, to_value);
-                transpose(len / channels, len, tangents, to_tangents);
-            }
-        }
-    }
-}
-
-/// Every matrix `[rows, len / rows]` transposed.
-fn transpose<T: Real>(rows: usize, len: usize, from: &[T], to: &mut [T]) {
-    let columns = len / rows;
-    if rows == 1 || columns == 1 {
-        to.copy_from_slice(from);
-        return;
-    }
-    for (from, to) in from.chunks_exact(len).zip(to.chunks_exact_mut(len)) {
-        for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-            for (to, row) in to.iter_mut().zip(from.chunks_exact(columns)) {
-                *to = row[column];
+            Self::Pixels(pixels) => {
+                pixels.scatter(value, to_value);
+                pixels.scatter(tangents, to_tangents);
             }
         }
     }

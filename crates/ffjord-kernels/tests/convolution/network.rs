@@ -115,11 +115,50 @@ fn layer<N: Number>((kind, stride): (LayerKind, Stride), p: &[N], t: N, x: &Imag
             }
             first
         }
-        LayerKind::Hyper => {
+        LayerKind::Hyper | LayerKind::HyperOverlapping => {
             let (slope, bias) = p.split_at(p.len() / 2);
             let made: Vec<N> = slope.iter().zip(bias).map(|(&a, &b)| a * t + b).collect();
-            convolve(stride, &made, &made[..outputs], x)
+            let first_bias = if kind == LayerKind::Hyper {
+                made.len() - outputs
+            } else {
+                0
+            };
+            convolve(stride, &made, &made[first_bias..][..outputs], x)
         }
+    }
+}
+
+/// Cells of 2 × 2 pixels as channels, straight from the definition.
+fn squeeze<N: Number>(x: &Image<N>) -> Image<N> {
+    let (height, width) = (x.height / 2, x.width / 2);
+    let mut data = Vec::new();
+    for output in 0..4 * x.channels {
+        let (channel, i, j) = (output / 4, output / 2 % 2, output % 2);
+        for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
+            data.push(x.data[(channel * x.height + 2 * row + i) * x.width + 2 * column + j]);
+        }
+    }
+    Image {
+        channels: 4 * x.channels,
+        height,
+        width,
+        data,
+    }
+}
+
+/// The image whose squeeze is `x`.
+fn unsqueeze<N: Number>(x: &Image<N>) -> Image<N> {
+    let (channels, height, width) = (x.channels / 4, 2 * x.height, 2 * x.width);
+    let pixel = |index: usize| {
+        let (channel, row, column) = (index / (height * width), index / width % height, index % width);
+        let inner = 4 * channel + 2 * (row % 2) + column % 2;
+        x.data[(inner * x.height + row / 2) * x.width + column / 2]
+    };
+    Image {
+        channels,
+        height,
+        width,
+        data: (0..x.data.len()).map(pixel).collect(),
     }
 }
 
@@ -128,11 +167,17 @@ pub struct Network {
     pub net: ConvArchitecture,
     pub strides: Vec<Stride>,
     pub hidden: Vec<usize>,
+    pub squeezes: usize,
 }
 
 impl Field for Network {
     fn value<N: Number>(&self, parameters: &[N], t: N, z: &[N], _given: &[N]) -> Vec<N> {
-        let Self { net, strides, hidden } = self;
+        let Self {
+            net,
+            strides,
+            hidden,
+            squeezes,
+        } = self;
         let [channels, height, width] = net.state_shape();
         let mut x = Image {
             channels,
@@ -140,6 +185,10 @@ impl Field for Network {
             width,
             data: z.to_vec(),
         };
+        for _ in 0..*squeezes {
+            x = squeeze(&x);
+        }
+        let channels = x.channels;
         let (specs, beta) = (net.parameters(), parameters[parameters.len() - 1]);
         for (l, &stride) in strides.iter().enumerate() {
             let of_layer = || {
@@ -154,6 +203,9 @@ impl Field for Network {
             if l + 1 < strides.len() {
                 x = x.map(|_, x| activate(net.activation(), x, beta));
             }
+        }
+        for _ in 0..*squeezes {
+            x = unsqueeze(&x);
         }
         x.data
     }

@@ -156,7 +156,7 @@ fn layer<N: Number>(kind: LayerKind, p: &[N], t: N, x: &[N], outputs: usize) -> 
         LayerKind::Blend => (0..outputs)
             .map(|j| plain(p)[j] + (plain(rest)[j] - plain(p)[j]) * t)
             .collect(),
-        LayerKind::Hyper => {
+        LayerKind::Hyper | LayerKind::HyperOverlapping => {
             let hidden: Vec<N> = (0..8).map(|i| tanh(p[i] * t + p[8 + i])).collect();
             let (weight, bias) = p[16..].split_at(8 * (weights + outputs));
             let generated = linear(weight, bias, &hidden);

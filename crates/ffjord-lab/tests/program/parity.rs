@@ -151,3 +151,117 @@ fn files_that_cannot_be_compared_fail_and_say_why() {
         fails("no safetensors file");
     }
 }
+
+/// What must be compared, and one number of it that is wrong.
+fn passes_until_changed(case: &str, tensors: Vec<(String, Tensor)>, changed: &[&str]) {
+    let place = Place::new();
+    std::fs::create_dir(place.path("reference")).unwrap();
+    let path = place.path("reference/a.safetensors");
+    save(&path, &tensors, Some(case));
+    let said = place.succeed(&["parity", "reference"]);
+    assert!(said.contains("1 passed, 0 failed"), "{said}");
+    for changed in changed {
+        let mut tensors = tensors.clone();
+        let (_, tensor) = tensors.iter_mut().find(|(name, _)| name == changed).expect(changed);
+        let mut values: Vec<f64> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+        values[0] += 1e-5;
+        *tensor = Tensor::from_vec(values, tensor.shape(), &Device::Cpu).unwrap();
+        save(&path, &tensors, Some(case));
+        let answer = place.run(&["parity", "reference"]);
+        assert_eq!(answer.code, Some(1), "{changed}: {}", answer.stdout);
+    }
+}
+
+fn named<const N: usize>(tensors: [(&str, Tensor); N]) -> Vec<(String, Tensor)> {
+    tensors.map(|(name, tensor)| (name.to_string(), tensor)).into()
+}
+
+#[test]
+fn maps_of_images_are_compared() {
+    // Two squeezes by 2 of the pixels 0 to 15 of a 4 × 4 image.
+    let image =
+        |values: Vec<f64>, shape: (usize, usize, usize, usize)| Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+    let x = image((0..16).map(f64::from).collect(), (1, 1, 4, 4));
+    let order = [0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15];
+    let y = image(order.map(f64::from).to_vec(), (1, 16, 1, 1));
+    let case = r#"{"kind":"squeeze","factor":2,"times":2}"#;
+    passes_until_changed(case, named([("x", x), ("y", y)]), &["y"]);
+
+    let alpha = 0.05;
+    let pixels = [0.0, 0.25, 0.8, 1.0];
+    let s = pixels.map(|x| alpha + (1.0 - 2.0 * alpha) * x);
+    let (a, b) = ([1.0, -0.5, 0.3, 2.0], 0.7);
+    // y = ln s − ln(1 − s), dlogp = Σ [ln s + ln(1 − s) − ln(1 − 2 α)], and the gradient of Σ a y + b dlogp.
+    let y = s.map(|s: f64| s.ln() - (1.0 - s).ln());
+    let dlogp: f64 = s
+        .iter()
+        .map(|s| s.ln() + (1.0 - s).ln() - (1.0 - 2.0 * alpha).ln())
+        .sum();
+    let slope = |s: f64, a: f64| (1.0 - 2.0 * alpha) * (a / (s * (1.0 - s)) + b * (1.0 / s - 1.0 / (1.0 - s)));
+    let gx: Vec<f64> = s.iter().zip(a).map(|(&s, a)| slope(s, a)).collect();
+    let whole = |values: Vec<f64>| image(values, (1, 1, 2, 2));
+    let one = |value: f64| Tensor::new(&[value], &Device::Cpu).unwrap();
+    let tensors = named([
+        ("x", whole(pixels.to_vec())),
+        ("y", whole(y.to_vec())),
+        ("dlogp", one(dlogp)),
+        ("a", whole(a.to_vec())),
+        ("b", one(b)),
+        ("gx", whole(gx)),
+    ]);
+    passes_until_changed(r#"{"kind":"logit","alpha":0.05}"#, tensors, &["y", "dlogp", "gx", "x"]);
+}
+
+#[test]
+fn flows_of_images_are_compared() {
+    // Networks of zeros: every flow stays where it is, so the density is that of the shifted pixels.
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+    let scalar = |value: f64| Tensor::new(value, &Device::Cpu).unwrap();
+    let x = Tensor::new(&[0.1, 0.4, 0.7, 0.9], &Device::Cpu)
+        .unwrap()
+        .reshape((1, 1, 2, 2))
+        .unwrap();
+    let z = (&x - 0.5).unwrap();
+    let nats = 0.5 * z.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap();
+    let loss = nats + 2.0 * (2.0 * std::f64::consts::PI).ln();
+    let bits = (loss / 4.0 + 256f64.ln()) / std::f64::consts::LN_2;
+    let layer = "chain.1.odefunc.odefunc.diffeq.layers.0._layer";
+    let mut tensors = named([
+        ("x", x.clone()),
+        ("z", z.reshape((1, 4)).unwrap()),
+        ("dlogp", zeros(&[1])),
+        ("loss", scalar(loss)),
+        ("bpd", scalar(bits)),
+        ("gx", z),
+        ("T.chain.1", scalar(0.7)),
+        ("gT.chain.1", scalar(0.0)),
+        ("e.chain.1", zeros(&[1, 1, 2, 2])),
+        ("sample_z", zeros(&[1, 4])),
+        ("sample_x", Tensor::full(0.5, (1, 1, 2, 2), &Device::Cpu).unwrap()),
+        ("sample_dlogp", zeros(&[1])),
+        ("dlogp_exact", zeros(&[1])),
+        ("loss_exact", scalar(loss)),
+        ("bpd_exact", scalar(bits)),
+    ]);
+    tensors.push((format!("param.{layer}.weight"), zeros(&[1, 1, 3, 3])));
+    tensors.push((format!("param.{layer}.bias"), zeros(&[1])));
+    // A bias moves every pixel of the image by as much times T.
+    let sum = tensors[1].1.sum_all().unwrap().to_scalar::<f64>().unwrap();
+    tensors.push((
+        format!("gparam.{layer}.bias"),
+        Tensor::new(&[0.7 * sum], &Device::Cpu).unwrap(),
+    ));
+    let case = r#"{"kind":"image-flow","blocks":1,"hidden":[],"layer":"ignore","activation":"softplus","alpha":0.0}"#;
+    let changed = [
+        "z",
+        "dlogp",
+        "loss",
+        "bpd",
+        "gx",
+        "gT.chain.1",
+        "sample_x",
+        "sample_dlogp",
+        "bpd_exact",
+    ];
+    passes_until_changed(case, tensors, &changed);
+}

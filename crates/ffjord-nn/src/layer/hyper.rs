@@ -20,6 +20,8 @@ pub(super) struct Hyper {
     projection: Projection,
     inputs: usize,
     outputs: usize,
+    /// Whether a convolution's bias is read from the numbers that its kernel begins with, as the released code has it.
+    overlapping: bool,
     network: WeightNetwork,
 }
 
@@ -57,6 +59,7 @@ impl Hyper {
         projection: Projection,
         inputs: usize,
         outputs: usize,
+        overlapping: bool,
         builder: &mut ParameterBuilder<'_>,
     ) -> Result<Self> {
         let weights: usize = projection.weight_shape(inputs, outputs).iter().product();
@@ -75,22 +78,25 @@ impl Hyper {
             projection,
             inputs,
             outputs,
+            overlapping,
             network,
         })
     }
 
     /// The layer whose weights and bias are the entries `made`, `[weights + o]`, of a network's output.
     fn layer_of(&self, made: &Dual) -> Result<AffineAtTime> {
-        let first_weight = match &self.network {
-            WeightNetwork::Dense { .. } => self.outputs,
-            // The released code reads a convolution's kernel from the first entry on and its bias from there too:
-            // the two overlap. Kept, so that its checkpoints give its numbers.
-            WeightNetwork::Convolution(_) => 0,
-        };
         let shape = self.projection.weight_shape(self.inputs, self.outputs);
         let count = shape.iter().product();
+        let (first_weight, first_bias) = match &self.network {
+            WeightNetwork::Dense { .. } => (self.outputs, 0),
+            WeightNetwork::Convolution(_) if self.overlapping => (0, 0),
+            WeightNetwork::Convolution(_) => (0, count),
+        };
         let weight = made.map_linear(|made| Ok(made.narrow(0, first_weight, count)?.reshape(shape.as_slice())?))?;
-        let bias = made.map_linear(|made| self.projection.along_channels(&made.narrow(0, 0, self.outputs)?))?;
+        let bias = made.map_linear(|made| {
+            self.projection
+                .along_channels(&made.narrow(0, first_bias, self.outputs)?)
+        })?;
         Ok(AffineAtTime {
             projection: self.projection,
             weight,

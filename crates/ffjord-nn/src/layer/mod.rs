@@ -80,7 +80,10 @@ pub(crate) fn build(
             Box::new(concatsquash::ConcatSquash::new(projection, inputs, outputs, builder)?)
         }
         (LayerKind::Blend, _) => Box::new(blend::Blend::new(projection, inputs, outputs, builder)?),
-        (LayerKind::Hyper, _) => Box::new(hyper::Hyper::new(projection, inputs, outputs, builder)?),
+        (LayerKind::Hyper | LayerKind::HyperOverlapping, _) => {
+            let overlapping = kind == LayerKind::HyperOverlapping;
+            Box::new(hyper::Hyper::new(projection, inputs, outputs, overlapping, builder)?)
+        }
         (LayerKind::ConcatCoord, Projection::Convolution(_)) => {
             Box::new(concatcoord::ConcatCoord::new(projection, inputs, outputs, builder)?)
         }

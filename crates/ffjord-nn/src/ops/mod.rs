@@ -21,6 +21,7 @@ mod by_kernel;
 mod convolution;
 mod linear;
 mod slices;
+mod squeeze;
 mod stacked;
 
 use by_kernel::{ElementWise, Order};
@@ -29,6 +30,7 @@ use candle_core::{DType, Error, Result, Tensor};
 pub use convolution::{conv_transpose2d, conv2d};
 pub use ffjord_kernels::elementwise::Function;
 pub use linear::linear;
+pub use squeeze::{squeeze, unsqueeze};
 
 /// tanh x.
 ///

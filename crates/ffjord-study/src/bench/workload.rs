@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_data::ToyDensity;
 use ffjord_flow::config::DEFAULT_TAPE_MB;
 use ffjord_flow::{Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormal, TraceMode};
-use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, Stride, VectorField};
+use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, VectorField};
 use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
 use ffjord_ode::{Solver, Tolerance};
 use ffjord_trace::ProbeDistribution;
@@ -200,14 +200,9 @@ impl Workload {
                 Arc::new(Mlp::new(&network, rng, DType::F32, &Device::Cpu)?)
             }
             Network::Convolutional { size, hidden } => {
-                let network = ConvNetConfig {
-                    channels: 1,
-                    size: (*size, *size),
-                    hidden: hidden.clone(),
-                    strides: vec![Stride::Keep; hidden.len() + 1],
-                    layer: LayerKind::Concat,
-                    activation: self.activation,
-                };
+                let network = ConvNetConfig::new(1, (*size, *size))
+                    .hidden(hidden.clone())
+                    .activation(self.activation);
                 Arc::new(ConvNet::new(&network, rng, DType::F32, &Device::Cpu)?)
             }
         })

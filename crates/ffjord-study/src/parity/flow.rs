@@ -1,6 +1,6 @@
 //! A chain of continuous flows against the reference: values, log-determinants, loss and its gradients.
 
-use super::vector_field::field;
+use super::network::field;
 use super::{Case, Comparison, ReferenceFile, Subject};
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor, Var};

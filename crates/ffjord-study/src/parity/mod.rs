@@ -1,22 +1,30 @@
 //! Comparison with reference vectors of the original implementation.
 
 mod case;
+mod checkpoint;
 mod flow;
+mod image_flow;
+mod network;
 mod path;
+mod transform;
 mod vae;
 mod vector_field;
 
-pub use case::{Case, ReferenceFile};
+pub use case::{Case, ImageCase, ReferenceFile};
 pub use path::{Path, Subject};
 
 use crate::error::{Result, StudyError};
 use candle_core::{DType, Tensor};
+use checkpoint::{compare_checkpoint, is_checkpoint};
 use flow::compare_flow;
+use image_flow::compare_image_flow;
 use std::path::PathBuf;
+use transform::compare_transform;
 use vae::compare_vae;
 use vector_field::compare_field;
 
-/// The `.safetensors` files of a folder, in the order of their names.
+/// The files to compare with of a folder, in the order of their names: `.safetensors` files, and `.pth` checkpoints with an
+/// `.npz` file of densities beside them.
 ///
 /// # Errors
 /// When the folder cannot be read or holds no such file.
@@ -24,7 +32,7 @@ pub fn reference_files(directory: &std::path::Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(directory).map_err(StudyError::io("read", directory))?;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors") || is_checkpoint(path))
         .collect();
     files.sort();
     if files.is_empty() {
@@ -36,15 +44,23 @@ pub fn reference_files(directory: &std::path::Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Every quantity of a reference file beside ours.
+/// Every quantity of a reference file beside ours. Transforms and checkpoints are compared in double precision whatever the
+/// subject: no kernel is part of the former, and the latter are loaded so.
 ///
 /// # Errors
 /// When the file cannot be read, its case cannot be built, or a solve fails.
 pub fn compare(path: &std::path::Path, subject: Subject) -> Result<Vec<Comparison>> {
+    if is_checkpoint(path) {
+        return compare_checkpoint(path);
+    }
     let file = ReferenceFile::open(path)?;
     match &file.case {
-        Case::Mlp { .. } | Case::Conv { .. } => compare_field(&file, subject),
+        Case::Mlp { .. } | Case::Conv { .. } | Case::Autoencoder { .. } | Case::Parallel { .. } => {
+            compare_field(&file, subject)
+        }
         Case::Flow { .. } => compare_flow(&file, subject),
+        Case::Squeeze { .. } | Case::Logit { .. } | Case::Zeromean | Case::Batchnorm { .. } => compare_transform(&file),
+        Case::Multiscale(_) | Case::ImageFlow(_) | Case::ParallelFlow(_) => compare_image_flow(&file, subject),
         Case::Vae(case) => compare_vae(&file, case),
     }
 }

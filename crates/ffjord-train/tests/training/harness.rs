@@ -58,7 +58,7 @@ pub fn flow_of_separate_rows(seed: u64) -> TinyFlow {
 
 /// Activation normalisation, which its first batch sets, and the block.
 pub fn flow_with_act_norm(solver: Solver) -> TinyFlow {
-    let norm = ActNorm::new(2, DType::F32, &Device::Cpu).unwrap();
+    let norm = ActNorm::new(&[2], DType::F32, &Device::Cpu).unwrap();
     chain(vec![Box::new(norm), block(0, solver, TraceMode::Exact)])
 }
 

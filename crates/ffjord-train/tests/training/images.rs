@@ -22,14 +22,9 @@ fn images(rows: usize, seed: u64) -> Matrix<f32> {
 }
 
 fn flow() -> Flow<Chain> {
-    let config = ConvNetConfig {
-        channels: 4,
-        size: (2, 2),
-        hidden: vec![4],
-        strides: vec![Stride::Keep; 2],
-        layer: LayerKind::Concat,
-        activation: ActivationKind::Tanh,
-    };
+    let config = ConvNetConfig::new(4, (2, 2))
+        .hidden([4])
+        .activation(ActivationKind::Tanh);
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let field = ConvNet::new(&config, &mut rng, DType::F32, &Device::Cpu).unwrap();
     let parts: Vec<Box<dyn ffjord_flow::Bijection>> = vec![
