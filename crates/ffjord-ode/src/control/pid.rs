@@ -57,6 +57,7 @@ pub struct Adaptive {
     safety: f64,
     min_factor: f64,
     max_factor: f64,
+    shrink_accepted: bool,
     first_step: Option<f64>,
     min_step: f64,
     max_step: f64,
@@ -74,6 +75,7 @@ impl Adaptive {
             safety: 0.9,
             min_factor: 0.2,
             max_factor: 10.0,
+            shrink_accepted: false,
             first_step: None,
             min_step: 0.0,
             max_step: f64::INFINITY,
@@ -117,10 +119,37 @@ impl Adaptive {
         self
     }
 
-    /// Bounds the change of the step from one attempt to the next: `0 < min < 1 < max`. Accepted steps do not shrink.
+    /// Bounds the change of the step from one attempt to the next: `0 < min < 1 < max`. Accepted steps do not shrink
+    /// unless [`shrink_accepted`](Self::shrink_accepted) lets them.
     #[must_use]
     pub fn factors(mut self, min: f64, max: f64) -> Self {
         (self.min_factor, self.max_factor) = (min, max);
+        self
+    }
+
+    /// Whether a step may also be shorter than an accepted one before it; unless set it is not, as in torchdiffeq.
+    ///
+    /// A step that was accepted with an error close to the tolerance is then followed by a shorter one, and not by an
+    /// attempt of the same size that is likely to be rejected; nor does the step grow right after a rejection. With
+    /// methods of one step this saves evaluations where the solution quickens (Hairer, Nørsett, Wanner I, II.4).
+    ///
+    /// ```
+    /// use ffjord_ode::{Adaptive, Method, Solver, Tolerance};
+    /// let kepler = |_: f64, y: &[f64; 4], dy: &mut [f64; 4]| {
+    ///     let cube = y[0].hypot(y[1]).powi(3);
+    ///     *dy = [y[2], y[3], -y[0] / cube, -y[1] / cube];
+    /// };
+    /// let control = Adaptive::new(Tolerance::new(1e-8, 1e-8)?);
+    /// let rejected = |control| {
+    ///     let solver = Solver::new(Method::Dopri5).adaptive_with(control);
+    ///     solver.solve(&kepler, &[0.5, 0.0, 0.0, 3.0_f64.sqrt()], 0.0, 20.0).map(|solution| solution.stats.rejected)
+    /// };
+    /// assert!(2 * rejected(control.clone().shrink_accepted(true))? < rejected(control)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn shrink_accepted(mut self, shrink: bool) -> Self {
+        self.shrink_accepted = shrink;
         self
     }
 
@@ -217,6 +246,8 @@ pub struct PidController {
     step: f64,
     /// Error ratios of the last two accepted steps, the last first.
     history: [f64; 2],
+    /// Whether the last attempt was rejected.
+    retrying: bool,
 }
 
 impl PidController {
@@ -230,6 +261,7 @@ impl PidController {
             settings,
             step: 0.0,
             history: [1.0; 2],
+            retrying: false,
         })
     }
 
@@ -261,7 +293,7 @@ impl Controller for PidController {
         self.step = first
             .clamp(self.settings.min_step, self.settings.max_step)
             .copysign(t1 - t0);
-        self.history = [1.0; 2];
+        (self.history, self.retrying) = ([1.0; 2], false);
     }
 
     fn next_time(&self, t: f64) -> f64 {
@@ -271,20 +303,34 @@ impl Controller for PidController {
     fn judge(&mut self, attempt: &Attempt) -> Verdict {
         /// Ratios below this say "no error"; it keeps the powers finite.
         const SMALLEST_RATIO: f64 = 1e-10;
+        /// Part of the planned step below which an attempt was cut short by a stop time, and not by rounding.
+        const CUT: f64 = 0.999;
         let ratio = attempt.error_ratio;
         let accepted = ratio <= 1.0;
-        let floor = if accepted { 1.0 } else { self.settings.min_factor };
+        let shrinks = self.settings.shrink_accepted;
+        let floor = if accepted && !shrinks {
+            1.0
+        } else {
+            self.settings.min_factor
+        };
+        let ceiling = if shrinks && self.retrying {
+            1.0
+        } else {
+            self.settings.max_factor
+        };
         let factor = if ratio.is_finite() {
             self.factor(ratio.max(SMALLEST_RATIO), attempt.error_order)
         } else {
             0.0
         };
         let tried = attempt.t_next - attempt.t;
-        let next = tried * factor.clamp(floor, self.settings.max_factor);
+        let next = tried * factor.clamp(floor, ceiling);
         if accepted {
             self.history = [ratio.max(SMALLEST_RATIO), self.history[0]];
             // A step cut short by a stop time says nothing against the longer one that was planned.
-            self.step = if next.abs() > self.step.abs() { next } else { self.step };
+            let cut = tried.abs() < CUT * self.step.abs();
+            let shorter = next.abs() <= self.step.abs();
+            self.step = if shorter && (cut || !shrinks) { self.step } else { next };
         } else {
             // Whatever the gains say, a rejected step must shrink.
             self.step = if next.abs() < tried.abs() {
@@ -294,6 +340,7 @@ impl Controller for PidController {
             };
         }
         self.step = self.step.abs().min(self.settings.max_step).copysign(tried);
+        self.retrying = !accepted;
         if accepted { Verdict::Accept } else { Verdict::Reject }
     }
 
