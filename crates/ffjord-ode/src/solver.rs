@@ -6,7 +6,7 @@ use crate::{
     control::{Adaptive, ConstantStep, ControllerSource, OwnControl, PidController, StepControl, StepGrid},
     error::{SetupError, SolveError},
     event::Event,
-    integrate::{Limits, Watchers, integrate_watched},
+    integrate::{Limits, Start, Watchers, integrate_from},
     methods::Method,
     norm::Tolerance,
     open::{OpenSolve, part_of},
@@ -321,11 +321,11 @@ impl Solver {
         M: Stepper<S>,
     {
         self.require_estimate()?;
-        let (span, limits) = ((t0, t1), &self.limits);
+        let (afresh, span, limits) = (Start::Afresh, (t0, t1), &self.limits);
         match &self.control {
             StepControl::Adaptive(settings) => {
                 let mut controller = PidController::new(settings.clone())?;
-                integrate_watched(system, y0, span, stepper, &mut controller, limits, watchers)
+                integrate_from(afresh, system, y0, span, (stepper, &mut controller), limits, watchers)
             }
             StepControl::Constant(grid) => {
                 let mut controller = ConstantStep::new(*grid, t0, t1)?;
@@ -337,11 +337,12 @@ impl Solver {
                         t1,
                     });
                 }
-                integrate_watched(system, y0, span, stepper, &mut controller, limits, watchers)
+                integrate_from(afresh, system, y0, span, (stepper, &mut controller), limits, watchers)
             }
             StepControl::Own(control) => {
                 let mut controller = control.controller();
-                integrate_watched(system, y0, span, stepper, controller.as_mut(), limits, watchers)
+                let driven = (stepper, controller.as_mut());
+                integrate_from(afresh, system, y0, span, driven, limits, watchers)
             }
         }
     }
