@@ -3,7 +3,7 @@
 use std::{convert::Infallible, ops::ControlFlow};
 
 use crate::{
-    control::{Adaptive, ConstantStep, ControllerSource, OwnControl, PidController, StepControl, StepGrid},
+    control::{Adaptive, ConstantStep, ControllerSource, NextStep, OwnControl, PidController, StepControl, StepGrid},
     error::{SetupError, SolveError},
     event::Event,
     integrate::{Limits, Start, Watchers, integrate_from},
@@ -55,10 +55,16 @@ impl Solver<StepsNotChosen> {
 }
 
 impl<C> Solver<C> {
-    /// Steps that keep the error of each within `tolerance`, chosen as torchdiffeq chooses them.
+    /// Steps that keep the error of each within `tolerance`, chosen as torchdiffeq chooses them; those of implicit
+    /// methods are [`Predicted`](NextStep::Predicted).
     #[must_use]
     pub fn adaptive(self, tolerance: Tolerance) -> Solver {
-        self.adaptive_with(Adaptive::new(tolerance))
+        let settings = Adaptive::new(tolerance);
+        let settings = match self.method {
+            Method::KenCarp4 | Method::Radau5 => settings.next_step(NextStep::Predicted),
+            _ => settings,
+        };
+        self.adaptive_with(settings)
     }
 
     /// Steps that follow the error as `settings` say.

@@ -1,7 +1,7 @@
 //! Step control: grids, stop times, gains and bounds.
 
 use ffjord_ode::{
-    Adaptive, Attempt, Controller, ErrorNorm, Method, Pid, PidController, SaveAt, Solver, Tolerance, Verdict,
+    Adaptive, Attempt, Controller, ErrorNorm, Method, NextStep, Pid, PidController, SaveAt, Solver, Tolerance, Verdict,
 };
 
 use super::problems::{self, Problem};
@@ -165,8 +165,8 @@ fn a_larger_norm_takes_more_steps() {
 
 #[test]
 fn accepted_steps_shrink_where_they_may() {
-    let sizes = |shrink| {
-        let settings = Adaptive::new(tolerance()).first_step(1.0).shrink_accepted(shrink);
+    let sizes = |next_step| {
+        let settings = Adaptive::new(tolerance()).first_step(1.0).next_step(next_step);
         let mut controller = PidController::new(settings).unwrap();
         controller.begin(0.0, 100.0, 1.0);
         // The end of the attempt, and its error; the fourth is cut short by a stop time.
@@ -190,11 +190,34 @@ fn accepted_steps_shrink_where_they_may() {
         [first.1, rejected.1, after.1, cut.1]
     };
     let root = |ratio: f64| 0.9 * ratio.powf(-0.2);
-    let [first, rejected, after, cut] = sizes(true);
+    let [first, rejected, after, cut] = sizes(NextStep::ByError);
     assert_eq!((first, rejected), (root(0.9), root(0.9) * root(3.0)));
     // No growth right after a rejection, and none of the shrinking where the step was not the one planned.
     assert_eq!((after, cut), (rejected, rejected));
-    let [first, rejected, after, cut] = sizes(false);
+    let [first, rejected, after, cut] = sizes(NextStep::NotShorter);
     assert_eq!((first, rejected), (1.0, root(3.0)));
     assert_eq!((after, cut), (rejected * root(1e-3), after));
+}
+
+#[test]
+fn predicted_steps_go_on_with_a_growing_error() {
+    let settings = Adaptive::new(tolerance()).next_step(NextStep::Predicted);
+    let mut controller = PidController::new(settings).unwrap();
+    controller.begin(0.0, 100.0, 1.0);
+    let mut next = |t_next: f64, error_ratio| {
+        controller.judge(&Attempt {
+            t: 0.0,
+            t_next,
+            error_ratio,
+            error_order: 3,
+        });
+        controller.next_time(0.0)
+    };
+    let root = |ratio: f64| 0.9 * ratio.powf(-0.25);
+    // Nothing is known before the first step; an error that is 8 times that of a step as long is taken to grow on.
+    assert_eq!(next(1.0, 0.1), root(0.1));
+    let grown = next(1.0, 0.8) / (root(0.8) * 8.0_f64.powf(-0.25));
+    assert!((grown - 1.0).abs() < 1e-15, "{grown}");
+    // A falling error is not.
+    assert_eq!(next(0.5, 0.1), 0.5 * root(0.1));
 }
