@@ -33,7 +33,7 @@ pub enum SetupError {
          from the start to the end"
     )]
     InvalidTimes {
-        /// What the time was for: `save` or `stop`.
+        /// What the time was for: `save`, `stop` or `jump`.
         purpose: &'static str,
         /// The first time that does not fit.
         time: f64,
@@ -264,6 +264,21 @@ pub enum SolveError<E: std::error::Error + 'static> {
         /// Where in the state.
         found: NonFinite,
     },
+    /// The equations of a step of an implicit method, which no smaller step makes solvable.
+    #[error(
+        "{method} cannot solve the equations of a step of {dt:e} from t = {t} (its iteration does not converge, or its \
+         matrix is singular): take smaller steps if they are fixed; else see whether the right-hand side is continuous \
+         there, whether a Jacobian or product that the system gives is right, and whether equations without a \
+         derivative have a solution"
+    )]
+    NotConverged {
+        /// The method.
+        method: &'static str,
+        /// Time that was reached.
+        t: f64,
+        /// Step of the last attempt.
+        dt: f64,
+    },
     /// A cotangent to pull back that is not finite.
     #[error("the cotangent dL/dy at t = {t} is NaN or infinite, {found}: check the loss that it is the gradient of")]
     NonFiniteCotangent {
@@ -295,6 +310,19 @@ pub enum SolveError<E: std::error::Error + 'static> {
         ratio: f64,
         /// The largest ratio at which the method can keep the tolerance.
         accepted: f64,
+    },
+    /// An equation so stiff that steps of a useful size lose its slow components in the rounding of the fast ones.
+    #[error(
+        "from t = {t} rounding holds the steps short: in a step of {dt:e} it makes products with the Jacobian uncertain \
+         by {ratio:.1e} times the size of slow components, which would be lost: use f64 states, or radau5"
+    )]
+    TooStiff {
+        /// Time that was reached.
+        t: f64,
+        /// Step of the last attempt.
+        dt: f64,
+        /// The rounding of products with the Jacobian relative to the vectors that are multiplied.
+        ratio: f64,
     },
     /// An event's function that is not a number.
     #[error("the function of event {event} is NaN at t = {t}: it must be a number wherever the solve leads")]
@@ -364,9 +392,11 @@ impl<E: std::error::Error> SolveError<E> {
                 error_ratio,
                 found,
             },
+            Self::NotConverged { method, t, dt } => SolveError::NotConverged { method, t, dt },
             Self::NonFiniteCotangent { t, found } => SolveError::NonFiniteCotangent { t, found },
             Self::NonFiniteGradient { t, found } => SolveError::NonFiniteGradient { t, found },
             Self::Rounding { t, ratio, accepted } => SolveError::Rounding { t, ratio, accepted },
+            Self::TooStiff { t, dt, ratio } => SolveError::TooStiff { t, dt, ratio },
             Self::EventNotANumber { event, t } => SolveError::EventNotANumber { event, t },
             Self::MaxSteps { limit, t, t1 } => SolveError::MaxSteps { limit, t, t1 },
             Self::MaxEvaluations { limit, t } => SolveError::MaxEvaluations { limit, t },

@@ -23,8 +23,8 @@ mod system;
 mod tableau;
 
 pub use control::{
-    Adaptive, Attempt, ConstantStep, Controller, ControllerSource, OwnControl, Pid, PidController, StepControl,
-    StepGrid, Verdict,
+    Adaptive, Attempt, ConstantStep, Controller, ControllerSource, NextStep, OwnControl, Pid, PidController,
+    StepControl, StepGrid, Verdict,
 };
 pub use dense::Matrix;
 pub use error::{SetupError, SolveError, StateError};

@@ -96,6 +96,21 @@ pub enum StopReason {
         /// Step of the last attempt.
         dt: f64,
     },
+    /// Equations of an implicit step, which no smaller step makes solvable.
+    NotConverged {
+        /// Step of the last attempt.
+        dt: f64,
+    },
+    /// A tolerance finer than what the state's element type can tell apart.
+    Rounding {
+        /// Rounding relative to the tolerance.
+        ratio: f64,
+    },
+    /// Slow components that are lost in the rounding of fast ones.
+    TooStiff {
+        /// Step of the last attempt.
+        dt: f64,
+    },
 }
 
 impl StopReason {
@@ -108,6 +123,9 @@ impl StopReason {
             SolveError::TimeTooCoarse { spacing, .. } => Some(Self::TimeTooCoarse { spacing }),
             // A step of size 0 says that the solve did not even set out.
             SolveError::NonFinite { dt, .. } if dt != 0.0 => Some(Self::NonFinite { dt }),
+            SolveError::NotConverged { dt, .. } => Some(Self::NotConverged { dt }),
+            SolveError::Rounding { ratio, .. } => Some(Self::Rounding { ratio }),
+            SolveError::TooStiff { dt, .. } => Some(Self::TooStiff { dt }),
             _ => None,
         }
     }

@@ -3,10 +3,10 @@
 use std::{convert::Infallible, ops::ControlFlow};
 
 use crate::{
-    control::{Adaptive, ConstantStep, ControllerSource, OwnControl, PidController, StepControl, StepGrid},
+    control::{Adaptive, ConstantStep, ControllerSource, NextStep, OwnControl, PidController, StepControl, StepGrid},
     error::{SetupError, SolveError},
     event::Event,
-    integrate::{Limits, Watchers, integrate_watched},
+    integrate::{Limits, Start, Watchers, integrate_from},
     methods::Method,
     norm::Tolerance,
     open::{OpenSolve, part_of},
@@ -55,10 +55,16 @@ impl Solver<StepsNotChosen> {
 }
 
 impl<C> Solver<C> {
-    /// Steps that keep the error of each within `tolerance`, chosen as torchdiffeq chooses them.
+    /// Steps that keep the error of each within `tolerance`, chosen as torchdiffeq chooses them; those of implicit
+    /// methods are [`Predicted`](NextStep::Predicted).
     #[must_use]
     pub fn adaptive(self, tolerance: Tolerance) -> Solver {
-        self.adaptive_with(Adaptive::new(tolerance))
+        let settings = Adaptive::new(tolerance);
+        let settings = match self.method {
+            Method::KenCarp4 | Method::Radau5 => settings.next_step(NextStep::Predicted),
+            _ => settings,
+        };
+        self.adaptive_with(settings)
     }
 
     /// Steps that follow the error as `settings` say.
@@ -321,11 +327,11 @@ impl Solver {
         M: Stepper<S>,
     {
         self.require_estimate()?;
-        let (span, limits) = ((t0, t1), &self.limits);
+        let (afresh, span, limits) = (Start::Afresh, (t0, t1), &self.limits);
         match &self.control {
             StepControl::Adaptive(settings) => {
                 let mut controller = PidController::new(settings.clone())?;
-                integrate_watched(system, y0, span, stepper, &mut controller, limits, watchers)
+                integrate_from(afresh, system, y0, span, (stepper, &mut controller), limits, watchers)
             }
             StepControl::Constant(grid) => {
                 let mut controller = ConstantStep::new(*grid, t0, t1)?;
@@ -337,11 +343,12 @@ impl Solver {
                         t1,
                     });
                 }
-                integrate_watched(system, y0, span, stepper, &mut controller, limits, watchers)
+                integrate_from(afresh, system, y0, span, (stepper, &mut controller), limits, watchers)
             }
             StepControl::Own(control) => {
                 let mut controller = control.controller();
-                integrate_watched(system, y0, span, stepper, controller.as_mut(), limits, watchers)
+                let driven = (stepper, controller.as_mut());
+                integrate_from(afresh, system, y0, span, driven, limits, watchers)
             }
         }
     }

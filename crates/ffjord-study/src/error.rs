@@ -67,6 +67,9 @@ pub enum StudyError {
         /// Where it is damaged.
         source: Box<toml::de::Error>,
     },
+    /// The program was built with a damaged table.
+    #[error("the numbers of SciPy that the program was built with cannot be read: {0}")]
+    ScipyTable(#[source] serde_json::Error),
     /// A row or model that a table does not have.
     #[error("the table has no {what} `{given}`: accepted are {accepted}")]
     UnknownTableEntry {

@@ -4,7 +4,8 @@ use crate::error::TraceError;
 use crate::operator::LinearOperator;
 use crate::scalar::Scalar;
 
-/// What remains of a column that depends on those before it, relative to the column, is rounding below this.
+/// A column of which less than this part is left, once those before it are taken off, depends on them: the rest is
+/// rounding.
 const DEPENDENT: f64 = 1e-14;
 
 /// Columns of D numbers each, one after the other; also a matrix `[D, k]` in column-major order.

@@ -46,7 +46,7 @@ pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {
         /// The operator's dimension.
         dimension: usize,
     },
-    /// Vectors of which there cannot be so many in memory.
+    /// More vectors than memory can hold.
     #[error("{count} vectors for {batch} rows of dimension {dimension} are too many to address: use fewer at a time")]
     TooLarge {
         /// Vectors a row.

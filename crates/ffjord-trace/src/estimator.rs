@@ -98,6 +98,18 @@ pub trait QuadraticForms {
     fn weight(&self, index: usize) -> f64;
 }
 
+/// Fails unless an estimator has as many products as it needs at least.
+pub(crate) fn require_products(estimator: &'static str, given: usize, least: usize) -> Result<(), TraceError> {
+    if given < least {
+        return Err(TraceError::TooFewProducts {
+            estimator,
+            given,
+            least,
+        });
+    }
+    Ok(())
+}
+
 /// Fails unless the probes are those of an estimator that draws `needed` for this operator.
 pub(crate) fn check_probes<T: Scalar, A: LinearOperator<T>>(
     operator: &A,

@@ -2,7 +2,7 @@
 
 use crate::columns::{Columns, dot, products};
 use crate::error::TraceError;
-use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect, mean_with_variance};
+use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect, mean_with_variance, require_products};
 use crate::operator::LinearOperator;
 use crate::probe::{ProbeDistribution, Probes};
 use crate::scalar::Scalar;
@@ -44,14 +44,7 @@ impl HutchPlusPlus {
     }
 
     fn check(&self) -> Result<(), TraceError> {
-        if self.products < 3 {
-            return Err(TraceError::TooFewProducts {
-                estimator: "Hutch++",
-                given: self.products,
-                least: 3,
-            });
-        }
-        Ok(())
+        require_products("Hutch++", self.products, 3)
     }
 }
 

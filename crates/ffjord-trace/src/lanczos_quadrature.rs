@@ -60,10 +60,10 @@ pub struct LanczosQuadrature {
 pub struct LogDeterminant {
     /// `ln det A` for each operator, with the variance that comes from the probes: the mean of the upper bounds.
     pub estimate: TraceEstimate,
-    /// What the mean of `εᵀ ln(A) ε` over the probes is not below but for rounding, `[B]`; −∞ where nothing is known of
+    /// A lower bound on the mean of `εᵀ ln(A) ε` over the probes, but for rounding, `[B]`; −∞ where nothing is known of
     /// the spectrum but that it is positive.
     pub lower: Vec<f64>,
-    /// What the same mean is not above, `[B]`.
+    /// An upper bound on the same mean, `[B]`.
     pub upper: Vec<f64>,
 }
 

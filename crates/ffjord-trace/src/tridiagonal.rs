@@ -5,7 +5,7 @@
 pub(crate) struct Tridiagonal {
     /// The diagonal, m numbers.
     pub(crate) diagonal: Vec<f64>,
-    /// What is beside it, m − 1 numbers; more are left out of account.
+    /// The numbers beside the diagonal, m − 1 of them; further ones are ignored.
     pub(crate) beside: Vec<f64>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::columns::{Columns, cholesky, dot, inverse_of_lower, products};
 use crate::error::TraceError;
-use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect};
+use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect, require_products};
 use crate::leave_out::{self, Sketch};
 use crate::operator::LinearOperator;
 use crate::probe::{ProbeDistribution, Probes};
@@ -41,13 +41,7 @@ pub struct XNysTrace {
 
 impl XNysTrace {
     fn tests(&self, dimension: usize) -> Result<usize, TraceError> {
-        if self.products == 0 {
-            return Err(TraceError::TooFewProducts {
-                estimator: "XNysTrace",
-                given: 0,
-                least: 1,
-            });
-        }
+        require_products("XNysTrace", self.products, 1)?;
         Ok(self.products.min(dimension))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::columns::{Columns, dot, inverse_of_lower, products};
 use crate::error::TraceError;
-use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect};
+use crate::estimator::{TraceEstimate, TraceEstimator, check_probes, collect, require_products};
 use crate::leave_out::{self, Sketch};
 use crate::operator::LinearOperator;
 use crate::probe::{ProbeDistribution, Probes};
@@ -39,13 +39,7 @@ pub struct XTrace {
 
 impl XTrace {
     fn tests(&self, dimension: usize) -> Result<usize, TraceError> {
-        if self.products < 2 {
-            return Err(TraceError::TooFewProducts {
-                estimator: "XTrace",
-                given: self.products,
-                least: 2,
-            });
-        }
+        require_products("XTrace", self.products, 2)?;
         Ok((self.products / 2).min(dimension))
     }
 }

@@ -1,11 +1,11 @@
-//! `work-precision`: error against evaluations for every method.
+//! `work-precision`: error against evaluations for every method, and beside SciPy's solvers.
 
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use clap::Args;
 use ffjord_files::write_atomic;
 use ffjord_run::Provenance;
-use ffjord_study::work_precision::{TrainedFlow, classical_curves, draw, markdown};
+use ffjord_study::work_precision::{ScipyTable, TrainedFlow, classical_curves, draw, markdown, scipy_markdown};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,7 +39,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let mut curves = classical_curves()?;
     curves.extend(flow.curves()?);
-    let table = markdown(&curves);
+    let rival = ScipyTable::measured()?;
+    let compared = rival.compare()?;
+    let table = format!(
+        "{}Evaluations over those of SciPy {} at equal error, geometric means over the errors that both reach, with the \
+         smallest and the largest:\n\n{}",
+        markdown(&curves),
+        rival.versions.scipy,
+        scipy_markdown(&compared)
+    );
     say!("{table}");
     std::fs::create_dir_all(&arguments.out).map_err(LabError::io("create", &arguments.out))?;
     let (text, picture) = (
@@ -55,6 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "seed": arguments.seed,
             "flow": arguments.run.as_ref().map_or("trained in place".to_string(), |run| run.display().to_string()),
             "curves": curves,
+            "scipy": { "versions": rival.versions, "compared": compared },
         });
         write_atomic(path, format!("{}\n", serde_json::to_string(&report)?).as_bytes())?;
         say!("{}", path.display());

@@ -10,7 +10,7 @@ use crate::norm::{ErrorMeasure, Tolerance};
 pub use constant::{ConstantStep, StepGrid};
 pub(crate) use initial::select_initial_step;
 pub use own::{ControllerSource, OwnControl};
-pub use pid::{Adaptive, Pid, PidController};
+pub use pid::{Adaptive, NextStep, Pid, PidController};
 
 /// An attempted step, as a controller sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -41,6 +41,21 @@ impl Pid {
     };
 }
 
+/// How long a step may be after one that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum NextStep {
+    /// At least as long, as in torchdiffeq. A step that was accepted with an error close to the tolerance is tried again
+    /// in the same length, and likely to be rejected.
+    #[default]
+    NotShorter,
+    /// As long as its error says, but not longer right after a rejection (Hairer, Nørsett, Wanner I, II.4).
+    ByError,
+    /// The same, and shorter where the error grew from the step before to this one, by as much again (Gustafsson, ACM TOMS
+    /// 20(4), 1994; Hairer and Wanner II, IV.8). Saves rejections of implicit methods, whose steps grow fast.
+    Predicted,
+}
+
 /// Settings of adaptive steps.
 ///
 /// ```
@@ -57,6 +72,7 @@ pub struct Adaptive {
     safety: f64,
     min_factor: f64,
     max_factor: f64,
+    next_step: NextStep,
     first_step: Option<f64>,
     min_step: f64,
     max_step: f64,
@@ -74,6 +90,7 @@ impl Adaptive {
             safety: 0.9,
             min_factor: 0.2,
             max_factor: 10.0,
+            next_step: NextStep::NotShorter,
             first_step: None,
             min_step: 0.0,
             max_step: f64::INFINITY,
@@ -117,10 +134,34 @@ impl Adaptive {
         self
     }
 
-    /// Bounds the change of the step from one attempt to the next: `0 < min < 1 < max`. Accepted steps do not shrink.
+    /// Bounds the change of the step from one attempt to the next: `0 < min < 1 < max`. After accepted steps it
+    /// does not shrink unless [`next_step`](Self::next_step) lets it.
     #[must_use]
     pub fn factors(mut self, min: f64, max: f64) -> Self {
         (self.min_factor, self.max_factor) = (min, max);
+        self
+    }
+
+    /// How long a step may be after one that was accepted; [`NextStep::NotShorter`] unless set.
+    ///
+    /// ```
+    /// use ffjord_ode::{Adaptive, Method, NextStep, Solver, Tolerance};
+    /// let kepler = |_: f64, y: &[f64; 4], dy: &mut [f64; 4]| {
+    ///     let cube = y[0].hypot(y[1]).powi(3);
+    ///     *dy = [y[2], y[3], -y[0] / cube, -y[1] / cube];
+    /// };
+    /// let control = Adaptive::new(Tolerance::new(1e-8, 1e-8)?);
+    /// let stats = |control| {
+    ///     let solver = Solver::new(Method::Dopri5).adaptive_with(control);
+    ///     solver.solve(&kepler, &[0.5, 0.0, 0.0, 3.0_f64.sqrt()], 0.0, 20.0).map(|solution| solution.stats)
+    /// };
+    /// let (by_error, not_shorter) = (stats(control.clone().next_step(NextStep::ByError))?, stats(control)?);
+    /// assert!(by_error.rejected < not_shorter.rejected && by_error.nfe < not_shorter.nfe);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn next_step(mut self, next_step: NextStep) -> Self {
+        self.next_step = next_step;
         self
     }
 
@@ -217,6 +258,10 @@ pub struct PidController {
     step: f64,
     /// Error ratios of the last two accepted steps, the last first.
     history: [f64; 2],
+    /// Size of the last accepted step; infinite before the first.
+    accepted: f64,
+    /// Whether the last attempt was rejected.
+    retrying: bool,
 }
 
 impl PidController {
@@ -230,6 +275,8 @@ impl PidController {
             settings,
             step: 0.0,
             history: [1.0; 2],
+            accepted: f64::INFINITY,
+            retrying: false,
         })
     }
 
@@ -246,6 +293,18 @@ impl PidController {
             * previous.powf((proportional + 2.0 * derivative) * exponent)
             * before.powf(-derivative * exponent)
     }
+
+    /// The factor by which the step that just meets the tolerance has changed from the last accepted step to one of size
+    /// `tried` with this error: below 1 where the error grew by more than the step did.
+    fn trend(&self, tried: f64, ratio: f64, order: u32) -> f64 {
+        /// Smaller ratios say little of how the error grows.
+        const SMALL: f64 = 1e-2;
+        if self.accepted.is_infinite() {
+            return 1.0;
+        }
+        let growth = ratio.max(SMALL) / self.history[0].max(SMALL);
+        tried / self.accepted * growth.powf(-1.0 / (f64::from(order) + 1.0))
+    }
 }
 
 impl Controller for PidController {
@@ -261,7 +320,7 @@ impl Controller for PidController {
         self.step = first
             .clamp(self.settings.min_step, self.settings.max_step)
             .copysign(t1 - t0);
-        self.history = [1.0; 2];
+        (self.history, self.accepted, self.retrying) = ([1.0; 2], f64::INFINITY, false);
     }
 
     fn next_time(&self, t: f64) -> f64 {
@@ -271,20 +330,38 @@ impl Controller for PidController {
     fn judge(&mut self, attempt: &Attempt) -> Verdict {
         /// Ratios below this say "no error"; it keeps the powers finite.
         const SMALLEST_RATIO: f64 = 1e-10;
+        /// Part of the planned step below which an attempt was cut short by a stop time, and not by rounding.
+        const CUT: f64 = 0.999;
         let ratio = attempt.error_ratio;
         let accepted = ratio <= 1.0;
-        let floor = if accepted { 1.0 } else { self.settings.min_factor };
-        let factor = if ratio.is_finite() {
+        let shrinks = self.settings.next_step != NextStep::NotShorter;
+        let floor = if accepted && !shrinks {
+            1.0
+        } else {
+            self.settings.min_factor
+        };
+        let ceiling = if shrinks && self.retrying {
+            1.0
+        } else {
+            self.settings.max_factor
+        };
+        let mut factor = if ratio.is_finite() {
             self.factor(ratio.max(SMALLEST_RATIO), attempt.error_order)
         } else {
             0.0
         };
         let tried = attempt.t_next - attempt.t;
-        let next = tried * factor.clamp(floor, self.settings.max_factor);
+        if accepted && self.settings.next_step == NextStep::Predicted {
+            factor *= self.trend(tried, ratio, attempt.error_order).min(1.0);
+        }
+        let next = tried * factor.clamp(floor, ceiling);
         if accepted {
+            self.accepted = tried;
             self.history = [ratio.max(SMALLEST_RATIO), self.history[0]];
             // A step cut short by a stop time says nothing against the longer one that was planned.
-            self.step = if next.abs() > self.step.abs() { next } else { self.step };
+            let cut = tried.abs() < CUT * self.step.abs();
+            let shorter = next.abs() <= self.step.abs();
+            self.step = if shorter && (cut || !shrinks) { self.step } else { next };
         } else {
             // Whatever the gains say, a rejected step must shrink.
             self.step = if next.abs() < tried.abs() {
@@ -294,6 +371,7 @@ impl Controller for PidController {
             };
         }
         self.step = self.step.abs().min(self.settings.max_step).copysign(tried);
+        self.retrying = !accepted;
         if accepted { Verdict::Accept } else { Verdict::Reject }
     }
 

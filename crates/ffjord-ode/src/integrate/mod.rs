@@ -124,7 +124,8 @@ where
     M: Stepper<S>,
     C: Controller + ?Sized,
 {
-    integrate_watched(system, y0, span, stepper, controller, limits, Watchers::events(events))
+    let (driven, watchers) = ((stepper, controller), Watchers::events(events));
+    integrate_from(Start::Afresh, system, y0, span, driven, limits, watchers)
 }
 
 /// Is shown accepted steps.
@@ -162,26 +163,7 @@ impl<'a, 'e, S, M> Watchers<'a, 'e, S, M> {
     }
 }
 
-/// [`integrate`], watched.
-pub(crate) fn integrate_watched<S, Sys, M, C>(
-    system: &Sys,
-    y0: &S,
-    span: (f64, f64),
-    stepper: &mut M,
-    controller: &mut C,
-    limits: &Limits,
-    watchers: Watchers<'_, '_, S, M>,
-) -> Result<Solution<S>, SolveError<Sys::Error>>
-where
-    S: State,
-    Sys: System<S> + ?Sized,
-    M: Stepper<S>,
-    C: Controller + ?Sized,
-{
-    integrate_from(Start::Afresh, system, y0, span, (stepper, controller), limits, watchers)
-}
-
-/// [`integrate_watched`], afresh or from where stepper and controller are.
+/// [`integrate`], watched, afresh or from where stepper and controller are.
 pub(crate) fn integrate_from<S, Sys, M, C>(
     start: Start,
     system: &Sys,

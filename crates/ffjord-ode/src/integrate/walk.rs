@@ -17,7 +17,7 @@ use crate::{
     system::{Evaluator, System},
 };
 
-/// Distance between the numbers at a time, in units of its size, that steps keep away from.
+/// The smallest step relative to the size of its time: 16 times the distance between numbers there.
 const ROUNDING: f64 = 16.0 * f64::EPSILON;
 
 /// A solve under way.
@@ -148,8 +148,11 @@ where
         let t = self.stepper.time();
         let t_next = self.next_time(t)?;
         self.stepper.attempt(&mut self.f, t_next)?;
+        let solved = self.stepper.is_solved();
         let ratio = match measure {
+            Some(_) if !solved => self.unsolved_ratio(),
             Some(measure) => self.error_ratio(measure)?,
+            None if !solved => return Err(self.not_converged(t_next)),
             None if self.stepper.candidate().non_finite()?.is_empty() => 0.0,
             None => return Err(self.non_finite(t_next, f64::NAN)?),
         };
@@ -159,7 +162,7 @@ where
             error_ratio: ratio,
             error_order: self.error_order(),
         });
-        if verdict == Verdict::Accept && ratio.is_finite() {
+        if verdict == Verdict::Accept && ratio.is_finite() && solved {
             let ends = self.watch.look(&mut self.f, self.stepper, t_next)?;
             let stop = self.watch.points.last().filter(|_| ends);
             self.saver.collect(&mut self.f, self.stepper, t_next, stop)?;
@@ -194,6 +197,8 @@ where
         let retry = self.next_time(t)?;
         if (retry - t).abs() >= self.min_step() {
             Ok(ControlFlow::Continue(()))
+        } else if !solved {
+            Err(self.not_converged(t_next))
         } else if ratio.is_finite() {
             Err(self.too_small(retry, ratio))
         } else {
@@ -210,6 +215,14 @@ where
         let scaled = self.stepper.measure_error(&measure.tolerance)?;
         let ratio = scaled.map_or(0.0, |scaled| measure.norm.ratio(&scaled));
         Ok(if ratio.is_nan() { f64::INFINITY } else { ratio })
+    }
+
+    /// The error ratio that stands for an attempt whose equations are not solved: the elementary control then halves the
+    /// step.
+    fn unsolved_ratio(&self) -> f64 {
+        /// What a safety of 0.9 leaves to be divided by.
+        const BASE: f64 = 1.8;
+        BASE.powf(f64::from(self.error_order()) + 1.0)
     }
 
     /// The smallest step worth trying from here: below it rounding in the time itself takes over.
@@ -241,6 +254,15 @@ where
             dt: t_next - t,
             min_step: self.min_step(),
             error_ratio,
+        }
+    }
+
+    fn not_converged(&self, t_next: f64) -> SolveError<Sys::Error> {
+        let t = self.stepper.time();
+        SolveError::NotConverged {
+            method: self.stepper.name(),
+            t,
+            dt: t_next - t,
         }
     }
 

@@ -260,78 +260,53 @@ pub(super) fn non_finite<T: Scalar>(values: &[T], width: usize, unit: &'static s
     NonFinite::new(unit, rows.filter(|(_, row)| !all_finite(row)).map(|(i, _)| i))
 }
 
+/// What a state that is a slice of elements does; its zero is `$zero` of it.
+macro_rules! state_of_elements {
+    ($zero:expr) => {
+        fn zeros_like(&self) -> Result<Self, StateError> {
+            Ok($zero(self))
+        }
+
+        fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError> {
+            sum(self, terms.len(), |j| {
+                (T::from_f64(terms[j].0), terms[j].1.as_slice())
+            })
+        }
+
+        fn epsilon(&self) -> f64 {
+            T::EPSILON
+        }
+
+        fn dot(&self, other: &Self) -> Result<f64, StateError> {
+            dot(self, other)
+        }
+
+        fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError> {
+            scaled_error(self, y0, y1, tolerance)
+        }
+
+        fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
+            scaled_dot((self, other), y0, y1, tolerance)
+        }
+
+        fn to_components(&self) -> Result<Vec<f64>, StateError> {
+            Ok(self.iter().map(|&x| x.to_f64()).collect())
+        }
+
+        fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
+            set_components(self, components)
+        }
+
+        fn non_finite(&self) -> Result<NonFinite, StateError> {
+            Ok(non_finite(self, 1, "element"))
+        }
+    };
+}
+
 impl<T: Scalar> State for Vec<T> {
-    fn zeros_like(&self) -> Result<Self, StateError> {
-        Ok(vec![T::default(); self.len()])
-    }
-
-    fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError> {
-        sum(self, terms.len(), |j| (T::from_f64(terms[j].0), terms[j].1.as_slice()))
-    }
-
-    fn epsilon(&self) -> f64 {
-        T::EPSILON
-    }
-
-    fn dot(&self, other: &Self) -> Result<f64, StateError> {
-        dot(self, other)
-    }
-
-    fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError> {
-        scaled_error(self, y0, y1, tolerance)
-    }
-
-    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
-        scaled_dot((self, other), y0, y1, tolerance)
-    }
-
-    fn to_components(&self) -> Result<Vec<f64>, StateError> {
-        Ok(self.iter().map(|&x| x.to_f64()).collect())
-    }
-
-    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
-        set_components(self, components)
-    }
-
-    fn non_finite(&self) -> Result<NonFinite, StateError> {
-        Ok(non_finite(self, 1, "element"))
-    }
+    state_of_elements!(|y: &Self| vec![T::default(); y.len()]);
 }
 
 impl<T: Scalar, const N: usize> State for [T; N] {
-    fn zeros_like(&self) -> Result<Self, StateError> {
-        Ok([T::default(); N])
-    }
-
-    fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError> {
-        sum(self, terms.len(), |j| (T::from_f64(terms[j].0), terms[j].1.as_slice()))
-    }
-
-    fn epsilon(&self) -> f64 {
-        T::EPSILON
-    }
-
-    fn dot(&self, other: &Self) -> Result<f64, StateError> {
-        dot(self, other)
-    }
-
-    fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError> {
-        scaled_error(self, y0, y1, tolerance)
-    }
-
-    fn scaled_dot(&self, other: &Self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<f64, StateError> {
-        scaled_dot((self, other), y0, y1, tolerance)
-    }
-
-    fn to_components(&self) -> Result<Vec<f64>, StateError> {
-        Ok(self.iter().map(|&x| x.to_f64()).collect())
-    }
-
-    fn set_components(&mut self, components: &[f64]) -> Result<(), StateError> {
-        set_components(self, components)
-    }
-
-    fn non_finite(&self) -> Result<NonFinite, StateError> {
-        Ok(non_finite(self, 1, "element"))
-    }
+    state_of_elements!(|_: &Self| [T::default(); N]);
 }

@@ -92,6 +92,10 @@ impl<S: State> Stepper<S> for AnyStepper<S> {
         of_each!(self, stepper => stepper.attempt(f, t_next))
     }
 
+    fn is_solved(&self) -> bool {
+        of_each!(self, stepper => stepper.is_solved())
+    }
+
     fn candidate(&self) -> &S {
         of_each!(self, stepper => stepper.candidate())
     }

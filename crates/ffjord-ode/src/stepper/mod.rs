@@ -28,8 +28,7 @@ pub(crate) use runge_kutta::{stage_time, terms};
 /// A stepper knows no tolerance and no step control. What a method carries from step to step (the last slope, the
 /// history of a multistep method, the second state of a reversible one) is its own; it must change in
 /// [`accept`](Self::accept) only, so that a rejected attempt leaves no trace but, with a method of variable order, a lower
-/// order. An implicit stepper whose iteration does
-/// not converge reports a NaN error: the controller rejects the attempt and shortens the step.
+/// order.
 pub trait Stepper<S: State> {
     /// The method's name, for messages.
     fn name(&self) -> &'static str;
@@ -64,6 +63,13 @@ pub trait Stepper<S: State> {
     fn attempt<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t_next: f64) -> Result<(), SolveError<Sys::Error>>
     where
         Sys: System<S> + ?Sized;
+
+    /// Whether the equations of the last attempt have been solved; always, unless an implicit method says otherwise.
+    ///
+    /// An attempt that is not solved has no candidate and no error: it is tried again with a shorter step.
+    fn is_solved(&self) -> bool {
+        true
+    }
 
     /// State at the end of the last attempt.
     fn candidate(&self) -> &S;

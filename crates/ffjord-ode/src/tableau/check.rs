@@ -10,7 +10,7 @@ use super::{
 #[non_exhaustive]
 pub enum TableauFault {
     /// An order of 0.
-    #[error("order 0 is none: a method has order 1 or more")]
+    #[error("order 0 is not accepted: a method has order 1 or more")]
     NoOrder,
     /// A list of the wrong length.
     #[error("{what} has {found} entries, but {expected} are needed")]

@@ -1,6 +1,8 @@
 //! Step control: grids, stop times, gains and bounds.
 
-use ffjord_ode::{Adaptive, ErrorNorm, Method, Pid, SaveAt, Solver, Tolerance};
+use ffjord_ode::{
+    Adaptive, Attempt, Controller, ErrorNorm, Method, NextStep, Pid, PidController, SaveAt, Solver, Tolerance, Verdict,
+};
 
 use super::problems::{self, Problem};
 
@@ -159,4 +161,63 @@ fn a_larger_norm_takes_more_steps() {
             .nfe
     };
     assert!(nfe(ErrorNorm::Max) > nfe(ErrorNorm::Rms));
+}
+
+#[test]
+fn accepted_steps_shrink_where_they_may() {
+    let sizes = |next_step| {
+        let settings = Adaptive::new(tolerance()).first_step(1.0).next_step(next_step);
+        let mut controller = PidController::new(settings).unwrap();
+        controller.begin(0.0, 100.0, 1.0);
+        // The end of the attempt, and its error; the fourth is cut short by a stop time.
+        let mut judge = |t_next: f64, error_ratio| {
+            let verdict = controller.judge(&Attempt {
+                t: 0.0,
+                t_next,
+                error_ratio,
+                error_order: 4,
+            });
+            (verdict, controller.next_time(0.0))
+        };
+        let first = judge(1.0, 0.9);
+        let rejected = judge(first.1, 3.0);
+        let after = judge(rejected.1, 1e-3);
+        let cut = judge(0.5 * after.1, 0.9);
+        assert_eq!(
+            [first.0, rejected.0, after.0, cut.0],
+            [Verdict::Accept, Verdict::Reject, Verdict::Accept, Verdict::Accept]
+        );
+        [first.1, rejected.1, after.1, cut.1]
+    };
+    let root = |ratio: f64| 0.9 * ratio.powf(-0.2);
+    let [first, rejected, after, cut] = sizes(NextStep::ByError);
+    assert_eq!((first, rejected), (root(0.9), root(0.9) * root(3.0)));
+    // No growth right after a rejection, and none of the shrinking where the step was not the one planned.
+    assert_eq!((after, cut), (rejected, rejected));
+    let [first, rejected, after, cut] = sizes(NextStep::NotShorter);
+    assert_eq!((first, rejected), (1.0, root(3.0)));
+    assert_eq!((after, cut), (rejected * root(1e-3), after));
+}
+
+#[test]
+fn predicted_steps_go_on_with_a_growing_error() {
+    let settings = Adaptive::new(tolerance()).next_step(NextStep::Predicted);
+    let mut controller = PidController::new(settings).unwrap();
+    controller.begin(0.0, 100.0, 1.0);
+    let mut next = |t_next: f64, error_ratio| {
+        controller.judge(&Attempt {
+            t: 0.0,
+            t_next,
+            error_ratio,
+            error_order: 3,
+        });
+        controller.next_time(0.0)
+    };
+    let root = |ratio: f64| 0.9 * ratio.powf(-0.25);
+    // Nothing is known before the first step; an error that is 8 times that of a step as long is taken to grow on.
+    assert_eq!(next(1.0, 0.1), root(0.1));
+    let grown = next(1.0, 0.8) / (root(0.8) * 8.0_f64.powf(-0.25));
+    assert!((grown - 1.0).abs() < 1e-15, "{grown}");
+    // A falling error is not.
+    assert_eq!(next(0.5, 0.1), 0.5 * root(0.1));
 }

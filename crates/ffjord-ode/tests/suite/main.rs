@@ -27,3 +27,4 @@ mod stiff_problems;
 mod tableaux;
 #[cfg(feature = "candle")]
 mod tensors;
+mod unsolved;

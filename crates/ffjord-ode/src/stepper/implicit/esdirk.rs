@@ -15,15 +15,20 @@ use crate::{
 /// last stage.
 ///
 /// Each stage is solved by Newton's iteration, whose linear equations GMRES solves from products with the Jacobian:
-/// [`System::jacobian_product`], or finite differences of the right-hand side. A product counts as an evaluation. Where
-/// the iteration fails, the attempt's error is NaN, and the control tries a shorter step. Dense output is the cubic
-/// through values and slopes of both ends.
+/// [`System::jacobian_product`], or finite differences of the right-hand side. A product counts as an evaluation. Dense
+/// output is the cubic through values and slopes of both ends.
 #[derive(Debug, Clone)]
 pub struct Esdirk<S> {
     method: &'static ImplicitTableau,
     tolerance: Tolerance,
     t: f64,
     t_next: f64,
+    /// Whether all stages of the last attempt are solved.
+    solved: bool,
+    /// Whether an attempt of the step under way failed because rounding hides slow components in it.
+    too_stiff: bool,
+    /// The steps in a row of which an attempt did so.
+    cut: usize,
     y: S,
     candidate: S,
     /// The known part of a stage's equation, then the error estimate.
@@ -46,6 +51,9 @@ impl<S: State> Esdirk<S> {
             tolerance: tolerance.unwrap_or(Tolerance::finest(y.epsilon())),
             t: 0.0,
             t_next: 0.0,
+            solved: true,
+            too_stiff: false,
+            cut: 0,
             y: y.zeros_like()?,
             candidate: y.zeros_like()?,
             scratch: y.zeros_like()?,
@@ -93,7 +101,7 @@ impl<S: State> Esdirk<S> {
         Ok(outcome)
     }
 
-    /// Makes the candidate of a failed attempt not a number, in the rows at fault where these can be told.
+    /// Makes the candidate not a number, in the rows at fault where these can be told.
     fn spoil(&mut self) -> Result<(), StateError> {
         if self.residual.non_finite()?.is_empty() {
             self.candidate.set_sum(&[(f64::NAN, &self.y)])
@@ -122,6 +130,7 @@ impl<S: State> Stepper<S> for Esdirk<S> {
     {
         self.y.set_sum(&[(1.0, y)])?;
         (self.t, self.t_next) = (t, t);
+        (self.too_stiff, self.cut) = (false, 0);
         f.rhs(t, &self.y, &mut self.k[0])
     }
 
@@ -143,7 +152,9 @@ impl<S: State> Stepper<S> for Esdirk<S> {
     {
         /// The part of the tolerance that rounding may take.
         const ROUNDING: f64 = 0.125;
-        self.t_next = t_next;
+        /// Steps in a row that may be cut short by rounding.
+        const PATIENCE: usize = 16;
+        (self.t_next, self.solved) = (t_next, true);
         let (_, ratio) = rounding(&self.y, &self.tolerance)?;
         if ratio > ROUNDING {
             return Err(SolveError::Rounding {
@@ -153,11 +164,32 @@ impl<S: State> Stepper<S> for Esdirk<S> {
             });
         }
         for i in 1..self.k.len() {
-            if self.stage(f, i)? == Iteration::Failed {
-                return Ok(self.spoil()?);
+            match self.stage(f, i)? {
+                Iteration::Converged => (),
+                Iteration::NotConverged => {
+                    self.solved = false;
+                    return Ok(());
+                }
+                // Shorter steps are less stiff.
+                Iteration::TooStiff(ratio) if self.cut >= PATIENCE => {
+                    return Err(SolveError::TooStiff {
+                        t: self.t,
+                        dt: self.step(),
+                        ratio,
+                    });
+                }
+                Iteration::TooStiff(_) => {
+                    (self.solved, self.too_stiff) = (false, true);
+                    return Ok(());
+                }
+                Iteration::NotFinite => return Ok(self.spoil()?),
             }
         }
         Ok(())
+    }
+
+    fn is_solved(&self) -> bool {
+        self.solved
     }
 
     fn candidate(&self) -> &S {
@@ -189,6 +221,8 @@ impl<S: State> Stepper<S> for Esdirk<S> {
     fn accept(&mut self) {
         std::mem::swap(&mut self.y, &mut self.candidate);
         self.t = self.t_next;
+        self.cut = if self.too_stiff { self.cut + 1 } else { 0 };
+        self.too_stiff = false;
         let last = self.k.len() - 1;
         self.k.swap(0, last);
     }

@@ -8,24 +8,37 @@ use crate::{
 /// Vectors of the Krylov space at most; bounds the memory.
 const MAX_VECTORS: usize = 40;
 
+/// What came of a linear equation.
+pub(super) struct Solution<S> {
+    pub(super) x: S,
+    /// Norm of what is left of the residual.
+    pub(super) left: f64,
+    /// The largest factor by which A made a vector of the Krylov space longer: a lower bound of its norm.
+    pub(super) growth: f64,
+}
+
 /// Solves `A x = b` up to a residual of the norm `tolerance`, or as far as 40 vectors lead.
 ///
-/// The norm is that of the inner product `dot`; `product(v, out)` writes A v into `out`. Returns x and the norm of what
-/// is left of the residual.
+/// The norm is that of the inner product `dot`; `product(v, out)` writes A v into `out`.
 pub(super) fn solve<S: State, E: From<StateError>>(
     b: &S,
     tolerance: f64,
     dot: impl Fn(&S, &S) -> Result<f64, StateError>,
     mut product: impl FnMut(&S, &mut S) -> Result<(), E>,
-) -> Result<(S, f64), E> {
+) -> Result<Solution<S>, E> {
     let norm = |x: &S| dot(x, x).map(f64::sqrt);
     let size = norm(b)?;
     let mut x = b.zeros_like()?;
     if size == 0.0 || !size.is_finite() {
-        return Ok((x, size));
+        return Ok(Solution {
+            x,
+            left: size,
+            growth: 0.0,
+        });
     }
     let mut basis = vec![scaled(b, 1.0 / size)?];
     let mut least_squares = LeastSquares::new(size);
+    let mut growth = 0.0_f64;
     while basis.len() <= MAX_VECTORS && least_squares.residual() > tolerance {
         let mut next = b.zeros_like()?;
         product(&basis[basis.len() - 1], &mut next)?;
@@ -39,6 +52,7 @@ pub(super) fn solve<S: State, E: From<StateError>>(
         }
         let rest = norm(&next)?;
         column.push(rest);
+        growth = growth.max(column.iter().map(|entry| entry * entry).sum::<f64>().sqrt());
         if !least_squares.push(column) || rest == 0.0 {
             break;
         }
@@ -47,7 +61,11 @@ pub(super) fn solve<S: State, E: From<StateError>>(
     let weights = least_squares.solution();
     let terms: Terms<'_, S> = weights.into_iter().zip(&basis).collect();
     x.set_sum(&terms)?;
-    Ok((x, least_squares.residual()))
+    Ok(Solution {
+        x,
+        left: least_squares.residual(),
+        growth,
+    })
 }
 
 fn scaled<S: State>(x: &S, factor: f64) -> Result<S, StateError> {
@@ -124,7 +142,7 @@ mod tests {
         let exact = [1.0, -2.0, 3.0];
         let mut b = [0.0; 3];
         apply(&exact, &mut b).unwrap();
-        let (x, _) = solve(&b, 1e-14, State::dot, apply).unwrap();
+        let x = solve(&b, 1e-14, State::dot, apply).unwrap().x;
         assert!(x.iter().zip(exact).all(|(x, exact)| (x - exact).abs() < 1e-9), "{x:?}");
     }
 
@@ -142,7 +160,8 @@ mod tests {
             Ok::<(), StateError>(())
         };
         let size = State::dot(&b, &b).unwrap().sqrt();
-        let (x, left) = solve(&b, 1e-8 * size, State::dot, &mut apply).unwrap();
+        let Solution { x, left, growth } = solve(&b, 1e-8 * size, State::dot, &mut apply).unwrap();
+        assert!((1.4..2.0).contains(&growth), "{growth}");
         let residual = x.iter().enumerate().map(|(i, x)| x * (1.0 + i as f64 / 500.0) - b[i]);
         let residual = residual.map(|r| r * r).sum::<f64>().sqrt();
         assert!(
@@ -157,11 +176,11 @@ mod tests {
             *out = [0.0; 2];
             Ok::<(), StateError>(())
         });
-        assert_eq!(singular.unwrap().0, [0.0; 2]);
+        assert_eq!(singular.unwrap().x, [0.0; 2]);
         let nan = solve(&[1.0, 1.0], 1e-8, State::dot, |_, out: &mut [f64; 2]| {
             *out = [f64::NAN; 2];
             Ok::<(), StateError>(())
         });
-        assert_eq!(nan.unwrap().0, [0.0; 2]);
+        assert_eq!(nan.unwrap().x, [0.0; 2]);
     }
 }

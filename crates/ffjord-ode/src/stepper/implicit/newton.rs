@@ -9,10 +9,16 @@ use crate::{
 };
 
 /// How a stage's equation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Iteration {
     Converged,
-    Failed,
+    /// The iteration does not come closer to a solution.
+    NotConverged,
+    /// It came to an end, but products with the Jacobian are so large that their rounding hides slow components: the
+    /// rounding relative to the vectors that were multiplied.
+    TooStiff(f64),
+    /// What the equation left open is not a finite number.
+    NotFinite,
 }
 
 /// `z = s f(t, ψ + z)`, the equation of a stage: s is the step times the diagonal coefficient, z a stage's increment.
@@ -85,11 +91,14 @@ impl<S: State> StageEquation<'_, S> {
             f.rhs(self.t, value, &mut slope)?;
             residual.set_sum(&[(self.s, &slope), (-1.0, z)])?;
             let size = dot(residual, residual)?.sqrt();
-            if size.is_nan() || size >= hopeless {
-                return Ok(Iteration::Failed);
+            if !size.is_finite() {
+                return Ok(Iteration::NotFinite);
+            }
+            if size >= hopeless {
+                return Ok(Iteration::NotConverged);
             }
             hopeless = HOPELESS * size;
-            let (delta, left) = gmres::solve(residual, LINEAR * open, dot, |v, out| {
+            let gmres::Solution { x: delta, left, growth } = gmres::solve(residual, LINEAR * open, dot, |v, out| {
                 let mut product = v.zeros_like()?;
                 f.jacobian_product((self.t, value), &slope, (v, &self.tolerance), &mut product)?;
                 Ok::<(), SolveError<Sys::Error>>(out.set_sum(&[(1.0, v), (-self.s, &product)])?)
@@ -104,10 +113,16 @@ impl<S: State> StageEquation<'_, S> {
                 _ => correction,
             };
             if correction <= ROUNDING * rounding * components || remaining.max(left) <= open {
-                return Ok(Iteration::Converged);
+                // In 1 − s ∂f/∂y slow components have the 1 alone.
+                let hidden = residual.epsilon() * growth;
+                return Ok(if hidden <= 1.0 {
+                    Iteration::Converged
+                } else {
+                    Iteration::TooStiff(hidden)
+                });
             }
             previous = correction;
         }
-        Ok(Iteration::Failed)
+        Ok(Iteration::NotConverged)
     }
 }

@@ -1,10 +1,7 @@
-//! The equations of the three stages, and simplified Newton's iteration for them.
+//! The collocation polynomial of the three stages, and the matrices of their equations.
 
 use super::coefficients::{C, COMPLEX, POLYNOMIAL, REAL, T, T_INVERSE};
 use crate::dense::{Complex, Lu, Matrix};
-
-/// Iterations at most.
-pub(super) const MAX_ITERATIONS: usize = 7;
 
 /// The stage increments z₁, z₂, z₃, or their transforms.
 pub(super) type Stages = [Vec<f64>; 3];
@@ -103,67 +100,5 @@ impl Past {
             [theta - 1.0, theta * theta - 1.0, theta * theta * theta - 1.0]
         });
         transform(&weights, &self.polynomial)
-    }
-}
-
-/// The corrections of an iteration, and whether they come to an end.
-#[derive(Debug)]
-pub(super) struct Progress {
-    /// What the corrections may leave, relative to the tolerance.
-    pub(super) open: f64,
-    /// The correction that rounding leaves.
-    pub(super) rounding: f64,
-    /// The rate at which corrections shrink; NaN before the second.
-    pub(super) rate: f64,
-    pub(super) iterations: usize,
-    previous: f64,
-}
-
-/// What an iteration should do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
-    Iterate,
-    Stop,
-    GiveUp,
-}
-
-impl Progress {
-    pub(super) fn new(open: f64, rounding: f64) -> Self {
-        Self {
-            open,
-            rounding,
-            rate: f64::NAN,
-            iterations: 0,
-            previous: f64::NAN,
-        }
-    }
-
-    /// Judges the iteration by the size of its last correction (Hairer and Wanner II, IV.8, eq. 8.10 and 8.11).
-    pub(super) fn judge(&mut self, correction: f64) -> Next {
-        self.iterations += 1;
-        if correction <= self.rounding {
-            return Next::Stop;
-        }
-        let left = MAX_ITERATIONS - self.iterations;
-        let rate = correction / self.previous;
-        self.previous = correction;
-        if rate.is_nan() {
-            return match correction.is_finite() {
-                true if correction <= self.open => Next::Stop,
-                true => Next::Iterate,
-                false => Next::GiveUp,
-            };
-        }
-        self.rate = rate;
-        if rate >= 1.0 {
-            return Next::GiveUp;
-        }
-        if rate / (1.0 - rate) * correction <= self.open {
-            return Next::Stop;
-        }
-        if left == 0 || rate.powi(left as i32) / (1.0 - rate) * correction > self.open {
-            return Next::GiveUp;
-        }
-        Next::Iterate
     }
 }

@@ -2,14 +2,12 @@
 
 mod coefficients;
 mod collocation;
+mod estimate;
 mod jacobian;
+mod newton;
 
-use self::{
-    coefficients::{C, E, T_INVERSE},
-    collocation::{Factors, Next, Past, Progress, Stages, increments, polynomial, transform},
-    jacobian::Differences,
-};
-use super::{Stepper, stage_time};
+use self::collocation::{Factors, Past, Stages, polynomial};
+use super::Stepper;
 use crate::{
     dense::Matrix,
     error::{SetupError, SolveError, StateError},
@@ -190,108 +188,6 @@ impl<S: State> Radau5<S> {
         self.slope = Some(slope.clone());
         Ok(slope)
     }
-
-    /// Solves the stages' equations with the matrices at hand; the progress if they are solved.
-    fn iterate<Sys>(
-        &mut self,
-        f: &mut Evaluator<'_, Sys>,
-        factors: &Factors,
-        rounding: f64,
-    ) -> Result<Option<Progress>, SolveError<Sys::Error>>
-    where
-        Sys: System<S> + ?Sized,
-    {
-        /// Bounds of the part of a step's tolerance that the iteration may leave open, √rtol between them: errors of the
-        /// iteration add up over the steps, of which tight tolerances take more.
-        const OPEN: (f64, f64) = (1e-4, 1e-2);
-        /// Corrections that are rounding alone, in units of that of the state's numbers.
-        const ROUNDING: f64 = 2.0;
-        let guess = match &self.past {
-            Some(past) => past.extrapolate(factors.h),
-            None => [(); 3].map(|()| vec![0.0; self.y.len()]),
-        };
-        let mut w = transform(&T_INVERSE, &guess);
-        self.z = guess;
-        let open = self.tolerance.rtol().sqrt().clamp(OPEN.0, OPEN.1);
-        let mut progress = Progress::new(open, ROUNDING * rounding);
-        loop {
-            let mut slopes = [const { Vec::new() }; 3];
-            for (i, slope) in slopes.iter_mut().enumerate() {
-                let z = std::mem::take(&mut self.z[i]);
-                *slope = self.evaluate(f, stage_time(C[i], self.t, self.t_next), &z)?;
-                self.z[i] = z;
-                if slope.iter().any(|x| !x.is_finite()) {
-                    let [_, output] = &self.work;
-                    self.candidate.set_sum(&[(1.0, output)])?;
-                    self.end = End::NotFinite;
-                    return Ok(None);
-                }
-            }
-            let correction = factors.correction(&slopes, &w, self.mass.as_ref());
-            for (w, correction) in w.iter_mut().zip(&correction) {
-                w.iter_mut()
-                    .zip(correction)
-                    .for_each(|(w, correction)| *w += correction);
-            }
-            self.z = increments(&w);
-            match progress.judge(self.size(&correction)) {
-                Next::Iterate => (),
-                Next::Stop => return Ok(Some(progress)),
-                Next::GiveUp => return Ok(None),
-            }
-        }
-    }
-
-    /// The iteration, with a new Jacobian where it fails with an earlier one.
-    fn solve_stages<Sys>(
-        &mut self,
-        f: &mut Evaluator<'_, Sys>,
-        slope: &[f64],
-        rounding: f64,
-    ) -> Result<Option<(Factors, Progress)>, SolveError<Sys::Error>>
-    where
-        Sys: System<S> + ?Sized,
-    {
-        let h = self.t_next - self.t;
-        loop {
-            if self.validity == Validity::Outdated {
-                let [input, output] = &mut self.work;
-                let differences = Differences {
-                    tolerance: &self.tolerance,
-                    sparsity: &self.sparsity,
-                    input,
-                    output,
-                };
-                jacobian::evaluate(f, (self.t, &self.state), slope, differences, &mut self.jacobian)?;
-                self.validity = Validity::Current;
-                self.factors = None;
-            }
-            self.end = End::NotSolved;
-            let kept = self.factors.take().filter(|factors| factors.h == h);
-            if let Some(factors) = kept.or_else(|| Factors::new(h, &self.jacobian, self.mass.as_ref()))
-                && let Some(progress) = self.iterate(f, &factors, rounding)?
-            {
-                return Ok(Some((factors, progress)));
-            }
-            if self.validity == Validity::Current {
-                return Ok(None);
-            }
-            self.validity = Validity::Outdated;
-        }
-    }
-
-    /// `(γ/h M − J)⁻¹ (f + M Σ eᵢ zᵢ / h)` for the slope f.
-    fn estimate(&self, factors: &Factors, slope: &[f64]) -> Vec<f64> {
-        let sum = |i: usize| (E[0] * self.z[0][i] + E[1] * self.z[1][i] + E[2] * self.z[2][i]) / factors.h;
-        let weighted: Vec<f64> = (0..self.y.len()).map(sum).collect();
-        let weighted = self
-            .mass
-            .as_ref()
-            .map_or(weighted.clone(), |mass| mass.times(&weighted));
-        let mut error: Vec<f64> = slope.iter().zip(weighted).map(|(f, z)| f + z).collect();
-        factors.solve_real(&mut error);
-        error
-    }
 }
 
 impl<S: State> Stepper<S> for Radau5<S> {
@@ -358,8 +254,6 @@ impl<S: State> Stepper<S> for Radau5<S> {
     {
         /// The part of the tolerance that rounding may take.
         const ROUNDING: f64 = 0.125;
-        /// Iterations and rate up to which a Jacobian is kept.
-        const FAST: (usize, f64) = (2, 1e-3);
         let again = self.pending || self.past.is_none();
         self.t_next = t_next;
         self.pending = true;
@@ -373,25 +267,20 @@ impl<S: State> Stepper<S> for Radau5<S> {
         }
         let slope = self.current_slope(f)?;
         let Some((factors, progress)) = self.solve_stages(f, &slope, rounding)? else {
-            if matches!(self.end, End::NotSolved) {
-                // Fixed steps look at the candidate alone: it must not pass for a solution.
-                self.candidate.set_sum(&[(f64::NAN, &self.state)])?;
-            }
             return Ok(());
         };
-        self.fast = progress.iterations <= FAST.0 || progress.rate <= FAST.1;
+        self.fast = progress.is_fast();
         let end: Vec<f64> = self.y.iter().zip(&self.z[2]).map(|(y, z)| y + z).collect();
         self.candidate.set_components(&end)?;
-        let mut error = self.estimate(&factors, &slope);
-        // The estimate is filtered once more where it is large because fast components have not settled yet.
-        if again && self.size(std::slice::from_ref(&error)) >= 1.0 {
-            let ahead = self.evaluate(f, self.t, &error)?;
-            error = self.estimate(&factors, &ahead);
-        }
+        let error = self.embedded_error(f, &factors, &slope, again)?;
         let finite = error.iter().chain(&end).all(|x| x.is_finite());
         self.end = if finite { End::Estimated(error) } else { End::NotFinite };
         self.factors = Some(factors);
         Ok(())
+    }
+
+    fn is_solved(&self) -> bool {
+        !matches!(self.end, End::NotSolved)
     }
 
     fn candidate(&self) -> &S {
@@ -399,23 +288,16 @@ impl<S: State> Stepper<S> for Radau5<S> {
     }
 
     fn measure_error(&mut self, tolerance: &Tolerance) -> Result<Option<ScaledError>, StateError> {
-        /// The error reported where the iteration failed: one that makes the elementary control halve the step.
-        const HALVES: f64 = 10.5;
-        let count = self.y.len();
-        let all_as = |ratio: f64| ScaledError {
-            sum_squares: ratio * ratio * count as f64,
-            max: ratio,
-            count,
+        let End::Estimated(error) = &self.end else {
+            return Ok(Some(ScaledError {
+                sum_squares: f64::NAN,
+                max: f64::NAN,
+                count: self.y.len(),
+            }));
         };
-        match &self.end {
-            End::Estimated(error) => {
-                let [scratch, _] = &mut self.work;
-                scratch.set_components(error)?;
-                scratch.scaled_error(&self.state, &self.candidate, tolerance).map(Some)
-            }
-            End::NotSolved => Ok(Some(all_as(HALVES))),
-            End::NotFinite => Ok(Some(all_as(f64::NAN))),
-        }
+        let [scratch, _] = &mut self.work;
+        scratch.set_components(error)?;
+        scratch.scaled_error(&self.state, &self.candidate, tolerance).map(Some)
     }
 
     fn interpolant<Sys>(&mut self, _f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
