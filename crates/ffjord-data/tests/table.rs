@@ -375,6 +375,7 @@ fn text_in_its_varieties() {
         ("A.DAT", "1 -2.5\n3e2 4"),
         ("a.csv", "x;y\n1;-2,5\n3e2;4\n"),
         ("a.csv", "sep=;\r\nx;y\r\n1,0;-2,5\r\n300;4,0\r\n"),
+        ("a.csv", "x,y,\n1,-2.5,\n3e2,4,\n"),
         ("a.csv", "x|y\n1|-2.5\n3e2|4\n"),
         ("a.csv", "x\ty\n1\t-2,5\n3e2\t4\n"),
         ("a.txt", "\"x\" \"the y\"\n1 -2.5\n3e2 4\n"),

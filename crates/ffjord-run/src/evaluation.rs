@@ -6,8 +6,8 @@ use crate::rows::Rows;
 use crate::statistics::mean_and_standard_error;
 use candle_core::{DType, Tensor, WithDType};
 use ffjord_data::{Batches, Element, LastBatch, Matrix};
-use ffjord_flow::{Density, FlowError, Pass};
-use ffjord_train::{Purpose, Streams};
+use ffjord_flow::{Bijection, Density, FlowError, Pass};
+use ffjord_train::{Batch, Purpose, Streams};
 use serde::{Deserialize, Serialize};
 
 /// The likelihood of a set of rows.
@@ -75,7 +75,8 @@ pub fn scores<T: Element + WithDType>(
             part.give(&mut pass);
             match model.flow.scores(&part.x, &mut pass) {
                 Ok(log_prob) => {
-                    values.extend(log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+                    let log_prob = log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+                    values.extend(in_far_tails(model, &part, log_prob, (streams, purpose, index))?);
                     evaluations += pass.cost().snapshot().forward_evaluations;
                 }
                 Err(FlowError::Solve { .. }) if range.len() > 1 => {
@@ -116,11 +117,50 @@ fn in_batches<T: Element + WithDType>(
         part.give(&mut pass);
         // Rows of an error count in the table.
         let log_prob = log_prob(&part.x, &mut pass).map_err(|error| error.in_rows_from(first))?;
-        values.extend(log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        let log_prob = log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        values.extend(in_far_tails(model, &part, log_prob, (streams, purpose, index))?);
         evaluations += pass.cost().snapshot().forward_evaluations;
         progress(values.len());
     }
     Ok((values, evaluations / batches.len() as f64))
+}
+
+/// Log-likelihoods of a batch with those of −∞ computed again, the squares of the noise in double precision: single
+/// precision holds none of numbers beyond 10¹⁹, so that rows in far tails would all be the same.
+fn in_far_tails(
+    model: &Model,
+    batch: &Batch,
+    mut log_prob: Vec<f64>,
+    (streams, purpose, index): (&Streams, Purpose, usize),
+) -> Result<Vec<f64>> {
+    let far = (0..log_prob.len()).filter(|&row| log_prob[row] == f64::NEG_INFINITY);
+    let far: Vec<u32> = far.map(|row| row as u32).collect();
+    if far.is_empty() {
+        return Ok(log_prob);
+    }
+    let rows = Tensor::new(far.as_slice(), batch.x.device())?;
+    let mut rng = streams.rng(purpose, index as u64, 1);
+    let mut pass = Pass::evaluation(&mut rng);
+    let given = batch.given.as_ref().map(|given| given.index_select(&rows, 0));
+    pass.set_given(given.transpose()?);
+    // What cannot be solved again stays what it was.
+    let Ok(image) = model
+        .flow
+        .bijection()
+        .forward(&batch.x.index_select(&rows, 0)?, &mut pass)
+    else {
+        return Ok(log_prob);
+    };
+    let noise = image.value.to_dtype(DType::F64)?.flatten_from(1)?.to_vec2::<f64>()?;
+    let log_det = image.log_det()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    for ((row, noise), log_det) in far.into_iter().zip(noise).zip(log_det) {
+        let squares: f64 = noise.iter().map(|value| value * value).sum();
+        let again = log_det - 0.5 * (squares + noise.len() as f64 * (2.0 * std::f64::consts::PI).ln());
+        if again.is_finite() {
+            log_prob[row as usize] = again;
+        }
+    }
+    Ok(log_prob)
 }
 
 /// Mean and standard error of the negative log-likelihood.

@@ -30,8 +30,7 @@ pub(super) fn examine(table: &Matrix<f64>, column: usize, single: Option<&Standa
         let largest = values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
         return vec![Finding::OutOfRange { column, largest }];
     }
-    let counts = |pair: &[f64]| pair[1] - pair[0] == 1.0;
-    if (first == 0.0 || first == 1.0) && values.len() > 2 && values.windows(2).all(counts) {
+    if counts_rows(&values) {
         return vec![Finding::CountsRows { column }];
     }
     let step = values.len().div_ceil(SORTED);
@@ -42,6 +41,23 @@ pub(super) fn examine(table: &Matrix<f64>, column: usize, single: Option<&Standa
         findings.extend(lost_digits(column, &values, &sorted, scale));
     }
     findings
+}
+
+/// Whether values are an index: whole numbers that go up row by row with few gaps, or all of as many as there are rows in
+/// another order.
+fn counts_rows(values: &[f64]) -> bool {
+    if values.len() < 3 || values.iter().any(|value| value.fract() != 0.0) {
+        return false;
+    }
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (count, range) = (values.len() as f64, most - least);
+    if values.windows(2).all(|pair| pair[0] < pair[1]) {
+        return range < 2.0 * count;
+    }
+    let mut seen = vec![false; values.len()];
+    let new = |value: &f64| !std::mem::replace(&mut seen[(value - least) as usize], true);
+    range == count - 1.0 && values.iter().all(new)
 }
 
 /// A coarse lattice, or a frequent value.

@@ -267,6 +267,18 @@ mod tests {
     }
 
     #[test]
+    fn indices_are_found_in_any_order() {
+        let index = |row: usize| (row * 7 % 400) as f64;
+        let gaps = |row: usize| (1000 + row + row / 5) as f64;
+        let times = |row: usize| 1.7e9 + 60.0 * row as f64;
+        let columns = [&index as &dyn Fn(usize) -> f64, &gaps, &times];
+        let found = found(&table(3, |row, column| columns[column](row)));
+        let counting = [Finding::CountsRows { column: 0 }, Finding::CountsRows { column: 1 }];
+        assert!(found.starts_with(&counting), "{found:?}");
+        assert!(!found.contains(&Finding::CountsRows { column: 2 }), "{found:?}");
+    }
+
+    #[test]
     fn copies_and_sums_are_found() {
         let found = found(&table(4, |row, column| match column {
             2 => noise(row, 0),

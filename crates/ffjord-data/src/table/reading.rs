@@ -120,6 +120,9 @@ impl Table {
                 Some(delimiter) => format!("; separator {delimiter}, decimal {}", text.decimal),
                 None => format!("; one column, decimal {}", text.decimal),
             };
+            if text.trailing {
+                line += ", also behind the last field";
+            }
             if text.comments > 0 {
                 line += &format!("; {} comment lines (#) skipped", text.comments);
             }

@@ -389,17 +389,27 @@ fn one_bad_row_costs_one_row() {
         "row 4 (from 0, below any header), 2 fields instead of 3",
         "row 6 (from 0, below any header), column c is 1e300",
         "row 8 (from 0, below any header), column b is \"\"",
-        "row 10 (from 0, below any header)",
     ] {
         assert!(answer.stderr.contains(words), "{words} is not in {}", answer.stderr);
     }
-    assert!(answer.stdout.contains("(195 rows"), "{}", answer.stdout);
+    assert!(answer.stdout.contains("(196 rows"), "{}", answer.stdout);
     for (row, (score, expected)) in scores.iter().zip(&expected).enumerate() {
         match row {
-            2 | 4 | 6 | 8 | 10 => assert!(!score.is_finite(), "{row}: {score}"),
+            // So far out single precision has no squares.
+            10 => assert!(score.is_finite() && *score < -1e50, "{score}"),
+            2 | 4 | 6 | 8 => assert!(!score.is_finite(), "{row}: {score}"),
             _ => assert!((score - expected).abs() < 1e-5, "{row}: {score} and {expected}"),
         }
     }
+    let distances = [1e2, 1e6, 1e12, 1e18, 1e20, 1e25, 1e30, 1e37];
+    let far: String = distances.iter().map(|far| format!("{far:?},0.5,0.5\n")).collect();
+    place.write("far.csv", format!("a,b,c\n{far}"));
+    let (answer, scores) = eval(&place, "far.csv", &[]);
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    assert!(
+        scores.windows(2).all(|pair| pair[0] > pair[1] && pair[1].is_finite()),
+        "{scores:?}"
+    );
     // Of several arrays `x` is the one.
     let mut rows = numbers(200);
     rows[5][1] = f64::NAN;
@@ -447,9 +457,16 @@ fn a_run_goes_on_without_settings_longer_and_from_elsewhere() {
         ],
         &["training.iterations = 4 there, 8 now", "training.schedule"],
     );
+    // Noise on a lattice goes on where it was.
+    place.write(
+        "stars.csv",
+        text("a,b,stars", |row, [a, b, _]| format!("{a:?},{b:?},{}", row * 13 % 5)),
+    );
     let constant = [
         "--set",
-        "data.path=base.csv",
+        "data.path=stars.csv",
+        "--set",
+        "data.dequantize=true",
         "--set",
         "training.schedule={ kind = \"constant\", rate = 1e-3 }",
     ];

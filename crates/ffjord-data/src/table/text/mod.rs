@@ -53,6 +53,8 @@ pub struct TextReading {
     pub header: bool,
     /// Lines that began with `#`, which are left out.
     pub comments: u64,
+    /// Whether every line ends in a separator, behind which there is no column.
+    pub trailing: bool,
 }
 
 /// The bytes from which separator, decimal sign and header are found.
@@ -105,12 +107,19 @@ fn read(reader: impl BufRead, options: &LoadOptions, tabs: bool) -> Result<Table
         .or(lines.declared.and_then(Delimiter::of))
         .or(tabs.then_some(Delimiter::Tab));
     let dialect = Dialect::detect(&text, known, options.decimal);
+    let mut sample_records = records(&text, dialect.delimiter);
+    // A separator behind the last field of every line makes a column that is none.
+    let empty_end = |record: &Vec<String>| record.len() > 1 && record.last().is_some_and(String::is_empty);
+    let trailing = sample_records.len() > 1 && sample_records.iter().all(empty_end);
+    if trailing {
+        sample_records.iter_mut().for_each(|record| drop(record.pop()));
+    }
     let first = match options.header {
         Header::Present => FirstLine::Names,
         Header::Absent => FirstLine::Row,
-        Header::Detect => first_line(&records(&text, dialect.delimiter), dialect)?,
+        Header::Detect => first_line(&sample_records, dialect)?,
     };
-    let mut rows = RowReader::new(options, dialect, first == FirstLine::Names);
+    let mut rows = RowReader::new(options, dialect, first == FirstLine::Names, trailing);
     // Comments are counted while they pass by.
     let mut whole = Cursor::new(sample).chain(&mut lines);
     match dialect.delimiter.and_then(Delimiter::byte) {

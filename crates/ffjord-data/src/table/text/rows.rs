@@ -11,6 +11,8 @@ pub(super) struct RowReader<'a> {
     options: &'a LoadOptions,
     dialect: Dialect,
     header: bool,
+    /// Whether the last field of every line is no column.
+    trailing: bool,
     /// The fields of a row, once a line has told.
     width: Option<usize>,
     /// The names of all fields, once the header has been read.
@@ -22,11 +24,12 @@ pub(super) struct RowReader<'a> {
 }
 
 impl<'a> RowReader<'a> {
-    pub(super) fn new(options: &'a LoadOptions, dialect: Dialect, header: bool) -> Self {
+    pub(super) fn new(options: &'a LoadOptions, dialect: Dialect, header: bool, trailing: bool) -> Self {
         Self {
             options,
             dialect,
             header,
+            trailing,
             width: None,
             names: None,
             selection: None,
@@ -38,7 +41,10 @@ impl<'a> RowReader<'a> {
 
     /// Takes the fields of a line.
     pub(super) fn push<'f>(&mut self, line: u64, fields: impl Iterator<Item = &'f str>) -> Result<(), Failure> {
-        let fields: Vec<&str> = fields.collect();
+        let mut fields: Vec<&str> = fields.collect();
+        if self.trailing && fields.last().is_some_and(|last| last.is_empty()) {
+            fields.pop();
+        }
         if self.header && self.names.is_none() {
             self.names = Some(fields.iter().map(ToString::to_string).collect());
             return Ok(());
@@ -138,6 +144,7 @@ impl<'a> RowReader<'a> {
             decimal: self.dialect.decimal,
             header: self.header,
             comments,
+            trailing: self.trailing,
         };
         Ok(Table {
             names: selection.names(self.names.as_deref()),
