@@ -10,7 +10,8 @@ use crate::{
     benchmark::BenchmarkError,
     manifest::ManifestError,
     power::PowerError,
-    table::{NpyError, TextError},
+    split::SplitError,
+    table::{NpyError, SelectionError, TextError},
 };
 
 /// Why data could not be read, prepared or written; the text names the place, what is accepted and the remedy.
@@ -91,6 +92,14 @@ pub enum DataError {
         /// What is wrong with it.
         error: TextError,
     },
+    /// The columns of a file are not those that are asked for.
+    #[error("{}: {error}", path.display())]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: SelectionError,
+    },
     /// The POWER data, raw or embedded, is malformed.
     #[error(transparent)]
     Power(#[from] PowerError),
@@ -104,6 +113,24 @@ pub enum DataError {
     #[cfg(feature = "image")]
     #[error(transparent)]
     ImageDensity(#[from] ImageDensityError),
+    /// Rows cannot be told apart by their labels.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// The middle half of a column has one value, so that its spread is no scale.
+    #[error(
+        "the middle half of column {column}{} is {value} throughout, so that it has no robust scale: use \
+         --set data.scale=standard, or leave the column out with --set 'data.drop=[{}]'",
+        name.as_ref().map(|name| format!(" ({name:?})")).unwrap_or_default(),
+        name.as_ref().map_or_else(|| column.to_string(), |name| format!("{name:?}"))
+    )]
+    NoRobustScale {
+        /// Its number, from 0.
+        column: usize,
+        /// Its name, where the table has names.
+        name: Option<String>,
+        /// The value.
+        value: f64,
+    },
     /// A split fraction is not in `[0, 1)`.
     #[error("the {which} fraction is {given}: it must be at least 0 and below 1")]
     Fraction {
@@ -121,8 +148,9 @@ pub enum DataError {
     /// A column takes one value only, so it has no density and cannot be scaled to unit variance.
     #[error(
         "column {column}{} has the same value {value} in all train and validation rows: \
-         drop it, or keep it unscaled with ConstantColumns::Keep",
-        name.as_ref().map(|name| format!(" ({name:?})")).unwrap_or_default()
+         it has no density; leave it out, with --set 'data.drop=[{}]' or in the file",
+        name.as_ref().map(|name| format!(" ({name:?})")).unwrap_or_default(),
+        name.as_ref().map_or_else(|| column.to_string(), |name| format!("{name:?}"))
     )]
     ConstantColumn {
         /// Its number, from 0.

@@ -4,6 +4,7 @@
 pub mod batch;
 pub mod benchmark;
 pub mod dataset;
+pub mod diagnosis;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
@@ -13,6 +14,7 @@ pub mod matrix;
 pub mod numpy;
 pub mod power;
 pub mod preprocess;
+mod split;
 mod statistics;
 pub mod table;
 pub mod toy;
@@ -20,7 +22,9 @@ pub mod toy;
 pub use batch::{Batches, LastBatch, permutation};
 pub use benchmark::{Benchmark, BenchmarkDataset, BenchmarkError};
 pub use dataset::{Dataset, Splits};
+pub use diagnosis::{Finding, Lattice, diagnose};
 pub use error::DataError;
 pub use matrix::{Element, Matrix};
 pub use preprocess::{ConstantColumns, Prepared, SplitRanges, SplitRule, Standardizer, prepare, prepare_as};
+pub use split::{RowSplit, SplitError};
 pub use toy::ToyDensity;

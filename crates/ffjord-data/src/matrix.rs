@@ -178,6 +178,14 @@ impl<T: Element> Matrix<T> {
         })
     }
 
+    /// Some columns in this order; all of them are known to exist, and to be at least one.
+    pub(crate) fn select_columns(&self, columns: &[usize]) -> Self {
+        let values = self
+            .iter_rows()
+            .flat_map(|row| columns.iter().map(|&column| row[column]));
+        Self::from_parts(columns.len(), values.collect())
+    }
+
     /// The same values in another precision.
     pub fn cast<U: Element>(&self) -> Matrix<U> {
         let values = self.values.iter().map(|value| U::from_f64(value.to_f64())).collect();

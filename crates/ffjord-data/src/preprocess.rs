@@ -117,6 +117,45 @@ impl Standardizer {
         Self::fit_values(table.as_slice(), table.columns(), names, constant)
     }
 
+    /// The median and the spread of the middle half of every column of `table` `[N, D]`: the range between its quartiles
+    /// over that of a normal distribution, 1.349, so that ordinary columns are scaled as by [`fit`](Self::fit) and
+    /// outliers have no say.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); [`DataError::NoRobustScale`] for a column whose quartiles are the same.
+    ///
+    /// ```
+    /// use ffjord_data::{Matrix, Standardizer};
+    ///
+    /// let table = Matrix::new(5, 1, vec![1.0, 2.0, 3.0, 4.0, 1e9])?;
+    /// assert_eq!(Standardizer::robust(&table, None)?.means(), [3.0]);
+    /// # Ok::<(), ffjord_data::DataError>(())
+    /// ```
+    pub fn robust(table: &Matrix<f64>, names: Option<&[String]>) -> Result<Self, DataError> {
+        const NORMAL_QUARTILES: f64 = 1.348_979_500_392_163_5;
+        // Refuses what cannot be scaled at all.
+        Self::fit(table, names, ConstantColumns::Reject)?;
+        let (mut means, mut stds) = (Vec::new(), Vec::new());
+        for column in 0..table.columns() {
+            let mut sorted: Vec<f64> = table.iter_rows().map(|row| row[column]).collect();
+            sorted.sort_unstable_by(f64::total_cmp);
+            let quantile = |part: f64| {
+                let place = part * (sorted.len() - 1) as f64;
+                let (low, high) = (sorted[place as usize], sorted[place.ceil() as usize]);
+                low + place.fract() * (high - low)
+            };
+            let spread = (quantile(0.75) - quantile(0.25)) / NORMAL_QUARTILES;
+            if !(spread.is_normal() && spread > 0.0) {
+                let name = names.and_then(|names| names.get(column)).cloned();
+                let value = quantile(0.5);
+                return Err(DataError::NoRobustScale { column, name, value });
+            }
+            means.push(quantile(0.5));
+            stds.push(spread);
+        }
+        Ok(Self { means, stds })
+    }
+
     /// The map with known means and standard deviations, for example those stored with a model.
     ///
     /// # Errors

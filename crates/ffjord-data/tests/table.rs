@@ -71,6 +71,120 @@ fn element_types_orders_and_dimensions() {
         &(-5_i64).to_le_bytes(),
     );
     assert_eq!(negative.row(0), [-5.0]);
+    let truth = load("{'descr': '|b1', 'fortran_order': False, 'shape': (2,)}", &[1, 0]);
+    assert_eq!(truth, Matrix::from_rows(&[[1.0], [0.0]]));
+}
+
+#[test]
+fn half_precision_is_exact() {
+    // Bits and values of IEEE 754-2019, binary16: one third, the smallest and largest numbers, zeros.
+    let cases: [(u16, f64); 8] = [
+        (0x3555, 0.333251953125),
+        (0x0001, 2_f64.powi(-24)),
+        (0x03ff, 1023.0 * 2_f64.powi(-24)),
+        (0x0400, 2_f64.powi(-14)),
+        (0x7bff, 65504.0),
+        (0xc000, -2.0),
+        (0x0000, 0.0),
+        (0x8000, -0.0),
+    ];
+    for (order, bytes) in [
+        ('<', cases.map(|(bits, _)| bits.to_le_bytes())),
+        ('>', cases.map(|(bits, _)| bits.to_be_bytes())),
+    ] {
+        let header = format!("{{'descr': '{order}f2', 'fortran_order': False, 'shape': (8,)}}");
+        let values = load_bytes("a.npy", &npy(&header, &bytes.concat()))
+            .unwrap()
+            .values
+            .into_vec();
+        for ((_, expected), value) in cases.iter().zip(values) {
+            assert_eq!(value.to_bits(), expected.to_bits());
+        }
+    }
+    for (bits, sign) in [(0x7c00_u16, "inf"), (0x7e00, "NaN")] {
+        let header = "{'descr': '<f2', 'fortran_order': False, 'shape': (1,)}";
+        let error = npy_error(&npy(header, &bits.to_le_bytes())).to_string();
+        assert!(error.contains(sign), "{error}");
+    }
+}
+
+#[test]
+fn columns_are_chosen_before_they_are_read() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("people.csv");
+    std::fs::write(&path, "name,x,part,y\nbob,1.5,train,2\nann,2.5,test,3\n").unwrap();
+    let load = |options: LoadOptions| table::load(&path, &options);
+    let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let error = load(LoadOptions::default()).unwrap_err().to_string();
+    assert!(
+        error.contains("line 2, column 1 (name): \"bob\"") && error.contains("data.drop"),
+        "{error}"
+    );
+    let table = load(LoadOptions {
+        drop: owned(&["name"]),
+        labels: Some("part".to_owned()),
+        ..LoadOptions::default()
+    })
+    .unwrap();
+    assert_eq!(table.names, Some(owned(&["x", "y"])));
+    assert_eq!(table.values.row(1), [2.5, 3.0]);
+    assert_eq!(table.labels, Some(owned(&["train", "test"])));
+    assert_eq!(table.reading.left_out, ["name", "part"]);
+    let reordered = load(LoadOptions {
+        columns: owned(&["y", "1"]),
+        ..LoadOptions::default()
+    })
+    .unwrap();
+    assert_eq!(reordered.values.row(0), [2.0, 1.5]);
+    let unknown = load(LoadOptions {
+        columns: owned(&["z"]),
+        ..LoadOptions::default()
+    });
+    assert!(
+        unknown
+            .unwrap_err()
+            .to_string()
+            .contains("people.csv: there is no column `z`: there are name, x")
+    );
+
+    // Values of a column that is left out may be anything in an array, too.
+    let path = folder.path().join("holes.npy");
+    table::save_npy(&path, &Matrix::from_rows(&[[f64::NAN, 1.0], [0.0, 2.0]])).unwrap();
+    let options = LoadOptions {
+        drop: owned(&["0"]),
+        ..LoadOptions::default()
+    };
+    let table = table::load(&path, &options).unwrap();
+    assert_eq!(
+        (table.values.as_slice(), table.names),
+        (&[1.0, 2.0][..], Some(owned(&["1"])))
+    );
+}
+
+#[test]
+fn bad_values_are_listed_where_they_cost_a_row_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("rows.csv");
+    std::fs::write(&path, "a,b\n1,2\nx,3\n4\n5,1e999\n6,\n7,8\n").unwrap();
+    let options = LoadOptions {
+        keep_non_finite: true,
+        ..LoadOptions::default()
+    };
+    let table = table::load(&path, &options).unwrap();
+    assert_eq!(table.values.rows(), 6);
+    let bad: Vec<_> = table
+        .bad
+        .iter()
+        .map(|bad| (bad.row, bad.column, bad.text.as_str()))
+        .collect();
+    let expected = [
+        (1, Some(0), "x"),
+        (2, None, "1 fields instead of 2"),
+        (3, Some(1), "1e999"),
+        (4, Some(1), ""),
+    ];
+    assert_eq!(bad, expected);
+    assert_eq!(table.values.row(5), [7.0, 8.0]);
 }
 
 #[test]
@@ -126,24 +240,31 @@ fn malformed_headers_are_named() {
         header(b"\x93NUMPY\x01\x00\x40\x00{'descr'"),
         HeaderError::Truncated
     ));
-    for kind in ["|O", "<c16", "<U5", "<f2", "<f99", "é", ""] {
+    for kind in ["|O", "<c16", "<U5", "<f16", "<f99", "é", ""] {
         let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (1,)}}");
         assert!(
             matches!(header(&npy(&text, &[0; 8])), HeaderError::ElementType { .. }),
             "{kind}"
         );
     }
-    let nested = "(".repeat(9000);
-    for text in [
-        "",
-        "{",
-        "{}",
-        "{'descr': '<f8'}",
-        "{'descr': [('a', '<f8')]}",
-        "{'other': 1}",
-        "{'descr",
-        &nested,
+    for (descr, fields) in [
+        (
+            "[('a', '<f8'), ('b', '<f8', (2,)), ('c', [('d', '<i4')])]",
+            &["a", "b", "c"][..],
+        ),
+        ("[('a'", &["a"]),
+        ("[", &[]),
     ] {
+        let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}");
+        let error = header(&npy(&text, &[0; 8]));
+        assert!(
+            matches!(&error, HeaderError::Structured { names } if names == fields),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("structured_to_unstructured"), "{error}");
+    }
+    let nested = "(".repeat(9000);
+    for text in ["", "{", "{}", "{'descr': '<f8'}", "{'other': 1}", "{'descr", &nested] {
         assert!(matches!(header(&npy(text, &[])), HeaderError::Syntax { .. }), "{text}");
     }
 }
@@ -197,15 +318,31 @@ fn archives_hold_named_arrays() {
             },
         )
     };
-    assert_eq!(load(&path, None).unwrap().values.row(499), [1.0]);
+    // Which one is meant is not guessed.
+    let error = load(&path, None).unwrap_err().to_string();
+    assert!(
+        error.contains("x [500], y [500]") && error.contains("data.array=NAME"),
+        "{error}"
+    );
+    let x = load(&path, Some("x")).unwrap();
+    assert_eq!(x.values.row(499), [1.0]);
+    assert_eq!(x.reading.array.as_deref(), Some("x"));
     assert_eq!(load(&path, Some("y")).unwrap().values.row(0), [2.0]);
     let error = load(&path, Some("z")).unwrap_err();
-    assert!(error.to_string().contains("no array \"z\": it has x, y"), "{error}");
+    assert!(
+        error.to_string().contains("no array \"z\": it has x [500], y [500]"),
+        "{error}"
+    );
 
     let bytes = std::fs::read(&path).unwrap();
+    let load_x = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        load(&path, Some("x"))
+    };
     for length in (0..bytes.len()).step_by(97) {
         assert!(matches!(
-            load_bytes("cut.npz", &bytes[..length]),
+            load_x("cut.npz", &bytes[..length]),
             Err(DataError::Npy { .. })
         ));
     }
@@ -213,7 +350,7 @@ fn archives_hold_named_arrays() {
         let mut damaged = bytes.clone();
         damaged[place] ^= 0x55;
         // Some bytes of an archive mean nothing; the others must be noticed, and none may end the program.
-        if let Ok(table) = load_bytes("damaged.npz", &damaged) {
+        if let Ok(table) = load_x("damaged.npz", &damaged) {
             assert!(
                 table
                     .values
@@ -236,6 +373,14 @@ fn text_in_its_varieties() {
         ("a.txt", "# made by savetxt\n  1   -2.5\n\n 3e2\t4 \n"),
         ("a.tsv", "first name\tsecond name\n1\t-2.5\n3e2\t4\n"),
         ("A.DAT", "1 -2.5\n3e2 4"),
+        ("a.csv", "x;y\n1;-2,5\n3e2;4\n"),
+        ("a.csv", "sep=;\r\nx;y\r\n1,0;-2,5\r\n300;4,0\r\n"),
+        ("a.csv", "x,y,\n1,-2.5,\n3e2,4,\n"),
+        ("a.csv", "x|y\n1|-2.5\n3e2|4\n"),
+        ("a.csv", "x\ty\n1\t-2,5\n3e2\t4\n"),
+        ("a.txt", "\"x\" \"the y\"\n1 -2.5\n3e2 4\n"),
+        ("a.csv", "# comment\nx,y\n# another, one\n1,-2.5\n3e2,4\n"),
+        ("a.csv", "0,1\n1.0,-2.5\n3e2,4.0\n"),
     ] {
         assert_eq!(load_bytes(name, text.as_bytes()).unwrap().values, expected, "{text:?}");
     }
@@ -253,6 +398,59 @@ fn text_in_its_varieties() {
             })
         ),
         "{truncated:?}"
+    );
+}
+
+#[test]
+fn what_was_concluded_is_said() {
+    let said = |name: &str, text: &str| load_bytes(name, text.as_bytes()).unwrap().describe();
+    for (text, expected) in [
+        (
+            "x;y\n0,5;1\n",
+            "1 rows × 2 columns (x, y); the first line holds the names; separator semicolon, decimal comma",
+        ),
+        (
+            "0.5\n1.5\n",
+            "2 rows × 1 column (without names, called 0 to 0); no header, the first line is a row; one column, decimal point",
+        ),
+        (
+            "# by hand\n1 2\n3 4\n",
+            "; separator white-space, decimal point; 1 comment lines (#) skipped",
+        ),
+    ] {
+        let said = said("a.csv", text);
+        assert!(said.contains(expected), "{said}");
+    }
+    // Row names as R and pandas write them.
+    for text in [",a,b\n0,1.5,2\n1,2.5,3\n", "\"a\",\"b\"\n\"0\",1.5,2\n\"1\",2.5,3\n"] {
+        let table = load_bytes("a.csv", text.as_bytes()).unwrap();
+        assert_eq!(table.names.unwrap(), ["Unnamed: 0", "a", "b"], "{text}");
+        assert_eq!(table.values.row(1), [1.0, 2.5, 3.0]);
+    }
+}
+
+#[test]
+fn other_encodings_are_refused_with_a_remedy() {
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let bytes: Vec<u8> = "\u{feff}a,b\n1,2\n".encode_utf16().flat_map(order).collect();
+        let error = load_bytes("a.csv", &bytes).unwrap_err().to_string();
+        assert!(error.contains("iconv -f UTF-16 -t UTF-8"), "{error}");
+    }
+    let latin = load_bytes("a.csv", b"h\xf6he,b\n1,2\n").unwrap_err().to_string();
+    assert!(latin.contains("line 1") && latin.contains("iconv -f LATIN1"), "{latin}");
+}
+
+#[test]
+fn numeric_headers_are_recognised_or_asked_for() {
+    let table = load_bytes("a.csv", b"0,1,2\n0.5,1.5,2.5\n1,2,3.5\n").unwrap();
+    assert_eq!(
+        (table.names.unwrap(), table.values.rows()),
+        (["0", "1", "2"].map(String::from).to_vec(), 2)
+    );
+    let error = text_error("0,1\n1,0\n").to_string();
+    assert!(
+        error.contains("data.header=true") && error.contains("--header"),
+        "{error}"
     );
 }
 
@@ -298,8 +496,10 @@ fn header_lines_can_be_stated() {
 
 #[test]
 fn text_errors_name_line_and_column() {
-    assert!(matches!(text_error("1,2\n3,?\n"), TextError::NotANumber { line: 2, column: 2, text } if text == "?"));
-    assert!(matches!(text_error("1,2\n,4\n"), TextError::NotANumber { line: 2, column: 1, text } if text.is_empty()));
+    assert!(matches!(text_error("1,2\n3,?\n"), TextError::NotANumber { line: 2, column: 2, text, .. } if text == "?"));
+    assert!(
+        matches!(text_error("1,2\n,4\n"), TextError::NotANumber { line: 2, column: 1, text, .. } if text.is_empty())
+    );
     assert!(matches!(
         text_error("a,2\n"),
         TextError::NotANumber { line: 1, column: 1, .. }

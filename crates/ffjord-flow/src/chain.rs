@@ -116,12 +116,13 @@ pub(crate) fn named(
     prefix: &str,
     list: impl Fn(&dyn Bijection) -> Vec<Parameter>,
 ) -> Vec<Parameter> {
-    let of = |(index, part): (usize, &Box<dyn Bijection>)| {
+    let parts = parts.iter().enumerate();
+    let found = parts.flat_map(|(index, part)| {
         let prefix = format!("{prefix}.{index}");
         let found = list(part.as_ref()).into_iter();
         found.map(|parameter| parameter.under(&prefix)).collect::<Vec<_>>()
-    };
-    parts.iter().enumerate().flat_map(of).collect()
+    });
+    found.collect()
 }
 
 impl Bijection for Chain {

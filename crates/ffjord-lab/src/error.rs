@@ -42,6 +42,14 @@ pub enum LabError {
         /// What is wrong.
         source: Box<ffjord_run::RunError>,
     },
+    /// A condition that samples cannot be given.
+    #[error("{}: row {row} (from 0, below any header) holds a value that is not finite: leave it out", .path.display())]
+    BadCondition {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: usize,
+    },
     /// Rows of a file could not be evaluated.
     #[error("{}, rows counted from 0 below any header: {source}", .path.display())]
     InRowsOf {
@@ -77,6 +85,20 @@ pub enum LabError {
         name: &'static str,
         /// Why each original failed, and what to do by hand.
         reasons: String,
+    },
+    /// A run folder is to be continued as a run of another preset.
+    #[error(
+        "{}: this folder holds a run of the preset `{stored}`, not `{given}`: continue it with that name, or write \
+         elsewhere with --out DIR",
+        .path.display()
+    )]
+    OtherPreset {
+        /// The folder.
+        path: PathBuf,
+        /// Its preset.
+        stored: String,
+        /// The one that was given.
+        given: String,
     },
     /// Downloads.
     #[error(transparent)]

@@ -1,17 +1,18 @@
 //! The data of a run.
 
-use crate::config::{BenchmarkConfig, DataConfig, RunConfig};
+use crate::config::{BenchmarkConfig, DataConfig, Precision, RunConfig, TableConfig};
 use crate::error::{Result, RunError};
-use crate::evaluation::{conditional_gaussian_nll, gaussian_nll};
-use crate::given::{Cut, GivenColumns, names};
+use crate::evaluation::gaussian_nll;
+use crate::given::{Cut, GivenColumns};
 use crate::model::dtype;
+use crate::own_table::{Dequantized, NOISE, OwnTable, spread};
 use crate::rows::Rows;
 use crate::run_folder::DataSummary;
+use candle_core::WithDType;
 use ffjord_data::benchmark::store;
 use ffjord_data::power::{self, PowerDataset};
-use ffjord_data::table::{self, LoadOptions};
 use ffjord_data::toy::{ImageDensity, Ink};
-use ffjord_data::{Benchmark, ConstantColumns, Matrix, Prepared, SplitRule, Standardizer, ToyDensity, prepare};
+use ffjord_data::{Benchmark, Element, Lattice, Matrix, Prepared, Splits, Standardizer, ToyDensity};
 use ffjord_train::{BatchSource, FreshSamples, Purpose, ShuffledRows, Streams};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -29,10 +30,10 @@ pub struct RunData {
     pub given: Option<GivenColumns>,
     /// Training batches.
     pub source: Box<dyn BatchSource>,
-    /// Rows for validation.
-    pub validation: Rows,
-    /// Rows for the final evaluation.
-    pub test: Rows,
+    /// Rows for validation, with all digits that the model's precision has.
+    pub validation: Rows<f64>,
+    /// Rows for the final evaluation, likewise.
+    pub test: Rows<f64>,
     /// The map of rows from original units to the model's, for tables.
     pub standardizer: Option<Standardizer>,
     /// Nats of a full-covariance Gaussian fitted to the training rows, for tables; in conditional runs, of that Gaussian
@@ -40,6 +41,24 @@ pub struct RunData {
     pub gaussian_nll: Option<f64>,
     /// Whose split it is, for benchmarks.
     pub split: Option<SplitLabel>,
+    /// What is known of the file, for own tables.
+    pub file: Option<TableFile>,
+}
+
+/// What a run tells and keeps of the file of an own table.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TableFile {
+    /// What was read and how it was split, in one line.
+    pub reading: String,
+    /// What a density of the table suffers from, each with its remedy in one sentence.
+    pub warnings: Vec<String>,
+    /// Columns of the file that are neither modelled nor given.
+    pub left_out: Vec<String>,
+    /// The lattices, in the table's units, of the modelled columns that noise is added to, `[D]`.
+    pub dequantized: Vec<Option<Lattice>>,
+    /// The modelled columns that lie on a lattice and have no noise, so that the likelihood is none of a density.
+    pub on_lattice: Vec<String>,
 }
 
 impl fmt::Debug for RunData {
@@ -108,24 +127,12 @@ impl RunData {
                     &(Arc::new(move |rows, rng: &mut ChaCha8Rng| density.sample(rows, rng)) as Draw),
                 ))
             }
-            DataConfig::Table { path, given } => {
-                require_path("data.path", path)?;
-                let table = table::load(path, &LoadOptions::default())?;
-                // Before the table is prepared, which can take long.
-                let cut = match given.is_empty() {
-                    true => None,
-                    false => Some(Cut::new(given, &names(&table))?),
-                };
-                let column_names = table.names.as_deref();
-                let prepared = prepare(
-                    &table.values,
-                    column_names,
-                    &SplitRule::default(),
-                    ConstantColumns::Reject,
-                )?;
-                match cut {
-                    None => Self::table(config, prepared, table.names, (None, None)),
-                    Some(cut) => Self::conditional(config, prepared, &names(&table), &cut),
+            DataConfig::Table(own) => {
+                require_path("data.path", &own.path)?;
+                let table = OwnTable::load(own, config, streams)?;
+                match config.model.precision {
+                    Precision::F32 => Self::own::<f32>(config, own, &table, streams),
+                    Precision::F64 => Self::own::<f64>(config, own, &table, streams),
                 }
             }
             DataConfig::Power(rows) => Self::benchmark(config, cache, Benchmark::Power, rows),
@@ -171,10 +178,15 @@ impl RunData {
             .standardizer
             .as_ref()
             .map(|scale| (scale.means().to_vec(), scale.stds().to_vec()));
+        let file = self.file.as_ref();
         DataSummary {
             dimension: self.dimension,
+            names: self.names.clone(),
             scales,
             given: self.given.clone(),
+            left_out: file.map(|file| file.left_out.clone()).unwrap_or_default(),
+            dequantized: file.map(|file| file.dequantized.clone()).unwrap_or_default(),
+            source: None,
         }
     }
 
@@ -182,7 +194,7 @@ impl RunData {
     ///
     /// # Errors
     /// Those of slicing.
-    pub fn watched(&self, rows: usize) -> Result<Option<Rows>> {
+    pub fn watched(&self, rows: usize) -> Result<Option<Rows<f64>>> {
         let rows = rows.min(self.test.rows());
         (rows > 0).then(|| self.test.first(rows)).transpose()
     }
@@ -199,11 +211,14 @@ impl RunData {
                 dtype(config.model.precision),
                 move |rows, rng: &mut ChaCha8Rng| train(rows, rng),
             )),
-            validation: sample(config.training.validation_rows, Purpose::Validation).into(),
-            test: sample(config.evaluation.toy_rows, Purpose::Test).into(),
+            validation: sample(config.training.validation_rows, Purpose::Validation)
+                .cast()
+                .into(),
+            test: sample(config.evaluation.toy_rows, Purpose::Test).cast().into(),
             standardizer: None,
             gaussian_nll: None,
             split: None,
+            file: None,
         }
     }
 
@@ -223,51 +238,112 @@ impl RunData {
             dimension: train.columns(),
             names,
             given: None,
-            validation: first(splits.validation, Some(config.training.validation_rows))?.into(),
+            validation: first(splits.validation, Some(config.training.validation_rows))?
+                .cast()
+                .into(),
             source: Box::new(ShuffledRows::new(train, batch, dtype(config.model.precision))?),
-            test: test.into(),
+            test: test.cast().into(),
             standardizer: Some(standardizer),
             gaussian_nll,
             split: None,
+            file: None,
         })
     }
 
-    /// A table some of whose columns the others are given.
-    fn conditional(config: &RunConfig, prepared: Prepared, names: &[String], cut: &Cut) -> Result<Self> {
-        let Prepared { splits, standardizer } = prepared;
+    /// An own table, in the precision of its model; some of its columns may be given.
+    fn own<T: Element + WithDType>(
+        config: &RunConfig,
+        own: &TableConfig,
+        table: &OwnTable,
+        streams: &Streams,
+    ) -> Result<Self> {
         let batch = config.training.batch;
-        require_rows_in_all(&splits.train, batch, &splits.validation, &splits.test)?;
-        let (train, given_train) = cut.apply(&splits.train)?;
-        let (test, given_test) = cut.apply(&splits.test)?;
-        let gaussian_nll = conditional_gaussian_nll((&splits.train, &given_train), (&splits.test, &given_test));
-        let (validation, given) = cut.apply(&first(splits.validation, Some(config.training.validation_rows))?)?;
-        let source = ShuffledRows::new(train, batch, dtype(config.model.precision))?;
-        let of = |columns: &[usize], all: &[f64]| columns.iter().map(|&column| all[column]).collect();
-        let named = |columns: &[usize]| columns.iter().map(|&column| names[column].clone()).collect::<Vec<_>>();
+        let Splits {
+            train,
+            validation,
+            test,
+        } = &table.splits;
+        require_rows_in_all(train, batch, validation, test)?;
+        let cut = Cut::new(&own.given, &table.columns)?;
+        let dtype = dtype(config.model.precision);
+        // Rows that are evaluated get their noise once; rows to train on get theirs afresh with every batch.
+        let steps = table.steps();
+        let noisy = |rows: &Matrix<f64>, purpose| match &steps {
+            Some(steps) => spread(rows, steps, &mut streams.rng(purpose, 0, NOISE)),
+            None => Ok(rows.clone()),
+        };
+        // Rounded to the model's precision, so that all that compute with them have the same numbers.
+        let rounded = |rows: Matrix<f64>| rows.cast::<T>().cast::<f64>();
+        let test = rounded(noisy(test, Purpose::Test)?);
+        let validation = first(validation.clone(), Some(config.training.validation_rows))?;
+        let validation = rounded(noisy(&validation, Purpose::Validation)?);
+        let fitted = rounded(noisy(train, Purpose::Data)?);
+        let (rest_train, given_train) = cut.apply(&train.cast::<T>())?;
+        let (rest_test, given_test) = cut.apply(&test)?;
+        let (rest_validation, given_validation) = cut.apply(&validation)?;
+        let mut nll = gaussian_nll(&fitted, &test);
+        let rows = ShuffledRows::new(rest_train, batch, dtype)?;
+        let rows = match given_train {
+            Some(given) => {
+                let of_given = given_test.as_ref().and_then(|test| gaussian_nll(&given, test));
+                // ln p(rest | given) = ln p(rest, given) − ln p(given), and the marginals of a Gaussian fitted to all
+                // columns are those fitted to some.
+                nll = nll.zip(of_given).map(|(all, given)| all - given);
+                rows.given(given)?
+            }
+            None => rows,
+        };
+        let of = |columns: &[usize], all: &[f64]| columns.iter().map(|&column| all[column]).collect::<Vec<_>>();
+        let named = |columns: &[usize]| -> Vec<String> {
+            columns.iter().map(|&column| table.columns[column].clone()).collect()
+        };
+        let (means, stds) = (table.standardizer.means(), table.standardizer.stds());
+        let given = (!cut.given.is_empty()).then(|| GivenColumns {
+            names: named(&cut.given),
+            rest: named(&cut.rest),
+            means: of(&cut.given, means),
+            stds: of(&cut.given, stds),
+        });
+        let source: Box<dyn BatchSource> = match &steps {
+            Some(steps) => Box::new(Dequantized {
+                source: rows,
+                steps: of(&cut.rest, steps),
+                dtype,
+            }),
+            None => Box::new(rows),
+        };
         Ok(Self {
             dimension: cut.rest.len(),
-            names: Some(named(&cut.rest)),
-            given: Some(GivenColumns {
-                names: named(&cut.given),
-                rest: named(&cut.rest),
-                means: of(&cut.given, standardizer.means()),
-                stds: of(&cut.given, standardizer.stds()),
-            }),
-            validation: Rows::new(validation, Some(given))?,
-            source: Box::new(source.given(given_train)?),
-            test: Rows::new(test, Some(given_test))?,
-            standardizer: Some(Standardizer::new(
-                of(&cut.rest, standardizer.means()),
-                of(&cut.rest, standardizer.stds()),
-            )?),
-            gaussian_nll,
+            names: (table.named || given.is_some()).then(|| named(&cut.rest)),
+            given,
+            source,
+            validation: Rows::new(rest_validation, given_validation)?,
+            test: Rows::new(rest_test, given_test)?,
+            standardizer: Some(Standardizer::new(of(&cut.rest, means), of(&cut.rest, stds))?),
+            gaussian_nll: nll,
             split: None,
+            file: Some(TableFile {
+                reading: table.reading.clone(),
+                warnings: table.warnings.clone(),
+                left_out: table.left_out.clone(),
+                dequantized: match steps {
+                    Some(_) => cut.rest.iter().map(|&column| table.dequantized[column]).collect(),
+                    None => Vec::new(),
+                },
+                on_lattice: named(
+                    &cut.rest
+                        .iter()
+                        .copied()
+                        .filter(|column| table.on_lattice.contains(column))
+                        .collect::<Vec<_>>(),
+                ),
+            }),
         })
     }
 }
 
 /// The first rows of a table, or all.
-fn first(matrix: Matrix<f32>, rows: Option<usize>) -> Result<Matrix<f32>> {
+fn first<T: Element>(matrix: Matrix<T>, rows: Option<usize>) -> Result<Matrix<T>> {
     let rows = rows.unwrap_or(usize::MAX).min(matrix.rows());
     Ok(if rows == matrix.rows() {
         matrix
@@ -276,13 +352,18 @@ fn first(matrix: Matrix<f32>, rows: Option<usize>) -> Result<Matrix<f32>> {
     })
 }
 
-fn require_rows_in_all(train: &Matrix<f32>, batch: usize, validation: &Matrix<f32>, test: &Matrix<f32>) -> Result<()> {
+fn require_rows_in_all<T: Element>(
+    train: &Matrix<T>,
+    batch: usize,
+    validation: &Matrix<T>,
+    test: &Matrix<T>,
+) -> Result<()> {
     require_rows("training", train, batch, " or set training.batch to at most that")?;
     require_rows("validation", validation, 1, "")?;
     require_rows("test", test, 1, "")
 }
 
-fn require_rows(split: &'static str, rows: &Matrix<f32>, needed: usize, remedy: &'static str) -> Result<()> {
+fn require_rows<T: Element>(split: &'static str, rows: &Matrix<T>, needed: usize, remedy: &'static str) -> Result<()> {
     if rows.rows() >= needed {
         return Ok(());
     }

@@ -42,6 +42,39 @@ pub enum RunError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// Nothing can be trained on a table.
+    #[error("{}: {findings}", .path.display())]
+    UnfitTable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        findings: String,
+    },
+    /// The columns of a file are not those of a run.
+    #[error(
+        "the columns are not those that the run was trained on ({expected}){missing}{unknown}: rename them, leave columns \
+         out with --drop, or give a file without names and with the columns in that order"
+    )]
+    OtherColumns {
+        /// The run's columns.
+        expected: String,
+        /// `; missing: …`, or nothing.
+        missing: String,
+        /// `; unknown: …`, or nothing.
+        unknown: String,
+    },
+    /// Another process works on a run folder.
+    #[error(
+        "{}: another process is at work in this run folder ({holder}): wait for its end, or write elsewhere with \
+         --out DIR",
+        .path.display()
+    )]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// The process, its machine, and since when.
+        holder: String,
+    },
     /// Rows do not fit a model.
     #[error("the rows have {given} columns, but {} was trained on {expected}", .model.display())]
     Columns {

@@ -6,8 +6,8 @@ use crate::rows::Rows;
 use crate::statistics::mean_and_standard_error;
 use candle_core::{DType, Tensor, WithDType};
 use ffjord_data::{Batches, Element, LastBatch, Matrix};
-use ffjord_flow::{Density, FlowError, Pass};
-use ffjord_train::{Purpose, Streams};
+use ffjord_flow::{Bijection, Density, FlowError, Pass};
+use ffjord_train::{Batch, Purpose, Streams};
 use serde::{Deserialize, Serialize};
 
 /// The likelihood of a set of rows.
@@ -40,25 +40,62 @@ pub fn log_likelihoods<T: Element + WithDType>(
     })
 }
 
-/// As [`log_likelihoods`], but rows that hold NaN or infinity, or are given such numbers, get the likelihood NaN, where
-/// that refuses all.
+/// Log-likelihoods of rows some of which may have none.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Scores {
+    /// `ln p` of every row, in nats; NaN for rows that hold NaN or infinity or whose solve failed.
+    pub values: Vec<f64>,
+    /// Evaluations of the vector field, mean over batches.
+    pub nfe: f64,
+    /// Rows whose solve failed, and why.
+    pub failures: Vec<(usize, String)>,
+}
+
+/// As [`log_likelihoods`], but a row that cannot be evaluated costs this row alone, where that refuses all: rows that hold
+/// NaN or infinity, or are given such numbers, and rows whose solve fails have no likelihood.
 ///
 /// # Errors
-/// As [`log_likelihoods`], but for such rows.
+/// When the rows do not fit the model.
 pub fn scores<T: Element + WithDType>(
     model: &Model,
     rows: &Rows<T>,
     batch: usize,
-    randomness: (&Streams, Purpose),
-) -> Result<(Vec<f64>, f64)> {
-    in_batches(
-        rows,
-        model,
-        batch,
-        randomness,
-        |_| (),
-        |x, pass| model.flow.scores(x, pass),
-    )
+    (streams, purpose): (&Streams, Purpose),
+) -> Result<Scores> {
+    let batches = Batches::new(rows.rows(), batch.max(1), LastBatch::Keep)?;
+    let (mut values, mut failures, mut evaluations) = (Vec::with_capacity(rows.rows()), Vec::new(), 0.0);
+    for (index, range) in batches.ranges().enumerate() {
+        // Parts that are still to be evaluated, the first one last: halves of a part whose solve failed.
+        let mut parts = vec![range];
+        while let Some(range) = parts.pop() {
+            let part = rows.batch(range.clone(), model.dtype(), model.device())?;
+            let mut rng = streams.rng(purpose, index as u64, 1);
+            let mut pass = Pass::evaluation(&mut rng);
+            part.give(&mut pass);
+            match model.flow.scores(&part.x, &mut pass) {
+                Ok(log_prob) => {
+                    let log_prob = log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+                    values.extend(in_far_tails(model, &part, log_prob, (streams, purpose, index))?);
+                    evaluations += pass.cost().snapshot().forward_evaluations;
+                }
+                Err(FlowError::Solve { .. }) if range.len() > 1 => {
+                    let middle = range.start + range.len() / 2;
+                    parts.extend([middle..range.end, range.start..middle]);
+                }
+                Err(error @ FlowError::Solve { .. }) => {
+                    values.push(f64::NAN);
+                    failures.push((range.start, error.in_rows_from(range.start).to_string()));
+                }
+                Err(error) => return Err(error.in_rows_from(range.start).into()),
+            }
+        }
+    }
+    Ok(Scores {
+        values,
+        nfe: evaluations / batches.len() as f64,
+        failures,
+    })
 }
 
 fn in_batches<T: Element + WithDType>(
@@ -83,11 +120,50 @@ fn in_batches<T: Element + WithDType>(
         part.give(&mut pass);
         // Rows of an error count in the table.
         let log_prob = log_prob(&part.x, &mut pass).map_err(|error| error.in_rows_from(first))?;
-        values.extend(log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        let log_prob = log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        values.extend(in_far_tails(model, &part, log_prob, (streams, purpose, index))?);
         evaluations += pass.cost().snapshot().forward_evaluations;
         progress(values.len());
     }
     Ok((values, evaluations / batches.len() as f64))
+}
+
+/// Log-likelihoods of a batch with those of −∞ computed again, the squares of the noise in double precision: single
+/// precision holds none of numbers beyond 10¹⁹, so that rows in far tails would all be the same.
+fn in_far_tails(
+    model: &Model,
+    batch: &Batch,
+    mut log_prob: Vec<f64>,
+    (streams, purpose, index): (&Streams, Purpose, usize),
+) -> Result<Vec<f64>> {
+    let far = (0..log_prob.len()).filter(|&row| log_prob[row] == f64::NEG_INFINITY);
+    let far: Vec<u32> = far.map(|row| row as u32).collect();
+    if far.is_empty() {
+        return Ok(log_prob);
+    }
+    let rows = Tensor::new(far.as_slice(), batch.x.device())?;
+    let mut rng = streams.rng(purpose, index as u64, 1);
+    let mut pass = Pass::evaluation(&mut rng);
+    let given = batch.given.as_ref().map(|given| given.index_select(&rows, 0));
+    pass.set_given(given.transpose()?);
+    // What cannot be solved again stays what it was.
+    let Ok(image) = model
+        .flow
+        .bijection()
+        .forward(&batch.x.index_select(&rows, 0)?, &mut pass)
+    else {
+        return Ok(log_prob);
+    };
+    let noise = image.value.to_dtype(DType::F64)?.flatten_from(1)?.to_vec2::<f64>()?;
+    let log_det = image.log_det()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    for ((row, noise), log_det) in far.into_iter().zip(noise).zip(log_det) {
+        let squares: f64 = noise.iter().map(|value| value * value).sum();
+        let again = log_det - 0.5 * (squares + noise.len() as f64 * (2.0 * std::f64::consts::PI).ln());
+        if again.is_finite() {
+            log_prob[row as usize] = again;
+        }
+    }
+    Ok(log_prob)
 }
 
 /// Mean and standard error of the negative log-likelihood.
@@ -104,15 +180,15 @@ pub fn summarise(log_likelihoods: &[f64], nfe: f64) -> Likelihood {
 
 /// The mean negative log-likelihood of `test` under a full-covariance Gaussian fitted to `train`, in nats; none where
 /// the covariance is singular.
-pub fn gaussian_nll(train: &Matrix<f32>, test: &Matrix<f32>) -> Option<f64> {
+pub fn gaussian_nll<A: Element, B: Element>(train: &Matrix<A>, test: &Matrix<B>) -> Option<f64> {
     let d = train.columns();
     let mean = train.column_means();
     let mut covariance = vec![0.0; d * d];
     for row in train.iter_rows() {
         for i in 0..d {
-            let centred = f64::from(row[i]) - mean[i];
+            let centred = row[i].to_f64() - mean[i];
             for j in 0..=i {
-                covariance[i * d + j] += centred * (f64::from(row[j]) - mean[j]);
+                covariance[i * d + j] += centred * (row[j].to_f64() - mean[j]);
             }
         }
     }
@@ -124,22 +200,12 @@ pub fn gaussian_nll(train: &Matrix<f32>, test: &Matrix<f32>) -> Option<f64> {
     for row in test.iter_rows() {
         for i in 0..d {
             let known: f64 = (0..i).map(|j| factor[i * d + j] * whitened[j]).sum();
-            whitened[i] = (f64::from(row[i]) - mean[i] - known) / factor[i * d + i];
+            whitened[i] = (row[i].to_f64() - mean[i] - known) / factor[i * d + i];
         }
         total += whitened.iter().map(|value| value * value).sum::<f64>();
     }
     let constant = d as f64 * (2.0 * std::f64::consts::PI).ln();
     Some(0.5 * (constant + log_det + total / test.rows() as f64))
-}
-
-/// As [`gaussian_nll`], of the columns `rest` given the columns `given`: the difference of the joint's and the
-/// condition's, since ln p(rest | given) = ln p(rest, given) − ln p(given) and the marginals of a Gaussian fitted to all
-/// columns are those fitted to some.
-pub(crate) fn conditional_gaussian_nll(
-    (train, given_train): (&Matrix<f32>, &Matrix<f32>),
-    (test, given_test): (&Matrix<f32>, &Matrix<f32>),
-) -> Option<f64> {
-    Some(gaussian_nll(train, test)? - gaussian_nll(given_train, given_test)?)
 }
 
 /// The lower factor of a symmetric positive definite matrix given by its lower triangle, row-major.
@@ -198,7 +264,7 @@ mod tests {
         }
         let (both, given) = (Matrix::new(20_000, 2, both)?, Matrix::new(20_000, 1, given)?);
         let entropy = 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln()) + 0.5_f64.ln();
-        let nll = conditional_gaussian_nll((&both, &given), (&both, &given)).unwrap_or(f64::NAN);
+        let nll = gaussian_nll(&both, &both).unwrap_or(f64::NAN) - gaussian_nll(&given, &given).unwrap_or(f64::NAN);
         assert!((nll - entropy).abs() < 0.02, "{nll} against {entropy}");
         Ok(())
     }

@@ -36,7 +36,7 @@ impl GivenColumns {
     /// [`RunError::UnknownColumn`] for a column that is not there, [`RunError::AmbiguousColumn`] for one that is there
     /// twice, [`RunError::SurplusColumn`] for one that the run does not know.
     pub fn split(&self, table: &Table) -> Result<Rows<f64>> {
-        let names = names(table);
+        let names = table.column_names();
         let given = positions(&self.names, &names)?;
         let rest = positions(&self.rest, &names)?;
         let known = |name: &&String| self.names.contains(name) || self.rest.contains(name);
@@ -58,7 +58,7 @@ impl GivenColumns {
         if table.names.is_none() && table.values.columns() == self.names.len() {
             return Ok(table.values.clone());
         }
-        select(&table.values, &positions(&self.names, &names(table))?)
+        select(&table.values, &positions(&self.names, &table.column_names())?)
     }
 
     /// The rows out of a table that holds no conditions: by name if it has names, else as they are.
@@ -107,16 +107,11 @@ impl Cut {
         Ok(Self { rest, given })
     }
 
-    /// Rows `[N, D]` and conditions `[N, C]` out of a table of all columns.
-    pub fn apply<T: Element>(&self, table: &Matrix<T>) -> Result<(Matrix<T>, Matrix<T>)> {
-        Ok((select(table, &self.rest)?, select(table, &self.given)?))
+    /// Rows `[N, D]` and conditions `[N, C]`, if there are any, out of a table of all columns.
+    pub fn apply<T: Element>(&self, table: &Matrix<T>) -> Result<(Matrix<T>, Option<Matrix<T>>)> {
+        let given = (!self.given.is_empty()).then(|| select(table, &self.given));
+        Ok((select(table, &self.rest)?, given.transpose()?))
     }
-}
-
-/// The names of a table's columns, which are their numbers where it has none.
-pub(crate) fn names(table: &Table) -> Vec<String> {
-    let numbers = || (0..table.values.columns()).map(|column| column.to_string()).collect();
-    table.names.clone().unwrap_or_else(numbers)
 }
 
 /// Where columns of these names stand.
@@ -154,10 +149,8 @@ mod tests {
 
     fn table(names: &[&str]) -> Table {
         let values = (0..2 * names.len()).map(|value| value as f64).collect();
-        Table {
-            names: Some(names.iter().map(ToString::to_string).collect()),
-            values: Matrix::new(2, names.len(), values).unwrap(),
-        }
+        let owned = names.iter().map(ToString::to_string).collect();
+        Table::new(Some(owned), Matrix::new(2, names.len(), values).unwrap())
     }
 
     fn columns() -> GivenColumns {

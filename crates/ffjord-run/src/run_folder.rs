@@ -4,34 +4,88 @@ use crate::config::{RunConfig, resolve_stored};
 use crate::error::{Result, RunError};
 use crate::given::GivenColumns;
 use crate::model::Model;
+use crate::run_lock::RunLock;
 use candle_core::Tensor;
-use ffjord_data::Standardizer;
+use ffjord_data::{Lattice, Standardizer};
 use ffjord_nn::load_parameters;
 use ffjord_train::{CheckpointStore, Model as _, Purpose, Streams, load_tensors, save_tensors};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const CONFIG: &str = "config.json";
 const DATA: &str = "data.json";
+const STARTED: &str = "started.json";
 
 /// What a model must know of the data it was trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataSummary {
     /// The dimension D of a row.
     pub dimension: usize,
+    /// The names of a row's columns, if they have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
     /// Means and standard deviations of a row's columns in original units, for tables.
     pub scales: Option<(Vec<f64>, Vec<f64>)>,
     /// What rows are given, in conditional runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<GivenColumns>,
+    /// Columns of the training data's file that are none of a row; other files may have them, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// The lattices, in original units, of the columns that noise was added to, `[D]`; none where there was no noise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dequantized: Vec<Option<Lattice>>,
+    /// Where the training data lie, for runs of own tables and pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<DataSource>,
+}
+
+/// Where the file of a run's data lies, so that it is found from other folders and beside a run that was moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Its whole path when the run began.
+    pub path: PathBuf,
+    /// Its path from the run folder.
+    pub from_run: PathBuf,
+}
+
+impl DataSource {
+    /// The file `path`, as a run in `folder` remembers it; none where the system does not tell whole paths.
+    fn of(path: &Path, folder: &Path) -> Option<Self> {
+        let (path, folder) = (path.canonicalize().ok()?, folder.canonicalize().ok()?);
+        let mut from_run = PathBuf::new();
+        let common = path
+            .components()
+            .zip(folder.components())
+            .take_while(|(a, b)| a == b)
+            .count();
+        from_run.extend(folder.components().skip(common).map(|_| ".."));
+        from_run.extend(path.components().skip(common));
+        Some(Self { path, from_run })
+    }
 }
 
 impl DataSummary {
     /// The number of columns that a row is given.
     pub fn given_len(&self) -> usize {
         self.given.as_ref().map_or(0, |given| given.names.len())
+    }
+
+    /// Whether these are the data of a run that has `stored`; older programs stored less.
+    fn agrees_with(&self, stored: &Self) -> bool {
+        let names = self.names == stored.names || stored.names.is_none();
+        let rest = |data: &Self| {
+            (
+                data.dimension,
+                data.scales.clone(),
+                data.given.clone(),
+                data.dequantized.clone(),
+            )
+        };
+        names && rest(self) == rest(stored)
     }
 
     /// The map from original units to the model's, for tables.
@@ -50,17 +104,35 @@ impl DataSummary {
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Held by those who write.
+    lock: Option<Arc<RunLock>>,
+}
+
+/// What a run was begun with, as its `started.json` keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The preset.
+    pub preset: String,
+    /// What `--set` changed of it.
+    pub settings: Vec<String>,
 }
 
 impl RunFolder {
-    /// A new run with this configuration, or the continuation of one with the same.
+    /// A new run with this configuration, or the continuation of one with the same; no other process can open the folder
+    /// as long as this one has it.
+    ///
+    /// A continuation may differ in what leaves the weights of an iteration as they are: where the data's file lies,
+    /// `training.patience`, `checkpoint_every` and `on_failure`, and `training.iterations` where no schedule depends on
+    /// them. The folder keeps the new configuration then.
     ///
     /// # Errors
-    /// When the folder holds a run and `resume` is not asked for, when its configuration or data are others, or when it
-    /// cannot be written.
+    /// When the folder holds a run and `resume` is not asked for, when its configuration or data are others, when another
+    /// process is at work in it, or when it cannot be written.
     pub fn open(path: &Path, config: &RunConfig, data: &DataSummary, resume: bool) -> Result<Self> {
-        let folder = Self {
+        Self::require_free(path, resume)?;
+        let mut folder = Self {
             path: path.to_path_buf(),
+            lock: None,
         };
         let refuse = |reason: String| {
             Err(RunError::RunFolder {
@@ -68,21 +140,20 @@ impl RunFolder {
                 reason,
             })
         };
-        Self::require_free(path, resume)?;
         if folder.config_path().exists() {
+            folder.lock = Some(Arc::new(RunLock::take(path)?));
             let stored = folder.config()?;
-            if stored != *config {
-                return refuse(format!(
-                    "the run in this folder has another configuration ({}): resume it with the settings it was \
-                     started with, or write elsewhere with --out DIR",
-                    difference(&serde_json::to_value(&stored)?, &serde_json::to_value(config)?)
-                ));
+            if let Some(difference) = difference_of(&stored, config)? {
+                return refuse(difference);
             }
-            if folder.data()? != *data {
+            if !data.agrees_with(&folder.data()?) {
                 return refuse(
                     "the data have changed since this run began: restore them, or write elsewhere with --out DIR"
                         .to_string(),
                 );
+            }
+            if stored != *config {
+                folder.write_json(CONFIG, config)?;
             }
             return Ok(folder);
         }
@@ -94,9 +165,62 @@ impl RunFolder {
             );
         }
         fs::create_dir_all(folder.plots()).map_err(RunError::io("create", &folder.plots()))?;
-        folder.write_json(DATA, data)?;
+        folder.lock = Some(Arc::new(RunLock::take(path)?));
+        let source = config.data.file().and_then(|file| DataSource::of(file, path));
+        folder.write_json(DATA, &DataSummary { source, ..data.clone() })?;
         folder.write_json(CONFIG, config)?;
         Ok(folder)
+    }
+
+    /// Keeps what the run was begun with.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save_started(&self, started: &Started) -> Result<()> {
+        self.write_json(STARTED, started)
+    }
+
+    /// What the run was begun with; none of runs of older programs.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn started(&self) -> Result<Option<Started>> {
+        let path = self.path.join(STARTED);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| RunError::RunFolder {
+                path,
+                reason: format!("this file is damaged: {error}"),
+            })
+    }
+
+    /// The run's configuration with its data's file where it lies now: where it lay when the run began, or at the same
+    /// place relative to the folder, or as the configuration has it.
+    ///
+    /// # Errors
+    /// When files of the folder cannot be read.
+    pub fn located_config(&self) -> Result<RunConfig> {
+        self.located(self.config()?)
+    }
+
+    /// As [`located_config`](Self::located_config), for a configuration whose data's file has the run's own path.
+    ///
+    /// # Errors
+    /// As [`located_config`](Self::located_config).
+    pub fn located(&self, mut config: RunConfig) -> Result<RunConfig> {
+        if let Some(file) = config.data.file_mut()
+            && let Some(DataSource { path, from_run }) = self.data()?.source
+        {
+            let mut places = [path, self.path.join(from_run)].into_iter();
+            if let Some(place) = places.find(|place| place.exists()) {
+                *file = place;
+            }
+        }
+        Ok(config)
     }
 
     /// Whether a folder holds a checkpoint to go on from.
@@ -126,6 +250,7 @@ impl RunFolder {
     pub fn existing(path: &Path) -> Result<Self> {
         let folder = Self {
             path: path.to_path_buf(),
+            lock: None,
         };
         if !folder.config_path().is_file() {
             return Err(RunError::RunFolder {
@@ -266,6 +391,41 @@ impl RunFolder {
         load_parameters(&all, &stored)?;
         Ok(model)
     }
+}
+
+/// In what a configuration differs from a stored one so that it is none of the same run.
+fn difference_of(stored: &RunConfig, given: &RunConfig) -> Result<Option<String>> {
+    let fixed_length = given.training.options.needs_total();
+    let comparable = |config: &RunConfig| {
+        let mut config = config.clone();
+        if let Some(file) = config.data.file_mut() {
+            file.clear();
+        }
+        let (options, own) = (&mut config.training.options, &stored.training.options);
+        options.patience = own.patience;
+        options.checkpoint_every = own.checkpoint_every;
+        options.on_failure = own.on_failure;
+        if !fixed_length {
+            options.iterations = own.iterations;
+        }
+        serde_json::to_value(config)
+    };
+    let (stored_value, given_value) = (comparable(stored)?, comparable(given)?);
+    if stored_value == given_value {
+        return Ok(None);
+    }
+    let more = match stored.training.options.iterations == given.training.options.iterations {
+        true => "",
+        false => {
+            "; more iterations are possible where neither `training.schedule` nor `training.tolerance` depends on \
+             their number"
+        }
+    };
+    Ok(Some(format!(
+        "the run in this folder has another configuration ({}): resume it with the settings it was started with, or \
+         without any, or write elsewhere with --out DIR{more}",
+        difference(&stored_value, &given_value)
+    )))
 }
 
 /// The first place where two configurations differ.

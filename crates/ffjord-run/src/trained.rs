@@ -5,11 +5,13 @@ use crate::evaluation::log_likelihoods;
 use crate::given::{GivenColumns, listed};
 use crate::model::Model;
 use crate::original::load_original;
+use crate::own_table::{NOISE, spread};
 use crate::rows::Rows;
 use crate::run_folder::{DataSummary, RunFolder};
 use crate::sampling::{samples, samples_given};
 use candle_core::{DType, Tensor, WithDType};
-use ffjord_data::{Element, Matrix, Standardizer};
+use ffjord_data::table::Table;
+use ffjord_data::{Element, Lattice, Matrix, Standardizer};
 use ffjord_train::{Purpose, Streams};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +44,7 @@ pub enum Units {
 /// # let place = tempfile::tempdir()?;
 /// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
 /// # let scales = Some((vec![1.0, 1.0], vec![2.0, 2.0]));
-/// # let summary = DataSummary { dimension: 2, scales, given: None };
+/// # let summary = DataSummary { dimension: 2, scales, ..DataSummary::default() };
 /// # let folder = RunFolder::open(&place.path().join("runs/moons"), &config, &summary, false)?;
 /// # folder.save_model(&Model::build(&config, 2, 0, &mut Streams::new(0).rng(Purpose::Initialise, 0, 0))?)?;
 /// # let runs = place.path().join("runs");
@@ -60,6 +62,9 @@ pub struct Trained {
     origin: PathBuf,
     standardizer: Option<Standardizer>,
     given: Option<Given>,
+    columns: Option<Vec<String>>,
+    left_out: Vec<String>,
+    dequantized: Vec<Option<Lattice>>,
     units: Units,
 }
 
@@ -90,13 +95,19 @@ impl Trained {
             let model = load_original(path)?;
             let data = DataSummary {
                 dimension: model.dimension(),
-                scales: None,
-                given: None,
+                ..DataSummary::default()
             };
             (model, data)
         };
         let standardizer = data.standardizer()?;
-        let given = data.given.map(|columns| -> Result<Given> {
+        let DataSummary {
+            names,
+            left_out,
+            dequantized,
+            given,
+            ..
+        } = data;
+        let given = given.map(|columns| -> Result<Given> {
             let standardizer = columns.standardizer()?;
             Ok(Given { columns, standardizer })
         });
@@ -105,6 +116,9 @@ impl Trained {
             origin: path.to_path_buf(),
             standardizer,
             given: given.transpose()?,
+            columns: names,
+            left_out,
+            dequantized,
             units: Units::default(),
         })
     }
@@ -135,6 +149,75 @@ impl Trained {
         self.standardizer.as_ref()
     }
 
+    /// The names of a row's columns, if the run has kept some.
+    pub fn columns(&self) -> Option<&[String]> {
+        self.columns.as_deref()
+    }
+
+    /// The lattices, in the training data's units, of the columns that noise was added to, `[D]`; empty where none was.
+    pub fn dequantized(&self) -> &[Option<Lattice>] {
+        &self.dequantized
+    }
+
+    /// The log-determinant of the standardisation, `Σ ln σ`: by so much densities of standardised rows lie above those in
+    /// [`Units::Data`], in nats.
+    pub fn log_scale(&self) -> f64 {
+        let stds = self.standardizer.iter().flat_map(Standardizer::stds);
+        stds.map(|std| std.ln()).sum()
+    }
+
+    /// The columns of a table that a row is made of, found by name where both the run and the table have names, and by
+    /// position otherwise; columns that the training data had beside them are left out.
+    ///
+    /// # Errors
+    /// [`RunError::OtherColumns`] where names are missing or unknown, [`RunError::Columns`] for another number of columns
+    /// without names.
+    pub fn arrange(&self, table: &Table) -> Result<Matrix<f64>> {
+        match (&self.columns, &table.names) {
+            (Some(own), Some(names)) => by_name(own, &self.left_out, &table.values, names),
+            _ => Ok(table.values.clone()),
+        }
+    }
+
+    /// A table as the run knows it: without the columns that the training data's file had beside those of rows and
+    /// conditions, and with numbers for names where the run calls columns so.
+    #[must_use]
+    pub fn familiar(&self, mut table: Table) -> Table {
+        let own = self.columns.iter().flatten();
+        let given = self.given().into_iter().flat_map(|given| &given.names);
+        let all: Vec<&String> = own.chain(given).chain(&self.left_out).collect();
+        let numbers: Vec<String> = (0..table.values.columns()).map(|column| column.to_string()).collect();
+        if table.names.is_none() && all.len() == numbers.len() && numbers.iter().all(|number| all.contains(&number)) {
+            table.names = Some(numbers);
+        }
+        match &table.names {
+            Some(names) if names.iter().any(|name| self.left_out.contains(name)) => table.without(&self.left_out),
+            _ => table,
+        }
+    }
+
+    /// Standardised rows with noise on the columns that lie on a lattice, as the model knows them: a function of the row's
+    /// number alone.
+    ///
+    /// # Errors
+    /// Those of matrices.
+    pub fn dequantised(&self, rows: Rows<f64>) -> Result<Rows<f64>> {
+        let Some(standardizer) = self.standardizer.as_ref().filter(|_| !self.dequantized.is_empty()) else {
+            return Ok(rows);
+        };
+        let pairs = self.dequantized.iter().zip(standardizer.stds());
+        let steps: Vec<f64> = pairs
+            .map(|(lattice, std)| lattice.map_or(0.0, |lattice| lattice.step / std))
+            .collect();
+        let x = spread(&rows.x, &steps, &mut Streams::new(0).rng(Purpose::Test, 0, NOISE))?;
+        Rows::new(x, rows.given)
+    }
+
+    /// Columns that the training data's file has beside those of a row.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
     /// `ln p(x)` of every row of `[B, D]`, in nats.
     ///
     /// # Errors
@@ -159,12 +242,12 @@ impl Trained {
         if rows.rows() == 0 {
             return Ok(Vec::new());
         }
-        let Some(standardizer) = self.rescaling() else {
+        if self.rescaling().is_none() {
             return evaluate(&self.model, &rows);
-        };
+        }
         let rows = Rows::new(rows.x.cast(), rows.given.map(|given| given.cast()))?;
         let mut log_prob = evaluate(&self.model, &self.standardised(&rows)?)?;
-        let log_det: f64 = standardizer.stds().iter().map(|std| std.ln()).sum();
+        let log_det = self.log_scale();
         log_prob.iter_mut().for_each(|value| *value -= log_det);
         Ok(log_prob)
     }
@@ -267,15 +350,63 @@ impl Trained {
         let values = drawn.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         let drawn = Matrix::new(drawn.dim(0)?, self.dimension(), values)?;
         match self.rescaling() {
-            Some(standardizer) => Ok(standardizer.invert(&drawn)?),
+            Some(standardizer) => Ok(self.on_lattices(standardizer.invert(&drawn)?)),
             None => Ok(drawn),
         }
+    }
+
+    /// Samples in the data's units as the data are: without the noise that the model knows them by.
+    fn on_lattices(&self, mut samples: Matrix<f64>) -> Matrix<f64> {
+        if !self.dequantized.is_empty() {
+            for row in samples.as_mut_slice().chunks_exact_mut(self.dequantized.len()) {
+                for (value, lattice) in row.iter_mut().zip(&self.dequantized) {
+                    *value = lattice.map_or(*value, |lattice| lattice.nearest(*value));
+                }
+            }
+        }
+        samples
     }
 
     /// The map between a caller's rows and the model's, unless they are the same.
     fn rescaling(&self) -> Option<&Standardizer> {
         self.standardizer.as_ref().filter(|_| self.units == Units::Data)
     }
+}
+
+/// The columns `own` out of a table that may have those `known` beside them, and no others.
+fn by_name(own: &[String], known: &[String], values: &Matrix<f64>, names: &[String]) -> Result<Matrix<f64>> {
+    // Names that occur twice tell nothing, but the same names in the same order do.
+    if own == names {
+        return Ok(values.clone());
+    }
+    let place = |wanted: &String| {
+        let mut found = (0..names.len()).filter(|&column| names[column] == *wanted);
+        found.next().filter(|_| found.next().is_none())
+    };
+    let places: Vec<Option<usize>> = own.iter().map(place).collect();
+    let missing = own.iter().zip(&places).filter(|(_, place)| place.is_none());
+    let missing: Vec<&String> = missing.map(|(name, _)| name).collect();
+    let unknown: Vec<&String> = names
+        .iter()
+        .filter(|name| !own.contains(name) && !known.contains(name))
+        .collect();
+    if !missing.is_empty() || !unknown.is_empty() {
+        let part = |what: &str, names: Vec<&String>| match names.is_empty() {
+            true => String::new(),
+            false => format!("; {what}: {}", listed(names)),
+        };
+        return Err(RunError::OtherColumns {
+            expected: listed(own),
+            missing: part("missing (or there twice)", missing),
+            unknown: part("unknown", unknown),
+        });
+    }
+    let places: Vec<usize> = places.into_iter().flatten().collect();
+    let values = values
+        .iter_rows()
+        .flat_map(|row| places.iter().map(|&place| row[place]));
+    let values: Vec<f64> = values.collect();
+    Ok(Matrix::new(values.len() / places.len().max(1), places.len(), values)?)
 }
 
 fn evaluate<T: Element + WithDType>(model: &Model, rows: &Rows<T>) -> Result<Vec<f64>> {
@@ -298,6 +429,7 @@ mod tests {
             dimension: 2,
             scales,
             given,
+            ..DataSummary::default()
         };
         let folder = RunFolder::open(place, &config, &summary, false)?;
         folder.save_model(&Model::build(

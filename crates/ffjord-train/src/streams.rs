@@ -24,6 +24,8 @@ pub enum Purpose {
     Test = 6,
     /// Samples drawn from the model.
     Sample = 7,
+    /// Which rows of a table are trained on, and which are held out.
+    Split = 8,
 }
 
 /// The random number generators of a run, one for each purpose, index and part.

@@ -48,6 +48,7 @@ pub(super) fn numbers<'a>(
             let (column, text) = (given + 1, || excerpt(field));
             *place = field.trim().parse().map_err(|_| {
                 failed(TextError::NotANumber {
+                    name: None,
                     line,
                     column,
                     text: text(),
@@ -55,6 +56,7 @@ pub(super) fn numbers<'a>(
             })?;
             if !place.is_finite() {
                 return Err(failed(TextError::NotFinite {
+                    name: None,
                     line,
                     column,
                     text: text(),

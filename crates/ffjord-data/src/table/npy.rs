@@ -12,7 +12,10 @@ use std::{
 use ffjord_files::write_atomic_with;
 use thiserror::Error;
 
-use super::npy_header::{Header, HeaderError};
+use super::{
+    npy_header::{Header, HeaderError},
+    npz::ArrayInfo,
+};
 use crate::{DataError, Element, Matrix};
 
 /// Why an array cannot be read.
@@ -23,7 +26,10 @@ pub enum NpyError {
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The array has no or more than two dimensions.
-    #[error("the array has shape {shape:?}: give one or two dimensions, [rows] or [rows, columns]")]
+    #[error(
+        "the array has shape {shape:?}: give one or two dimensions, [rows] or [rows, columns], for example with \
+         numpy.reshape(array, (len(array), -1))"
+    )]
     Dimensions {
         /// The shape in the header.
         shape: Vec<u64>,
@@ -62,16 +68,33 @@ pub enum NpyError {
     Archive(#[from] zip::result::ZipError),
     /// The archive has no array, or none of that name.
     #[error("the archive has no array{}: it has {}", name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default(),
-        if present.is_empty() { "none".to_owned() } else { present.join(", ") })]
+        listed(present))]
     NoArray {
         /// The name asked for.
         name: Option<String>,
-        /// The names there are.
-        present: Vec<String>,
+        /// The arrays there are.
+        present: Vec<ArrayInfo>,
+    },
+    /// The archive has several arrays, and none was asked for.
+    #[error(
+        "the archive holds several arrays ({}): say which with --set data.array=NAME, in `eval` and `sample` with \
+         --array NAME",
+        listed(present)
+    )]
+    SeveralArrays {
+        /// The arrays there are.
+        present: Vec<ArrayInfo>,
     },
     /// The operating system or the decompressor refused to read.
     #[error("cannot read: {0}")]
     Read(#[from] std::io::Error),
+}
+
+fn listed(arrays: &[ArrayInfo]) -> String {
+    if arrays.is_empty() {
+        return "none".to_owned();
+    }
+    arrays.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Reads a `.npy` file, in single or double precision whatever its own is.

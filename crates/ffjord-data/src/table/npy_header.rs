@@ -46,15 +46,32 @@ pub enum HeaderError {
     /// The elements are not plain numbers.
     #[error(
         "elements of type {given:?} cannot be read: convert the array to float64 first; \
-         accepted are f4, f8, i1 to i8 and u1 to u8 in either byte order"
+         accepted are b1, f2, f4, f8, i1 to i8 and u1 to u8 in either byte order"
     )]
     ElementType {
         /// numpy's type string.
         given: String,
     },
+    /// The elements are records of several fields.
+    #[error(
+        "this is a structured array{}: convert it with \
+         numpy.lib.recfunctions.structured_to_unstructured(array, dtype=float) and save that",
+        fields(names)
+    )]
+    Structured {
+        /// The names of its fields, where they can be read.
+        names: Vec<String>,
+    },
     /// The operating system or the decompressor refused to read.
     #[error("cannot read the header: {0}")]
     Read(io::Error),
+}
+
+fn fields(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!(" with the fields {}", names.join(", ")),
+    }
 }
 
 /// The element type of an array.
@@ -70,7 +87,9 @@ impl NumberKind {
         let rest = given.trim_start_matches(['<', '>', '|', '=']);
         let big_endian = given.starts_with('>');
         match (rest.get(..1), rest.get(1..).and_then(|width| width.parse().ok())) {
-            (Some("f"), Some(width @ (4 | 8))) => Ok(Self::Float { width, big_endian }),
+            // Booleans are bytes.
+            (Some("b"), Some(width @ 1)) => Ok(Self::Unsigned { width, big_endian }),
+            (Some("f"), Some(width @ (2 | 4 | 8))) => Ok(Self::Float { width, big_endian }),
             (Some("i"), Some(width @ (1 | 2 | 4 | 8))) => Ok(Self::Signed { width, big_endian }),
             (Some("u"), Some(width @ (1 | 2 | 4 | 8))) => Ok(Self::Unsigned { width, big_endian }),
             _ => Err(HeaderError::ElementType {
@@ -97,6 +116,7 @@ impl NumberKind {
             }
         };
         match self {
+            Self::Float { width: 2, big_endian } => half(bits(big_endian) as u16),
             Self::Float { width: 4, big_endian } => f64::from(f32::from_bits(bits(big_endian) as u32)),
             Self::Float { big_endian, .. } => f64::from_bits(bits(big_endian)),
             Self::Signed { width, big_endian } => {
@@ -105,6 +125,18 @@ impl NumberKind {
             }
             Self::Unsigned { big_endian, .. } => bits(big_endian) as f64,
         }
+    }
+}
+
+/// The number that 16 bits of IEEE 754 stand for; all of them are numbers of double precision.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    match exponent {
+        0 => sign * fraction * 2_f64.powi(-24),
+        31 if fraction == 0.0 => sign * f64::INFINITY,
+        31 => f64::NAN,
+        _ => sign * (1024.0 + fraction) * 2_f64.powi(exponent - 25),
     }
 }
 
@@ -208,6 +240,7 @@ impl<'a> Literal<'a> {
             let key = self.string()?;
             self.expect(b':', "':'")?;
             match key {
+                b"descr" if self.accept(b'[') => return Err(self.structured()),
                 b"descr" => kind = Some(NumberKind::parse(&String::from_utf8_lossy(self.string()?))?),
                 b"fortran_order" => fortran_order = Some(self.boolean()?),
                 b"shape" => shape = Some(self.tuple()?),
@@ -227,6 +260,30 @@ impl<'a> Literal<'a> {
             }),
             _ => Err(self.syntax("all of the keys descr, fortran_order and shape")),
         }
+    }
+
+    /// The names of a structured array's fields: the first string of every parenthesis that is not within another one.
+    fn structured(&mut self) -> HeaderError {
+        let mut names = Vec::new();
+        while self.accept(b'(') {
+            let Ok(name) = self.string() else { break };
+            names.push(String::from_utf8_lossy(name).into_owned());
+            // Types and shapes of the fields, which may nest.
+            let mut depth = 1_usize;
+            for byte in self.rest() {
+                depth = match byte {
+                    b'(' | b'[' => depth + 1,
+                    b')' | b']' => depth - 1,
+                    _ => depth,
+                };
+                self.position += 1;
+                if depth == 0 {
+                    break;
+                }
+            }
+            self.accept(b',');
+        }
+        HeaderError::Structured { names }
     }
 
     fn string(&mut self) -> Result<&'a [u8], HeaderError> {

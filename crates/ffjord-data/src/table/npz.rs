@@ -1,27 +1,53 @@
 //! numpy's `.npz` archives: zip files of `.npy` arrays.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::{
+    fmt,
+    fs::File,
+    io::{BufReader, Read, Seek},
+    path::Path,
+};
 
 use zip::ZipArchive;
 
-use super::npy::{self, NpyError};
+use super::{
+    npy::{self, NpyError},
+    npy_header::Header,
+};
 use crate::{DataError, Matrix};
 
-/// Reads the array `name` of an archive, or its first one.
-pub(super) fn load(path: &Path, name: Option<&str>, keep_non_finite: bool) -> Result<Matrix<f64>, DataError> {
+/// An array of an archive: its name, and its shape where its header can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArrayInfo {
+    /// Its name, without `.npy`.
+    pub name: String,
+    /// Its shape; none where the header is not understood.
+    pub shape: Option<Vec<u64>>,
+}
+
+impl fmt::Display for ArrayInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shape {
+            Some(shape) => write!(f, "{} {shape:?}", self.name),
+            None => write!(f, "{} (not an array of numbers)", self.name),
+        }
+    }
+}
+
+/// Reads the array `name` of an archive, or its only one, with values that are not finite; and says which.
+pub(super) fn load(path: &Path, name: Option<&str>) -> Result<(String, Matrix<f64>), DataError> {
     let file = File::open(path).map_err(|source| DataError::Io {
         action: "open",
         path: path.to_owned(),
         source,
     })?;
-    read(file, name, keep_non_finite).map_err(|error| DataError::Npy {
+    read(BufReader::new(file), name).map_err(|error| DataError::Npy {
         path: path.to_owned(),
         error,
     })
 }
 
-fn read(file: File, name: Option<&str>, keep_non_finite: bool) -> Result<Matrix<f64>, NpyError> {
-    let mut archive = ZipArchive::new(BufReader::new(file))?;
+fn read(reader: impl Read + Seek, name: Option<&str>) -> Result<(String, Matrix<f64>), NpyError> {
+    let mut archive = ZipArchive::new(reader)?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
         let file_name = archive.name_for_index(index).transpose()?;
@@ -29,17 +55,38 @@ fn read(file: File, name: Option<&str>, keep_non_finite: bool) -> Result<Matrix<
             arrays.push((index, array.to_owned()));
         }
     }
-    let Some((index, _)) = arrays
+    let mut wanted = arrays
         .iter()
-        .find(|(_, present)| name.is_none_or(|name| name == present))
-    else {
-        let present = arrays.into_iter().map(|(_, name)| name).collect();
-        return Err(NpyError::NoArray {
-            name: name.map(str::to_owned),
-            present,
-        });
+        .filter(|(_, present)| name.is_none_or(|name| name == present));
+    let (index, array) = match (wanted.next(), wanted.next()) {
+        (Some(one), None) => one.clone(),
+        (Some(_), Some(_)) => {
+            return Err(NpyError::SeveralArrays {
+                present: describe(&mut archive, arrays),
+            });
+        }
+        (None, _) => {
+            return Err(NpyError::NoArray {
+                name: name.map(str::to_owned),
+                present: describe(&mut archive, arrays),
+            });
+        }
     };
-    let entry = archive.by_index(*index)?;
+    let entry = archive.by_index(index)?;
     let claimed = entry.size();
-    npy::read(entry, claimed, keep_non_finite)
+    Ok((array, npy::read(entry, claimed, true)?))
+}
+
+/// Names and shapes of the first arrays.
+fn describe<R: Read + Seek>(archive: &mut ZipArchive<R>, arrays: Vec<(usize, String)>) -> Vec<ArrayInfo> {
+    const SHOWN: usize = 30;
+    let arrays = arrays.into_iter().take(SHOWN);
+    arrays
+        .map(|(index, name)| {
+            let header = archive.by_index(index).ok();
+            let header = header.and_then(|mut entry| Header::read(&mut entry).ok());
+            let shape = header.map(|header| header.shape);
+            ArrayInfo { name, shape }
+        })
+        .collect()
 }

@@ -1,19 +1,21 @@
 //! `eval`: the log-likelihood of a file's rows.
 
+use super::reading::ReadArguments;
 use super::rows::RowsOfFiles;
+use super::units::suspicion;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use clap::Args;
+use ffjord_data::Matrix;
 use ffjord_data::table::{self, LoadOptions};
-use ffjord_data::{Matrix, Standardizer};
 use ffjord_files::refuse_same_file;
-use ffjord_run::{RunError, Trained, scores, summarise};
+use ffjord_run::{Trained, scores, summarise};
 use ffjord_train::{Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The exit code where rows were left out because they hold NaN or infinity.
+/// The exit code where rows have no likelihood.
 const INCOMPLETE: u8 = 3;
 
 /// So many rows that were left out are named; the others are counted.
@@ -22,27 +24,26 @@ const NAMED: usize = 5;
 /// Arguments of `eval`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 when every row was evaluated; 3 when rows that hold NaN or infinity, or are given \
-                        such numbers, were left out: they are named, and their log-likelihood in the file is NaN; 1 when \
-                        nothing was written."
+    after_help = "Exit codes: 0 when every row was evaluated; 3 when rows were left out, which hold NaN, infinity or \
+                        text, or are given such values, or which the model has no finite likelihood for: they are named, \
+                        and their log-likelihood in the file is NaN or infinite; 1 when nothing was written."
 )]
 pub struct Arguments {
     /// A run folder, a .safetensors file in one, or a checkpoint of the original implementation (.pth)
     model: PathBuf,
-    /// The rows: `.npy`, `.npz` or CSV, standardised as the model's training data were unless --raw is given; of a
-    /// conditional run, with the condition's columns among them, by name, unless --given holds these
+    /// The rows: `.npy`, `.npz` or text, in the units of the training data's file, with its columns in any order if both
+    /// have names; of a conditional run, with the condition's columns among them, unless --given holds these
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// What the rows of a conditional run are given, row by row, in the same units
     #[arg(long, value_name = "FILE")]
     given: Option<PathBuf>,
-    /// The array of a `.npz` file (default: `x` if there is one, else the only one)
-    #[arg(long, value_name = "NAME")]
-    array: Option<String>,
-    /// The rows are in the units of the training data's file: standardise them first (the densities stay those of
-    /// standardised rows)
+    /// The rows are standardised as the model's training data were, and so are densities, as published ones are; without
+    /// it both are in the units of the training data's file
     #[arg(long)]
-    raw: bool,
+    standardized: bool,
+    #[command(flatten)]
+    read: ReadArguments,
     /// The file for one log-likelihood a row (default: NAME-log_likelihood.csv in the current folder)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -60,46 +61,62 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let inputs = [&arguments.model, &arguments.data].into_iter().chain(&arguments.given);
     refuse_same_file(&out, inputs)?;
     let trained = Trained::open(&arguments.model)?;
-    let (array, given) = (arguments.array.as_deref(), arguments.given.as_deref());
-    let files = RowsOfFiles::load(&trained, &arguments.data, array, given)?;
-    let rows = if arguments.raw {
-        standardizer(&trained, &arguments.model)?;
-        trained.standardised(&files.rows)?
-    } else {
-        files.rows.clone()
+    let files = RowsOfFiles::load(&trained, &arguments.data, &arguments.read, arguments.given.as_deref())?;
+    files.said.iter().for_each(|line| say!("{line}"));
+    if let Some(suspicion) = suspicion(&trained, &files.rows.x, arguments.standardized) {
+        eprintln!("{suspicion}");
+    }
+    let (rows, log_scale) = match arguments.standardized {
+        true => (files.rows.clone(), 0.0),
+        false => (trained.standardised(&files.rows)?, trained.log_scale()),
     };
-    let (values, nfe) = scores(
-        trained.model(),
-        &rows,
-        arguments.batch.get(),
-        (&Streams::new(0), Purpose::Test),
-    )
-    .map_err(LabError::in_rows_of(&arguments.data))?;
+    let rows = trained.dequantised(rows)?;
+    let randomness = (&Streams::new(0), Purpose::Test);
+    let mut scores = scores(trained.model(), &rows, arguments.batch.get(), randomness)
+        .map_err(LabError::in_rows_of(&arguments.data))?;
+    scores.values.iter_mut().for_each(|value| *value -= log_scale);
+    let values = &scores.values;
     table::save_csv(
         &out,
         &Matrix::new(values.len(), 1, values.clone())?,
         Some(&["log_likelihood".to_string()]),
     )?;
-    let evaluated: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    let evaluated: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     if evaluated.is_empty() {
-        say!("no row could be evaluated; one NaN a row: {}", out.display());
+        say!("no row could be evaluated; one value a row: {}", out.display());
     } else {
-        let likelihood = summarise(&evaluated, nfe);
+        let likelihood = summarise(&evaluated, scores.nfe);
+        let units = match (trained.standardizer(), arguments.standardized) {
+            (None, _) => String::new(),
+            (Some(_), true) => " of standardised rows".to_string(),
+            (Some(_), false) => format!(
+                " in the data's units, {:.6} of standardised rows",
+                log_scale - likelihood.nll
+            ),
+        };
+        // A single row has no error of its mean.
+        let error = match likelihood.standard_error.is_finite() {
+            true => format!(" ± {:.6}", likelihood.standard_error),
+            false => String::new(),
+        };
         say!(
-            "log-likelihood {:.6} ± {:.6} nats ({} rows, {:.0} evaluations); one a row: {}",
+            "log-likelihood {:.6}{error} nats{units} ({} row{}, {:.0} evaluations); one a row: {}",
             -likelihood.nll,
-            likelihood.standard_error,
             likelihood.rows,
+            if likelihood.rows == 1 { "" } else { "s" },
             likelihood.nfe,
             out.display()
         );
+        if !trained.dequantized().is_empty() {
+            say!("of rows with uniform noise of the lattice's step: on average at most ln(P/step)");
+        }
     }
-    if let Some(error) = reference_error(&arguments.data, &values) {
+    if let Some(error) = reference_error(&arguments.data, values) {
         say!("largest difference from the file's own `logp`: {error:.3e} nats");
     }
-    let left_out: Vec<usize> = (0..values.len()).filter(|&row| values[row].is_nan()).collect();
-    for &row in left_out.iter().take(NAMED) {
-        eprintln!("left out: {}", files.blame(row, &rows, trained.model().dtype()));
+    let left_out = files.left_out(&scores, &rows, trained.model().dtype());
+    for reason in left_out.iter().take(NAMED) {
+        eprintln!("left out: {reason}");
     }
     if left_out.len() > NAMED {
         eprintln!("left out: {} more rows", left_out.len() - NAMED);
@@ -108,17 +125,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(INCOMPLETE),
     })
-}
-
-/// The map between the training data's units and the model's.
-///
-/// # Errors
-/// When the model has none.
-pub(super) fn standardizer<'a>(trained: &'a Trained, model: &Path) -> Result<&'a Standardizer> {
-    Ok(trained.standardizer().ok_or_else(|| RunError::RunFolder {
-        path: model.to_path_buf(),
-        reason: "this model's data were not standardised: leave --raw out".to_string(),
-    })?)
 }
 
 fn default_output(data: &Path) -> PathBuf {

@@ -33,7 +33,7 @@ pub struct Arguments {
 /// When the folder holds no run, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = RunFolder::existing(&arguments.run)?;
-    let mut config = folder.config()?;
+    let mut config = folder.located_config()?;
     config.training.batch = arguments.rows.get();
     config.model.precision = Precision::F64;
     // Its gradient is checked whether or not it was trained.

@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn draw(run: &Path) -> Result<()> {
     let folder = RunFolder::existing(run)?;
-    let config = folder.config()?;
+    let config = folder.located_config()?;
     let streams = Streams::new(config.seed);
     let data = RunData::load(&config, &streams, &default_cache())?;
     let model = folder.model()?;

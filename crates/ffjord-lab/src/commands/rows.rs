@@ -1,15 +1,19 @@
 //! Rows and conditions that users bring in files.
 
+use super::reading::ReadArguments;
 use crate::error::{LabError, Result};
 use candle_core::DType;
-use ffjord_data::table::{self, LoadOptions, Table};
-use ffjord_run::{Matrix, Rows, Trained};
+use ffjord_data::DataError;
+use ffjord_data::table::{self, LoadOptions, NpyError, Table};
+use ffjord_run::{Matrix, Rows, Scores, Trained};
 use std::path::{Path, PathBuf};
 
 /// Rows as they stand in files, with values that are not finite.
 pub(super) struct RowsOfFiles {
     /// The rows, and what they are given.
     pub rows: Rows<f64>,
+    /// What was read, in a line a file.
+    pub said: Vec<String>,
     x: Origin,
     given: Option<Origin>,
 }
@@ -18,34 +22,101 @@ pub(super) struct RowsOfFiles {
 struct Origin {
     path: PathBuf,
     columns: Vec<String>,
+    bad: Vec<Bad>,
+}
+
+/// A value that is no finite number, or a whole row that is none.
+struct Bad {
+    row: usize,
+    column: Option<String>,
+    text: String,
+}
+
+impl Origin {
+    fn new(path: &Path, table: &Table, columns: Vec<String>) -> Self {
+        let names = table.column_names();
+        let bad = table.bad.iter().map(|bad| Bad {
+            row: bad.row,
+            column: bad.column.map(|column| names[column].clone()),
+            text: bad.text.clone(),
+        });
+        Self {
+            path: path.to_path_buf(),
+            bad: bad.collect(),
+            columns,
+        }
+    }
+
+    /// What is wrong with a row in the file; else the first of its values that is not finite where the model sees it.
+    fn blame(&self, row: usize, own: &Matrix<f64>, seen: &Matrix<f64>, finite: &dyn Fn(f64) -> bool) -> Option<String> {
+        let known = |column: &Option<String>| column.as_ref().is_none_or(|column| self.columns.contains(column));
+        let mut bad = self.bad.iter().filter(|bad| bad.row == row);
+        let what = match bad.find(|bad| known(&bad.column)) {
+            Some(Bad { column: None, text, .. }) => text.clone(),
+            Some(Bad {
+                column: Some(column),
+                text,
+                ..
+            }) => match text.parse::<f64>() {
+                Ok(value) => format!("column {column} is {value:?}"),
+                Err(_) => format!("column {column} is {text:?}, which is no number"),
+            },
+            None => {
+                let column = seen.row(row).iter().position(|value| !finite(*value))?;
+                format!("column {} is {:?}", self.columns[column], own.row(row)[column])
+            }
+        };
+        Some(format!("{}, {what}", self.place(row)))
+    }
+
+    fn place(&self, row: usize) -> String {
+        format!("{}: row {row} (from 0, below any header)", self.path.display())
+    }
 }
 
 impl RowsOfFiles {
-    /// The rows of `data`, an array of it if that is an archive, and what they are given: columns of the same file, or of
-    /// `given`.
+    /// The rows of `data` and what they are given: columns of the same file, or of `given`.
     ///
     /// # Errors
     /// When a file cannot be read, or its columns are not those of the model.
-    pub fn load(trained: &Trained, data: &Path, array: Option<&str>, given: Option<&Path>) -> Result<Self> {
-        let table = load_array(data, array)?;
-        let conditions = given.map(|path| load(path, None, true).map(|table| (path, table)));
+    pub fn load(trained: &Trained, data: &Path, read: &ReadArguments, given: Option<&Path>) -> Result<Self> {
+        let table = load_rows(data, &read.of_rows())?;
+        let mut said = vec![format!("read {}: {}", data.display(), table.describe())];
+        let table = trained.familiar(table);
+        let conditions = given.map(|path| load(path, &read.of_conditions(true)).map(|table| (path, table)));
         let conditions = conditions.transpose()?;
-        let (rows, x, of_given) = match (trained.given(), conditions) {
+        said.extend(
+            conditions
+                .iter()
+                .map(|(path, table)| format!("read {}: {}", path.display(), table.describe())),
+        );
+        let (rows, x, of_given) = match (trained.given(), &conditions) {
             (None, conditions) => {
-                let columns = names(&table);
-                let given = conditions.map(|(_, conditions)| conditions.values);
+                let x = trained.arrange(&table).map_err(LabError::columns_of(data))?;
+                let columns = match (trained.columns(), &table.names) {
+                    (Some(own), Some(names)) => {
+                        if own != names {
+                            said.push(format!("columns are taken by their names, as {}", own.join(", ")));
+                        }
+                        own.to_vec()
+                    }
+                    _ => table.column_names(),
+                };
+                let given = conditions.as_ref().map(|(_, conditions)| conditions.values.clone());
                 // That there may be none is what the check says.
-                (Rows { x: table.values, given }, columns, None)
+                (Rows { x, given }, columns, None)
             }
             (Some(columns), None) => {
                 let rows = columns.split(&table).map_err(LabError::without_given(data))?;
-                (rows, columns.rest.clone(), Some((data, columns.names.clone())))
+                let given = Origin::new(data, &table, columns.names.clone());
+                (rows, columns.rest.clone(), Some(given))
             }
             (Some(columns), Some((path, conditions))) => {
                 let x = columns.rows(&table).map_err(LabError::columns_of(data))?;
-                let given = columns.conditions(&conditions).map_err(LabError::columns_of(path))?;
+                let given = columns.conditions(conditions).map_err(LabError::columns_of(path))?;
                 let rows = Rows::new(x, Some(given))?;
-                (rows, columns.rest.clone(), Some((path, columns.names.clone())))
+                let given = Origin::new(path, conditions, columns.names.clone());
+                (rows, columns.rest.clone(), Some(given))
             }
         };
         if rows.x.columns() != trained.dimension() {
@@ -56,40 +127,37 @@ impl RowsOfFiles {
             });
         }
         trained.check(&rows)?;
-        let origin = |(path, columns): (&Path, Vec<String>)| Origin {
-            path: path.to_path_buf(),
-            columns,
-        };
         Ok(Self {
             rows,
-            x: origin((data, x)),
-            given: of_given.map(origin),
+            said,
+            x: Origin::new(data, &table, x),
+            given: of_given,
         })
     }
 
-    /// What makes a row's log-likelihood NaN, in words: the first of its values that are not finite where the model sees
-    /// them, which is in `seen`.
-    pub fn blame(&self, row: usize, seen: &Rows<f64>, dtype: DType) -> String {
+    /// The rows that have no likelihood, each with its reason in words; `seen` is the rows as the model has them.
+    pub fn left_out(&self, scores: &Scores, seen: &Rows<f64>, dtype: DType) -> Vec<String> {
+        let without = (0..scores.values.len()).filter(|&row| !scores.values[row].is_finite());
+        without.map(|row| self.blame(row, scores, seen, dtype)).collect()
+    }
+
+    fn blame(&self, row: usize, scores: &Scores, seen: &Rows<f64>, dtype: DType) -> String {
         let finite = |value: f64| match dtype {
             DType::F64 => value.is_finite(),
             _ => (value as f32).is_finite(),
         };
-        let of = |origin: &Origin, own: &Matrix<f64>, seen: &Matrix<f64>| {
-            let column = seen.row(row).iter().position(|value| !finite(*value))?;
-            Some(format!(
-                "{}: row {row} (from 0, below any header), column {} is {:?}",
-                origin.path.display(),
-                origin.columns[column],
-                own.row(row)[column]
-            ))
+        let of_given = || {
+            let (origin, own) = (self.given.as_ref()?, self.rows.given.as_ref()?);
+            origin.blame(row, own, seen.given.as_ref()?, &finite)
         };
-        let of_given = || of(self.given.as_ref()?, self.rows.given.as_ref()?, seen.given.as_ref()?);
-        let place = of(&self.x, &self.rows.x, &seen.x).or_else(of_given);
-        place.unwrap_or_else(|| {
-            format!(
-                "{}: row {row} (from 0, below any header), whose log-likelihood is NaN",
-                self.x.path.display()
-            )
+        let of_file = self.x.blame(row, &self.rows.x, &seen.x, &finite).or_else(of_given);
+        of_file.unwrap_or_else(|| {
+            let failure = scores.failures.iter().find(|(failed, _)| *failed == row);
+            let reason = match failure {
+                Some((_, reason)) => reason.clone(),
+                None => format!("its log-likelihood is {}, which is no score", scores.values[row]),
+            };
+            format!("{}: {reason}", self.x.place(row))
         })
     }
 }
@@ -98,36 +166,45 @@ impl RowsOfFiles {
 ///
 /// # Errors
 /// When the file cannot be read, or lacks a column of the condition.
-pub(super) fn load_conditions(trained: &Trained, path: &Path) -> Result<Matrix<f64>> {
-    let table = load(path, None, false)?;
-    match trained.given() {
-        Some(columns) => columns.conditions(&table).map_err(LabError::columns_of(path)),
-        None => Ok(table.values),
+pub(super) fn load_conditions(trained: &Trained, path: &Path, read: &ReadArguments) -> Result<Matrix<f64>> {
+    // Columns that are none of the condition may hold anything.
+    let table = load(path, &read.of_conditions(true))?;
+    let values = match trained.given() {
+        Some(columns) => columns.conditions(&table).map_err(LabError::columns_of(path))?,
+        None => table.values.clone(),
+    };
+    match values
+        .iter_rows()
+        .position(|row| row.iter().any(|value| !value.is_finite()))
+    {
+        Some(row) => Err(LabError::BadCondition {
+            path: path.to_path_buf(),
+            row,
+        }),
+        None => Ok(values),
     }
 }
 
 /// The table in a file, or an array of an archive: the one called `x` if none is asked for and there is one.
-fn load_array(path: &Path, array: Option<&str>) -> Result<Table> {
-    let is_archive = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
-    match array {
-        None if is_archive => load(path, Some("x"), true).or_else(|_| load(path, None, true)),
-        array => load(path, array, true),
+fn load_rows(path: &Path, options: &LoadOptions) -> Result<Table> {
+    match table::load(path, options) {
+        Err(DataError::Npy {
+            error: NpyError::SeveralArrays { present },
+            ..
+        }) if present.iter().any(|array| array.name == "x") => {
+            let array = Some("x".to_string());
+            load(
+                path,
+                &LoadOptions {
+                    array,
+                    ..options.clone()
+                },
+            )
+        }
+        other => Ok(other?),
     }
 }
 
-fn load(path: &Path, array: Option<&str>, keep_non_finite: bool) -> Result<Table> {
-    let options = LoadOptions {
-        array: array.map(ToString::to_string),
-        keep_non_finite,
-        ..LoadOptions::default()
-    };
-    Ok(table::load(path, &options)?)
-}
-
-/// The columns' names, or their numbers.
-fn names(table: &Table) -> Vec<String> {
-    let numbers = || (0..table.values.columns()).map(|column| column.to_string()).collect();
-    table.names.clone().unwrap_or_else(numbers)
+fn load(path: &Path, options: &LoadOptions) -> Result<Table> {
+    Ok(table::load(path, options)?)
 }

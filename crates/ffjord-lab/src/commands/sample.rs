@@ -1,6 +1,6 @@
 //! `sample`: draws samples from a run or a checkpoint.
 
-use super::eval::standardizer;
+use super::reading::ReadArguments;
 use super::rows::load_conditions;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
@@ -20,8 +20,8 @@ pub struct Arguments {
     /// The number of samples; with --given, for every row of FILE one after the other (default there: 1)
     #[arg(short = 'n', long = "number", value_name = "N", required_unless_present = "given")]
     number: Option<NonZeroUsize>,
-    /// What the samples of a conditional run are given: `.npy`, `.npz` or CSV, standardised as the model's training data
-    /// were unless --raw is given; columns are found by name
+    /// What the samples of a conditional run are given: `.npy`, `.npz` or text, in the units of the training data's file;
+    /// columns are found by name
     #[arg(long, value_name = "FILE")]
     given: Option<PathBuf>,
     /// The seed
@@ -30,9 +30,11 @@ pub struct Arguments {
     /// The file to write, `.npy` or `.csv`; a device or pipe gets the text of a `.csv`
     #[arg(long, value_name = "FILE", default_value = "samples.npy")]
     out: PathBuf,
-    /// Writes samples in the units of the training data's file instead of standardised ones, and reads --given in them
+    /// Writes standardised samples instead of such in the units of the training data's file, and reads --given so
     #[arg(long)]
-    raw: bool,
+    standardized: bool,
+    #[command(flatten)]
+    read: ReadArguments,
 }
 
 /// How samples are written.
@@ -67,17 +69,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         std::iter::once(&arguments.model).chain(&arguments.given),
     )?;
     let number = arguments.number.map_or(1, NonZeroUsize::get);
-    let mut trained = Trained::open(&arguments.model)?.in_units(Units::Standardised);
-    if arguments.raw {
-        standardizer(&trained, &arguments.model)?;
-        trained = trained.in_units(Units::Data);
-    }
+    let trained = Trained::open(&arguments.model)?.in_units(match arguments.standardized {
+        true => Units::Standardised,
+        false => Units::Data,
+    });
     let samples = match &arguments.given {
-        Some(path) => trained.sample_given(&repeated(&load_conditions(&trained, path)?, number)?, arguments.seed)?,
+        Some(path) => {
+            let conditions = load_conditions(&trained, path, &arguments.read)?;
+            trained.sample_given(&repeated(&conditions, number)?, arguments.seed)?
+        }
         None => trained.sample(number, arguments.seed)?,
     };
     match format {
-        Format::Csv => table::save_csv(&arguments.out, &samples, None)?,
+        Format::Csv => table::save_csv(&arguments.out, &samples, trained.columns())?,
         Format::Npy => table::save_npy(&arguments.out, &samples)?,
     }
     say!(

@@ -4,7 +4,7 @@ use crate::error::Result;
 use candle_core::DType;
 use ffjord_plot::{PairPlotOptions, pair_plot};
 use ffjord_run::config::RunConfig;
-use ffjord_run::{Matrix, Model, RunData, samples, samples_given};
+use ffjord_run::{Matrix, Model, Rows, RunData, samples, samples_given};
 use ffjord_train::Streams;
 use std::path::Path;
 
@@ -19,6 +19,10 @@ pub(super) fn draw(config: &RunConfig, data: &RunData, model: &Model, plots: &Pa
         return Ok(());
     }
     let held_out = data.test.first(count)?;
+    let held_out = Rows::new(
+        held_out.x.cast::<f32>(),
+        held_out.given.map(|given| given.cast::<f32>()),
+    )?;
     let samples = match &held_out.given {
         Some(given) => samples_given(model, &given.cast(), config.evaluation.batch, streams)?,
         None => samples(model, count, config.evaluation.batch, streams)?,

@@ -41,7 +41,7 @@ pub(super) fn draw(config: &RunConfig, data: &RunData, model: &Model, plots: &Pa
         .save(plots.join("density.png"))?;
 
     let samples = points(&samples(model, settings.samples.max(1), settings.batch, streams)?)?;
-    let held_out = rows(&data.test.x);
+    let held_out = rows(&data.test.x.cast());
     let titled = |title: &str| {
         PanelOptions::default()
             .title(title)

@@ -80,12 +80,12 @@ fn every_kind_of_flow_and_objective_is_given_columns() {
         ("maf", maf),
     ] {
         place.succeed(&table(run, &[&GIVEN[..], &["--set", setting]].concat()));
-        place.succeed(&["eval", run, "--data", "rows.csv", "--raw", "--out", "scores.csv"]);
+        place.succeed(&["eval", run, "--data", "rows.csv", "--out", "scores.csv"]);
         assert!(
             values(&place, "scores.csv").iter().all(|score| score.is_finite()),
             "{run}"
         );
-        place.succeed(&["sample", run, "--given", "rows.csv", "--raw", "--out", "samples.csv"]);
+        place.succeed(&["sample", run, "--given", "rows.csv", "--out", "samples.csv"]);
         assert_eq!(values(&place, "samples.csv").len(), 400, "{run}");
     }
 }
@@ -100,7 +100,7 @@ fn columns_of_a_table_without_names_have_numbers() {
         "run",
         &["--set", "data.path=rows.csv", "--set", "data.given=[\"1\"]"],
     ));
-    place.succeed(&["eval", "run", "--data", "rows.csv", "--raw"]);
+    place.succeed(&["eval", "run", "--data", "rows.csv"]);
     place.refuse(
         &table("other", &["--set", "data.path=rows.csv", "--set", "data.given=[\"3\"]"]),
         &["no column `3`", "0, 1, 2"],
@@ -130,7 +130,7 @@ fn columns_that_cannot_be_given_are_refused() {
 fn eval_finds_conditions_by_name_or_in_a_file_of_their_own() {
     let place = trained(&[]);
     let eval = |arguments: &[&str], out: &str| {
-        place.succeed(&[&["eval", "run", "--raw", "--out", out], arguments].concat());
+        place.succeed(&[&["eval", "run", "--out", out], arguments].concat());
         values(&place, out)
     };
     let scores = eval(&["--data", "rows.csv"], "scores.csv");
@@ -193,15 +193,7 @@ fn samples_are_drawn_for_every_row_of_conditions() {
         "training.schedule={ kind = \"constant\", rate = 0.02 }",
     ]);
     place.write("speeds.csv", "speed\n8\n12\n");
-    let sample = [
-        "sample",
-        "run",
-        "--given",
-        "speeds.csv",
-        "--raw",
-        "--out",
-        "samples.csv",
-    ];
+    let sample = ["sample", "run", "--given", "speeds.csv", "--out", "samples.csv"];
     let said = place.succeed(&sample);
     assert!(said.contains("2 samples of dimension 2"), "{said}");
     place.succeed(&[&sample[..], &["-n", "50"]].concat());

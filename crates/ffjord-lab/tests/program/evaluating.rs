@@ -28,29 +28,63 @@ fn every_row_gets_its_likelihood() {
 
     place.write("wide.csv", "1,2,3\n4,5,6\n");
     place.refuse(&["eval", "run", "--data", "wide.csv"], &["wide.csv", "3 columns", "2"]);
-    place.refuse(&["eval", "run", "--data", "rows.csv", "--raw"], &["--raw"]);
+    // Toy densities have no other units.
+    place.succeed(&[
+        "eval",
+        "run",
+        "--data",
+        "rows.csv",
+        "--standardized",
+        "--out",
+        "same.csv",
+    ]);
+    let bytes = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert!(bytes("same.csv") == bytes("whole.csv"));
 }
 
 #[test]
-fn raw_rows_are_standardised_first_and_samples_put_back() {
+fn tables_are_evaluated_and_sampled_in_their_own_units() {
     let place = Place::new();
     place.write("rows.csv", csv(200));
     place.succeed(&table("run", &["--set", "data.path=rows.csv"]));
-    place.succeed(&["eval", "run", "--data", "rows.csv", "--raw", "--out", "raw.csv"]);
-    let values = load(place.path("raw.csv"), &LoadOptions::default()).unwrap().values;
-    assert_eq!(values.rows(), 200);
+    let values = |name: &str| load(place.path(name), &LoadOptions::default()).unwrap().values;
+    let said = place.succeed(&["eval", "run", "--data", "rows.csv", "--out", "own.csv"]);
+    assert!(said.contains("read rows.csv: 200 rows × 2 columns (a, b)"), "{said}");
+    assert!(said.contains("nats in the data's units"), "{said}");
+    // Densities of standardised rows lie above by Σ ln σ.
+    let scales = crate::harness::json(&place.path("run/data.json"))["scales"].clone();
+    let number = |part: usize, column: usize| scales[part][column].as_f64().unwrap();
+    let rows = values("rows.csv");
+    let mut standard = "a,b\n".to_string();
+    for row in rows.iter_rows() {
+        let z = |column: usize| (row[column] - number(0, column)) / number(1, column);
+        standard += &format!("{},{}\n", z(0), z(1));
+    }
+    place.write("standard.csv", &standard);
+    let arguments = ["eval", "run", "--data", "standard.csv", "--out", "scores.csv"];
+    let answer = place.run(&[&arguments[..], &["--standardized"]].concat());
+    assert_eq!((answer.code, answer.stderr.as_str()), (Some(0), ""));
+    let log_scale = number(1, 0).ln() + number(1, 1).ln();
+    for (own, standardised) in values("own.csv").as_slice().iter().zip(values("scores.csv").as_slice()) {
+        assert!(
+            (own + log_scale - standardised).abs() < 1e-4,
+            "{own} and {standardised}"
+        );
+    }
+    // Rows in the wrong units are noticed.
+    let answer = place.run(&["eval", "run", "--data", "rows.csv", "--standardized", "--out", "x.csv"]);
+    assert!(
+        answer.stderr.starts_with("warning: ") && answer.stderr.contains("leave --standardized out"),
+        "{}",
+        answer.stderr
+    );
 
-    let mean = |name: &str| {
-        load(place.path(name), &LoadOptions::default())
-            .unwrap()
-            .values
-            .column_means()[0]
-    };
-    place.succeed(&["sample", "run", "-n", "300", "--out", "standard.npy"]);
-    place.succeed(&["sample", "run", "-n", "300", "--out", "raw.npy", "--raw"]);
-    place.succeed(&["sample", "run", "-n", "300", "--out", "raw.csv", "--raw"]);
-    assert!(mean("standard.npy").abs() < 1.0 && (mean("raw.npy") - 10.0).abs() < 3.0);
-    assert!((mean("raw.npy") - mean("raw.csv")).abs() < 1e-9);
+    let mean = |name: &str| values(name).column_means()[0];
+    place.succeed(&["sample", "run", "-n", "300", "--out", "standard.npy", "--standardized"]);
+    place.succeed(&["sample", "run", "-n", "300", "--out", "own.npy"]);
+    place.succeed(&["sample", "run", "-n", "300", "--out", "own-samples.csv"]);
+    assert!(mean("standard.npy").abs() < 1.0 && (mean("own.npy") - 10.0).abs() < 3.0);
+    assert!((mean("own.npy") - mean("own-samples.csv")).abs() < 1e-9);
 }
 
 #[test]

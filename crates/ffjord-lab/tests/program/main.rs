@@ -8,6 +8,7 @@ mod gradients;
 mod harness;
 mod kinds;
 mod outputs;
+mod own_tables;
 mod parity;
 mod refusals;
 mod running;

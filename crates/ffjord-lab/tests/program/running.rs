@@ -45,6 +45,8 @@ fn a_run_leaves_a_whole_folder() {
         "model.safetensors",
         "plots",
         "result.json",
+        "run.lock",
+        "started.json",
     ];
     assert_eq!(names(&run), set(&expected));
     let pictures = set(&["density.png", "overview.png", "training.png", "trajectories.png"]);

@@ -23,7 +23,7 @@ pub(super) fn check(config: &RunConfig) -> Check {
 
 fn check_data(data: &DataConfig) -> Check {
     match data {
-        DataConfig::Toy { .. } | DataConfig::Image { .. } | DataConfig::Table { .. } => Ok(()),
+        DataConfig::Toy { .. } | DataConfig::Image { .. } | DataConfig::Table(_) => Ok(()),
         DataConfig::Power(rows)
         | DataConfig::Gas(rows)
         | DataConfig::Hepmass(rows)

@@ -4,12 +4,14 @@ mod check;
 mod model;
 mod preset;
 mod resolve;
+mod table;
 mod training;
 mod unread;
 
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::Preset;
-pub use resolve::{resolve, resolve_stored};
+pub use resolve::{resolve, resolve_changed, resolve_stored};
+pub use table::{DequantizeConfig, ScaleConfig, SplitConfig, TableConfig};
 pub use training::TrainingConfig;
 
 pub use ffjord_flow::config::{
@@ -65,15 +67,8 @@ pub enum DataConfig {
         /// A PNG or JPEG file.
         path: PathBuf,
     },
-    /// A table of numbers, split and standardised by the paper's rule.
-    Table {
-        /// A `.npy`, `.npz` or CSV file.
-        path: PathBuf,
-        /// Columns that the others are given, by name or, where the table has no names, by number from 0: the flow is of
-        /// p(rest | given). None for the density of whole rows.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        given: Vec<String>,
-    },
+    /// A table of the user's own.
+    Table(TableConfig),
     /// POWER: the embedded data unless a path is given.
     Power(BenchmarkConfig),
     /// GAS.
@@ -87,6 +82,25 @@ pub enum DataConfig {
     MinibooneReduced(BenchmarkConfig),
     /// BSDS300.
     Bsds300(BenchmarkConfig),
+}
+
+impl DataConfig {
+    /// The file of the user's own that holds the data: a table or a picture.
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Image { path } => Some(path),
+            Self::Table(table) => Some(&table.path),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn file_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Image { path } => Some(path),
+            Self::Table(table) => Some(&mut table.path),
+            _ => None,
+        }
+    }
 }
 
 /// Which rows of a tabular benchmark a run uses.

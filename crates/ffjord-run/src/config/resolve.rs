@@ -22,15 +22,34 @@ pub fn resolve(preset: &Preset, settings: &[String], seed: Option<u64>) -> Resul
     check(value, &format!("preset {}", preset.name()))
 }
 
+/// A stored configuration with the changes of `--set KEY=VALUE`.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_changed(stored: &RunConfig, settings: &[String]) -> Result<RunConfig> {
+    let mut value = serde_json::to_value(stored)?;
+    overlay(&mut value, json!({ "regularisation": {} }));
+    for setting in settings {
+        apply(&mut value, setting)?;
+    }
+    check(value, "the run's, with the settings given")
+}
+
 /// The configuration stored in a run folder.
 ///
 /// # Errors
 /// When the text is not a configuration.
 pub fn resolve_stored(text: &str, origin: &str) -> Result<RunConfig> {
-    let value = serde_json::from_str(text).map_err(|error| RunError::Config {
+    let mut value: Value = serde_json::from_str(text).map_err(|error| RunError::Config {
         origin: origin.to_string(),
         reason: error.to_string(),
     })?;
+    // Older programs split tables as they stand, and did not say so.
+    if value["data"]["kind"] == "table"
+        && let Some(data) = value["data"].as_object_mut()
+    {
+        data.entry("split").or_insert_with(|| "ordered".into());
+    }
     check(value, origin)
 }
 

@@ -286,7 +286,7 @@ struct InDouble {
 }
 
 impl InDouble {
-    fn converted(image: Transformed, dtype: DType) -> ffjord_flow::Result<Transformed> {
+    fn converted(image: &Transformed, dtype: DType) -> ffjord_flow::Result<Transformed> {
         Ok(Transformed::new(
             image.value.to_dtype(dtype)?,
             image.log_det()?.to_dtype(dtype)?,
@@ -296,11 +296,11 @@ impl InDouble {
 
 impl Bijection for InDouble {
     fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> ffjord_flow::Result<Transformed> {
-        Self::converted(self.map.forward(x, pass)?, self.dtype)
+        Self::converted(&self.map.forward(x, pass)?, self.dtype)
     }
 
     fn inverse(&self, z: &Tensor, pass: &mut Pass<'_>) -> ffjord_flow::Result<Transformed> {
-        Self::converted(self.map.inverse(&z.to_dtype(DType::F64)?, pass)?, self.dtype)
+        Self::converted(&self.map.inverse(&z.to_dtype(DType::F64)?, pass)?, self.dtype)
     }
 
     fn parameters(&self) -> Vec<Parameter> {

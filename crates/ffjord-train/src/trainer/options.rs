@@ -190,7 +190,7 @@ impl TrainerOptions {
     }
 
     /// Whether what an iteration does depends on how many there are.
-    pub(super) fn needs_total(&self) -> bool {
+    pub fn needs_total(&self) -> bool {
         self.schedule.needs_total() || self.tolerance.as_ref().is_some_and(ScheduleConfig::needs_total)
     }
 }

@@ -5,13 +5,13 @@ mod seeds;
 mod tighter;
 mod training;
 
-use crate::error::Result;
+use crate::error::{LabError, Result};
 use crate::pictures;
 use crate::terminal::say;
 use crate::workspace::default_cache;
 use clap::Args;
-use ffjord_run::config::{Preset, resolve};
-use ffjord_run::{Model, RunData, RunFolder, load_initial_weights};
+use ffjord_run::config::{Preset, RunConfig, resolve, resolve_changed};
+use ffjord_run::{Model, RunData, RunFolder, RunLock, Started, load_initial_weights};
 use ffjord_train::{Purpose, Streams, TrainingEnd};
 use outcome::Outcome;
 use seeds::SeedRun;
@@ -130,20 +130,29 @@ fn run_seed(
     folder: &dyn Fn(u64) -> PathBuf,
     stop: &mut Option<Arc<AtomicBool>>,
 ) -> Result<Option<SeedRun>> {
-    let mut config = resolve(&Preset::find(preset)?, &arguments.settings, seed)?;
-    config.from = arguments.from.clone().or(config.from);
+    let plan = plan(arguments, preset, seed, folder)?;
+    let Plan {
+        config,
+        located,
+        started,
+        folder,
+    } = plan;
     let streams = Streams::new(config.seed);
     // Everything that can be wrong with settings and data is found before a folder is made.
-    let data = RunData::load(&config, &streams, &default_cache())?;
+    let data = RunData::load(&located, &streams, &default_cache())?;
+    if let Some(file) = &data.file {
+        say!("{}", file.reading);
+        file.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    }
     let summary = data.summary();
     let mut rng = streams.rng(Purpose::Initialise, 0, 0);
     let model = Model::build(&config, summary.dimension, summary.given_len(), &mut rng)?;
     // A run that is resumed may have lost them since.
-    let folder = folder(config.seed);
     if let Some(from) = config.from.as_ref().filter(|_| !RunFolder::has_checkpoint(&folder)) {
         load_initial_weights(from, &model)?;
     }
     let folder = RunFolder::open(&folder, &config, &summary, arguments.resume)?;
+    folder.save_started(&started)?;
     say!("{}\nrun folder: {}", config.description, folder.path().display());
     if let Some(unread) = config.unread() {
         say!("{unread}");
@@ -164,7 +173,7 @@ fn run_seed(
     let (values, test) = outcome::evaluate(&config, &data, &model, &streams)?;
     let outcome = Outcome {
         preset,
-        settings: &arguments.settings,
+        settings: &started.settings,
         config: &config,
         data: &data,
         folder: &folder,
@@ -181,6 +190,71 @@ fn run_seed(
         test,
         seconds: outcome.summary.seconds,
     }))
+}
+
+/// What a run is to do.
+struct Plan {
+    config: RunConfig,
+    /// The same with the data's file where it lies now.
+    located: RunConfig,
+    started: Started,
+    folder: PathBuf,
+}
+
+/// The preset with its settings; of a run that is resumed, what it was begun with, and the settings given on top.
+fn plan(arguments: &Arguments, preset: &str, seed: Option<u64>, folder: &dyn Fn(u64) -> PathBuf) -> Result<Plan> {
+    let preset = Preset::find(preset)?;
+    let path = folder(resolve(&preset, &arguments.settings, seed)?.seed);
+    let begun = match arguments.resume && path.join("config.json").exists() {
+        true => Some(RunFolder::existing(&path)?),
+        false => None,
+    };
+    // Before data are read, which can take long.
+    if begun.is_some() {
+        drop(RunLock::take(&path)?);
+    }
+    if let Some(begun) = begun
+        && let Some(mut started) = begun.started()?
+    {
+        if started.preset != preset.name() {
+            return Err(LabError::OtherPreset {
+                path,
+                stored: started.preset,
+                given: preset.name().to_string(),
+            });
+        }
+        let stored = begun.config()?;
+        let mut config = resolve_changed(&stored, &arguments.settings)?;
+        config.seed = seed.unwrap_or(config.seed);
+        config.from = arguments.from.clone().or(config.from);
+        let located = match config.data == stored.data {
+            true => begun.located(config.clone())?,
+            false => config.clone(),
+        };
+        let new = arguments
+            .settings
+            .iter()
+            .filter(|setting| !started.settings.contains(setting));
+        let new: Vec<String> = new.cloned().collect();
+        started.settings.extend(new);
+        return Ok(Plan {
+            config,
+            located,
+            started,
+            folder: path,
+        });
+    }
+    let mut config = resolve(&preset, &arguments.settings, seed)?;
+    config.from = arguments.from.clone().or(config.from);
+    Ok(Plan {
+        located: config.clone(),
+        started: Started {
+            preset: preset.name().to_string(),
+            settings: arguments.settings.clone(),
+        },
+        folder: folder(config.seed),
+        config,
+    })
 }
 
 fn list() -> Result<ExitCode> {

@@ -103,12 +103,33 @@ impl Outcome<'_> {
                 // Discrete flows have nothing to solve.
                 _ => json!({ "likelihood": self.test }),
             },
+            "table": data.file.as_ref().map(|file| json!({
+                "read": file.reading,
+                "warnings": file.warnings,
+                // With noise the likelihood is that of a density; on a bare lattice it is not.
+                "dequantised_columns": self.dequantised(),
+                "bare_lattice_columns": file.on_lattice,
+                "likelihood_is_a_density": file.on_lattice.is_empty(),
+            })),
             "gaussian_nll": data.gaussian_nll,
             "density_integral": self.density,
             "validation_curve": curve("nll"),
             "test_curve": curve("test_nll"),
             "test_curve_rows": config.evaluation.curve_rows.min(data.test.rows()),
         }))
+    }
+
+    /// The names of the columns that noise was added to, with the steps of their lattices.
+    fn dequantised(&self) -> Vec<Value> {
+        let file = self.data.file.iter();
+        let lattices = file.flat_map(|file| &file.dequantized).enumerate();
+        let name = |column: usize| match &self.data.names {
+            Some(names) => names[column].clone(),
+            None => column.to_string(),
+        };
+        lattices
+            .filter_map(|(column, lattice)| Some(json!({ "name": name(column), "step": lattice.as_ref()?.step })))
+            .collect()
     }
 
     /// Says what came out.
@@ -121,6 +142,15 @@ impl Outcome<'_> {
             test.rows,
             test.nfe
         );
+        if let Some(file) = self.data.file.as_ref().filter(|file| !file.on_lattice.is_empty()) {
+            say!(
+                "this is no likelihood of a density: {} on a lattice, see the warning",
+                match file.on_lattice.as_slice() {
+                    [one] => format!("column `{one}` lies"),
+                    several => format!("columns {} lie", several.join(", ")),
+                }
+            );
+        }
         if let Some(Tighter {
             rows,
             difference: Some(difference),

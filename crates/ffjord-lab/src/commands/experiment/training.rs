@@ -33,7 +33,7 @@ pub(super) fn train(
     };
     let objective = objective(config)?;
     let watched = data.watched(config.evaluation.curve_rows)?;
-    let likelihood = |rows: &Rows, purpose: Purpose| -> Result<Likelihood> {
+    let likelihood = |rows: &Rows<f64>, purpose: Purpose| -> Result<Likelihood> {
         let (values, nfe) = log_likelihoods(model, rows, config.evaluation.batch, (&streams, purpose), |_| ())?;
         Ok(summarise(&values, nfe))
     };

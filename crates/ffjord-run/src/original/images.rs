@@ -1,8 +1,8 @@
 //! Image models of the original implementation, from the arguments of its `train_cnf.py` and the names of its tensors.
 
+use super::pickle::Node;
 use crate::error::{Result, RunError};
 use crate::model::{Model, Part};
-use candle_core::pickle::Object;
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
     Bijection, Chain, Cnf, CnfSettings, FlowError, Logit, MovingBatchNorm, Multiscale, SolveSettings, TraceMode,
@@ -48,7 +48,7 @@ pub fn original_tensor_name(name: &str) -> Option<String> {
 }
 
 /// Whether a checkpoint's arguments are those of the script for images.
-pub(crate) fn is_image_model(arguments: &BTreeMap<String, Object>) -> bool {
+pub(super) fn is_image_model(arguments: &BTreeMap<String, Node>) -> bool {
     arguments.contains_key("multiscale") && arguments.contains_key("conv")
 }
 
@@ -82,8 +82,8 @@ enum Kind {
 /// # Errors
 /// [`RunError::OriginalCheckpoint`] without its path, in words, when the arguments describe no model or the tensors do not
 /// fit it.
-pub(crate) fn image_model(
-    arguments: &BTreeMap<String, Object>,
+pub(super) fn image_model(
+    arguments: &BTreeMap<String, Node>,
     tensors: impl IntoIterator<Item = (String, Tensor)>,
 ) -> std::result::Result<Model, String> {
     let architecture = Architecture::of(arguments)?;
@@ -94,19 +94,20 @@ pub(crate) fn image_model(
             stored.insert(name, tensor);
         }
     }
+    architecture.check_sizes(&stored)?;
     architecture.model(stored).map_err(|error| error.to_string())
 }
 
 impl Architecture {
-    fn of(arguments: &BTreeMap<String, Object>) -> std::result::Result<Self, String> {
+    fn of(arguments: &BTreeMap<String, Node>) -> std::result::Result<Self, String> {
         let text = |key: &str| match arguments.get(key) {
-            Some(Object::Unicode(text)) => Ok(text.as_str()),
+            Some(Node::Text(text)) => Ok(text.as_str()),
             _ => Err(format!("its args have no text `{key}`")),
         };
-        let flag = |key: &str| matches!(arguments.get(key), Some(Object::Bool(true)));
+        let flag = |key: &str| matches!(arguments.get(key), Some(Node::Bool(true)));
         let number = |key: &str| match arguments.get(key) {
-            Some(Object::Float(value)) => Some(*value),
-            Some(Object::Int(value)) => Some(f64::from(*value)),
+            Some(Node::Float(value)) => Some(*value),
+            Some(Node::Int(value)) => Some(*value as f64),
             _ => None,
         };
         let list = |key: &str| -> std::result::Result<Vec<i64>, String> {
@@ -146,6 +147,23 @@ impl Architecture {
         };
         architecture.as_the_script_does_it();
         Ok(architecture)
+    }
+
+    /// Fails if the networks that the arguments claim need more weights than are stored: they are made before they get them.
+    fn check_sizes(&self, stored: &BTreeMap<String, Tensor>) -> std::result::Result<(), String> {
+        let numbers: usize = stored.values().map(Tensor::elem_count).sum();
+        let weights = self.hidden.windows(2).map(|pair| pair[0].saturating_mul(pair[1]));
+        let widest = self.hidden.iter().copied().max().unwrap_or(0);
+        let needed = weights
+            .fold(widest, usize::saturating_add)
+            .saturating_mul(self.blocks.max(1));
+        if needed > numbers {
+            return Err(format!(
+                "{} flows with dims {:?}, as its args have them, have {needed} weights or more, but it holds {numbers} numbers",
+                self.blocks, self.hidden
+            ));
+        }
+        Ok(())
     }
 
     /// What the script does not do with its options.
@@ -293,23 +311,23 @@ mod tests {
     use super::*;
     use ffjord_flow::{Density, Pass};
 
-    type Arguments = BTreeMap<String, Object>;
+    type Arguments = BTreeMap<String, Node>;
 
     /// The script's defaults, for images of 8 × 8 pixels of one channel.
-    fn arguments(changed: &[(&str, Object)]) -> Arguments {
-        let text = |text: &str| Object::Unicode(text.to_string());
+    fn arguments(changed: &[(&str, Node)]) -> Arguments {
+        let text = |text: &str| Node::Text(text.to_string());
         let usual = [
             ("data", text("mnist")),
             ("dims", text("3,2")),
             ("strides", text("1,1,1,")),
-            ("num_blocks", Object::Int(1)),
-            ("conv", Object::Bool(true)),
+            ("num_blocks", Node::Int(1)),
+            ("conv", Node::Bool(true)),
             ("layer_type", text("concat")),
             ("nonlinearity", text("tanh")),
-            ("imagesize", Object::Int(8)),
-            ("alpha", Object::Float(1e-6)),
-            ("time_length", Object::Float(0.5)),
-            ("multiscale", Object::Bool(false)),
+            ("imagesize", Node::Int(8)),
+            ("alpha", Node::Float(1e-6)),
+            ("time_length", Node::Float(0.5)),
+            ("multiscale", Node::Bool(false)),
         ];
         let all = usual.iter().chain(changed);
         all.map(|(key, value)| (key.to_string(), value.clone())).collect()
@@ -330,17 +348,16 @@ mod tests {
     }
 
     /// The model that arguments describe gets back the weights that it is stored with under the original's names.
-    fn comes_back(changed: &[(&str, Object)]) -> std::result::Result<Model, Box<dyn std::error::Error>> {
+    fn comes_back(changed: &[(&str, Node)]) -> std::result::Result<Model, Box<dyn std::error::Error>> {
         let arguments = arguments(changed);
         assert!(is_image_model(&arguments));
         let set = |key: &str| {
             changed
                 .iter()
-                .any(|(name, value)| *name == key && matches!(value, Object::Bool(true)))
+                .any(|(name, value)| *name == key && matches!(value, Node::Bool(true)))
         };
-        // Names and shapes are known from the list of what is missing, as the weights of no file are there.
         let empty = image_model(&arguments, Vec::new()).err().ok_or("nothing was missing")?;
-        assert!(empty.contains("missing"), "{empty}");
+        assert!(empty.contains("it holds 0 numbers"), "{empty}");
         let architecture = Architecture::of(&arguments)?;
         let mut rng = Streams::new(1).rng(Purpose::Data, 0, 0);
         let blank = architecture.blank()?;
@@ -376,10 +393,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_image_model_comes_back() -> std::result::Result<(), Box<dyn std::error::Error>> {
-        let (yes, text) = (Object::Bool(true), |text: &str| Object::Unicode(text.to_string()));
+        let (yes, text) = (Node::Bool(true), |text: &str| Node::Text(text.to_string()));
         let multiscale = comes_back(&[("multiscale", yes.clone()), ("strides", text("2,2,1,-2,-2"))])?;
         assert_eq!(multiscale.flow.bijection().end_times().len(), 3);
-        comes_back(&[("parallel", yes.clone()), ("num_blocks", Object::Int(2))])?;
+        comes_back(&[("parallel", yes.clone()), ("num_blocks", Node::Int(2))])?;
         let cut = comes_back(&[
             ("autoencode", yes.clone()),
             ("layer_type", text("hyper")),
@@ -389,16 +406,16 @@ mod tests {
         comes_back(&[
             ("batch_norm", yes.clone()),
             ("nonlinearity", text("swish")),
-            ("alpha", Object::Int(0)),
+            ("alpha", Node::Int(0)),
         ])?;
-        let dense = comes_back(&[("conv", Object::Bool(false)), ("autoencode", yes)])?;
+        let dense = comes_back(&[("conv", Node::Bool(false)), ("autoencode", yes)])?;
         assert_eq!(Density::row_shape(&dense.flow), &[64]);
         Ok(())
     }
 
     #[test]
     fn arguments_that_describe_no_model_are_named() {
-        let text = |text: &str| Object::Unicode(text.to_string());
+        let text = |text: &str| Node::Text(text.to_string());
         for (key, value, word) in [
             ("data", text("faces"), "faces"),
             ("dims", text("3,many"), "many"),

@@ -1,15 +1,24 @@
 //! Checkpoints of the original implementation: a pickled dictionary of `args` and `state_dict`.
 
+mod archive;
+mod images;
+mod pickle;
+#[cfg(test)]
+mod tests;
+
+pub use images::original_tensor_name;
+
 use crate::error::{Result, RunError};
 use crate::model::{Model, Part};
-use crate::original_images::{image_model, is_image_model};
-use candle_core::pickle::{Object, Stack};
+use archive::{Archive, Values};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{Cnf, CnfSettings, MovingBatchNorm, SolveSettings, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Residual, VectorField, load_parameters};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver, Tolerance};
 use ffjord_train::{Purpose, Streams};
+use images::{image_model, is_image_model};
+use pickle::{Node, Pickle};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,34 +48,90 @@ pub fn load_original(path: &Path) -> Result<Model> {
         path: path.to_path_buf(),
         reason,
     };
-    let arguments = arguments(path)?;
-    let tensors = candle_core::pickle::read_all_with_key(path, Some("state_dict"))
-        .map_err(|error| fail(format!("its state_dict cannot be read: {error}")))?;
+    let mut archive = Archive::open(path).map_err(&fail)?;
+    let stored = archive.state_dict().map_err(&fail)?;
+    let mut tensors = Vec::new();
+    for (name, Values { values, shape }) in stored {
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(fail(format!(
+                "its tensor `{name}` holds {value}: the training that saved it had failed, so take an earlier checkpoint"
+            )));
+        }
+        tensors.push((name, Tensor::from_vec(values, shape, &Device::Cpu)?));
+    }
+    let arguments = arguments(&archive.pickle).map_err(&fail)?;
     if is_image_model(&arguments) {
-        return image_model(&arguments, tensors).map_err(fail);
+        return image_model(&arguments, without_common_prefix(tensors)).map_err(fail);
     }
     let architecture = architecture(&arguments).map_err(&fail)?;
+    let prefix = common_prefix(&tensors).map_err(&fail)?;
     let mut blocks: BTreeMap<usize, BTreeMap<String, Tensor>> = BTreeMap::new();
     for (name, tensor) in tensors {
-        let (index, rest) = name
-            .strip_prefix("chain.")
+        let (index, rest) = name[prefix.len()..]
+            .strip_prefix(CHAIN)
             .and_then(|rest| rest.split_once('.'))
             .and_then(|(index, rest)| Some((index.parse().ok()?, rest)))
             .ok_or_else(|| fail(format!("`{name}` is not part of a chain")))?;
-        if let Some(short) = short_name(rest) {
-            blocks
-                .entry(index)
-                .or_default()
-                .insert(short, tensor.to_dtype(DType::F64)?);
-        }
+        let Some(short) = short_name(rest) else { continue };
+        blocks.entry(index).or_default().insert(short, tensor);
     }
     let dimension = dimension(&blocks, &architecture)
         .ok_or_else(|| fail("no output layer tells the dimension of the data".to_string()))?;
+    // Normalisation has no layers.
+    for tensors in blocks.values().filter(|tensors| !tensors.contains_key("running_mean")) {
+        check_sizes(&architecture, dimension, tensors).map_err(&fail)?;
+    }
     let parts = blocks
         .into_values()
         .map(|tensors| part(&tensors, dimension, &architecture).map_err(|error| fail(error.to_string())))
         .collect::<Result<Vec<_>>>()?;
     Model::new(parts, DType::F64)
+}
+
+/// What the names of a chain's tensors begin with.
+const CHAIN: &str = "chain.";
+
+/// What stands before `chain.` in the names of all tensors: `module.` in checkpoints of models that ran on several GPUs.
+fn common_prefix(tensors: &[(String, Tensor)]) -> Result<String, String> {
+    let prefix = |name: &str| name.split_once(CHAIN).map(|(prefix, _)| prefix.to_string());
+    let Some((first, _)) = tensors.first() else {
+        return Err("its state_dict holds no tensor".to_string());
+    };
+    let common = prefix(first).ok_or_else(|| format!("`{first}` is not part of a chain"))?;
+    match tensors.iter().find(|(name, _)| prefix(name).as_ref() != Some(&common)) {
+        Some((other, _)) => Err(format!("`{other}` is not part of the chain that `{first}` is part of")),
+        None => Ok(common),
+    }
+}
+
+/// The tensors of an image model without the `module.` of models that ran on several GPUs.
+fn without_common_prefix(tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+    const PREFIX: &str = "module.";
+    if !tensors.iter().all(|(name, _)| name.starts_with(PREFIX)) {
+        return tensors;
+    }
+    let shorter = |(name, tensor): (String, Tensor)| (name[PREFIX.len()..].to_string(), tensor);
+    tensors.into_iter().map(shorter).collect()
+}
+
+/// Fails if the layers that `args` claim need more weights than are stored: a network is made before it gets them.
+fn check_sizes(
+    architecture: &Architecture,
+    dimension: usize,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<(), String> {
+    let stored: usize = tensors.values().map(Tensor::elem_count).sum();
+    let hidden = architecture.hidden.iter().copied();
+    let widths: Vec<usize> = std::iter::once(dimension).chain(hidden).chain([dimension]).collect();
+    let weights = widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1]));
+    let needed = weights.fold(0, usize::saturating_add);
+    if needed > stored {
+        return Err(format!(
+            "layers of {widths:?}, as its args have them, have {needed} weights or more, but a block of it holds {stored} \
+             numbers"
+        ));
+    }
+    Ok(())
 }
 
 /// Our name of a tensor within its part of the chain; none for what is not needed.
@@ -142,78 +207,39 @@ fn part(tensors: &BTreeMap<String, Tensor>, dimension: usize, architecture: &Arc
     Ok(Part::Continuous(Arc::new(cnf)))
 }
 
-/// The `args` of a checkpoint.
-fn arguments(path: &Path) -> Result<BTreeMap<String, Object>> {
-    let fail = |reason: String| RunError::OriginalCheckpoint {
-        path: path.to_path_buf(),
-        reason,
+/// A checkpoint's `args`, a namespace or a dictionary.
+fn arguments(pickle: &Pickle) -> Result<BTreeMap<String, Node>, String> {
+    let arguments = match pickle.get(pickle.root(), "args").ok_or("it has no `args`")? {
+        Node::Call { state: Some(state), .. } => pickle.node(*state),
+        other => other,
     };
-    let file = std::fs::File::open(path).map_err(RunError::io("open", path))?;
-    let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file))
-        .map_err(|error| fail(format!("it is no zip archive: {error}")))?;
-    let name = archive
-        .file_names()
-        .filter_map(std::result::Result::ok)
-        .find(|name| name.ends_with("data.pkl"))
-        .map(|name| name.to_string())
-        .ok_or_else(|| fail("the archive has no data.pkl".to_string()))?;
-    let entry = archive.by_name(&name).map_err(|error| fail(error.to_string()))?;
-    let mut stack = Stack::empty();
-    stack
-        .read_loop(&mut std::io::BufReader::new(entry))
-        .map_err(|error| fail(format!("its pickle cannot be read: {error}")))?;
-    let object = stack.finalize().map_err(|error| fail(error.to_string()))?;
-    let mut values = attributes(&object, "args").ok_or_else(|| fail("it has no `args`".to_string()))?;
-    values.retain(|_, value| !matches!(value, Object::None));
-    Ok(values)
+    let entries = pickle.entries(arguments);
+    Ok(entries.map(|(name, value)| (name.to_string(), value.clone())).collect())
 }
 
-/// The attributes of the object that a dictionary holds under `key`.
-fn attributes(object: &Object, key: &str) -> Option<BTreeMap<String, Object>> {
-    let Object::Dict(entries) = object else {
-        return None;
-    };
-    let (_, value) = entries
-        .iter()
-        .find(|(name, _)| matches!(name, Object::Unicode(name) if name == key))?;
-    let entries = match value {
-        Object::Build { args, .. } => match args.as_ref() {
-            Object::Dict(entries) => entries,
-            _ => return None,
-        },
-        Object::Dict(entries) => entries,
-        _ => return None,
-    };
-    let named = entries.iter().filter_map(|(name, value)| match name {
-        Object::Unicode(name) => Some((name.clone(), value.clone())),
-        _ => None,
-    });
-    Some(named.collect())
-}
-
-fn architecture(arguments: &BTreeMap<String, Object>) -> std::result::Result<Architecture, String> {
+/// What the arguments of the scripts for tables and toy densities say of the model.
+fn architecture(arguments: &BTreeMap<String, Node>) -> Result<Architecture, String> {
     let text = |key: &str| match arguments.get(key) {
-        Some(Object::Unicode(text)) => Ok(text.as_str()),
+        Some(Node::Text(text)) => Ok(text.as_str()),
         _ => Err(format!("its args have no text `{key}`")),
     };
     let hidden = text("dims")?
         .split('-')
-        .map(|width| {
-            width
-                .parse()
-                .map_err(|_| format!("its args have dims `{width}`, which is no number"))
+        .map(|width| match width.parse() {
+            Ok(0) | Err(_) => Err(format!("its args have dims `{width}`, which is no width of a layer")),
+            Ok(width) => Ok(width),
         })
-        .collect::<std::result::Result<Vec<usize>, String>>()?;
+        .collect::<Result<Vec<usize>, String>>()?;
     let layer = text("layer_type")?.parse::<LayerKind>();
     let activation = text("nonlinearity")?.parse::<ActivationKind>();
     Ok(Architecture {
         layer: layer.map_err(|error| error.to_string())?,
         activation: activation.map_err(|error| error.to_string())?,
         hidden,
-        residual: matches!(arguments.get("residual"), Some(Object::Bool(true))),
+        residual: arguments.get("residual") == Some(&Node::Bool(true)),
         time_length: match arguments.get("time_length") {
-            Some(Object::Float(value)) => *value,
-            Some(Object::Int(value)) => f64::from(*value),
+            Some(Node::Float(value)) => *value,
+            Some(Node::Int(value)) => *value as f64,
             _ => 1.0,
         },
     })

@@ -1,0 +1,108 @@
+//! Lattices of values: whole numbers, cents, categories as numbers.
+
+use serde::{Deserialize, Serialize};
+
+/// The points `origin + k · step` that all values of a column lie on.
+///
+/// ```
+/// use ffjord_data::Lattice;
+///
+/// let lattice = Lattice::of(&[0.25, 1.0, -0.5]).ok_or("none")?;
+/// assert_eq!(lattice.step, 0.75);
+/// assert_eq!(lattice.nearest(0.9), 1.0);
+/// # Ok::<(), &str>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Lattice {
+    /// The distance of neighbours, positive, in the column's units.
+    pub step: f64,
+    /// One of the points.
+    pub origin: f64,
+}
+
+/// Steps below this part of the range are those of rounding.
+const FINEST: f64 = 1e-7;
+
+impl Lattice {
+    /// The coarsest lattice of finite values; none if they are fewer than two, or lie on none that rounding would not
+    /// explain as well.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted.dedup();
+        Self::of_sorted(&sorted)
+    }
+
+    /// As [`of`](Self::of), of values that ascend, each once.
+    pub(super) fn of_sorted(sorted: &[f64]) -> Option<Self> {
+        let (first, last) = (*sorted.first()?, *sorted.last()?);
+        let range = last - first;
+        // Values are rounded to double precision each, so their differences are off by as much.
+        let noise = 1e-13 * first.abs().max(last.abs());
+        let finest = (FINEST * range).max(8.0 * noise);
+        let mut step = 0.0;
+        for pair in sorted.windows(2) {
+            step = common_divisor(pair[1] - pair[0], step, finest);
+            if step < finest {
+                return None;
+            }
+        }
+        if !step.is_normal() || !range.is_finite() {
+            return None;
+        }
+        // The range is a whole number of steps, which makes the step as precise as the range is.
+        let lattice = Self {
+            step: range / (range / step).round(),
+            origin: first,
+        };
+        let off = |value: &f64| (lattice.nearest(*value) - value).abs();
+        sorted
+            .iter()
+            .all(|value| off(value) < 1e-3 * lattice.step)
+            .then_some(lattice)
+    }
+
+    /// The point nearest to a value.
+    pub fn nearest(&self, value: f64) -> f64 {
+        self.origin + ((value - self.origin) / self.step).round() * self.step
+    }
+}
+
+/// Euclid's algorithm with remainders below `noise` taken for nothing.
+fn common_divisor(mut a: f64, mut b: f64, noise: f64) -> f64 {
+    while b > noise {
+        (a, b) = (b, (a - (a / b).round() * b).abs());
+    }
+    a
+}
+
+/// A number without the digits that rounding added.
+pub(super) fn short(value: f64) -> f64 {
+    format!("{value:.10e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_those_of_the_values() {
+        for (step, origin) in [
+            (1.0, 0.0),
+            (0.01, 12.34),
+            (60.0, 1.7e9),
+            (1.0 / 255.0, 0.0),
+            (0.25, -3.0),
+        ] {
+            let values: Vec<f64> = (0..200).map(|i| origin + f64::from(i * i % 61) * step).collect();
+            let lattice = Lattice::of(&values).unwrap();
+            assert!(
+                (lattice.step / step - 1.0).abs() < 1e-5,
+                "{lattice:?} instead of {step}"
+            );
+        }
+        assert_eq!(Lattice::of(&[2.0, 2.0]), None);
+        let roots: Vec<f64> = (0..200).map(|i| f64::from(i).sqrt()).collect();
+        assert_eq!(Lattice::of(&roots), None);
+    }
+}

@@ -1,0 +1,132 @@
+//! A table as it stands in a file, and how it was read.
+
+use super::{TextReading, listed};
+use crate::Matrix;
+
+/// A table as it stands in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The column names, `[D]`, if the file has them; numbers, from 0, where it has none and columns were left out.
+    pub names: Option<Vec<String>>,
+    /// The numbers, `[N, D]`, all finite unless [`LoadOptions::keep_non_finite`](super::LoadOptions::keep_non_finite)
+    /// lets others in.
+    pub values: Matrix<f64>,
+    /// The labels of the rows, `[N]`, if a column of them was asked for.
+    pub labels: Option<Vec<String>>,
+    /// The values that are not finite numbers, in the order of rows.
+    pub bad: Vec<BadValue>,
+    /// What the reader concluded from the file.
+    pub reading: Reading,
+}
+
+/// A value that is no finite number, as it stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadValue {
+    /// Its row, from 0 below any header.
+    pub row: usize,
+    /// Its column among those of the table, from 0; none where the whole row is of another length.
+    pub column: Option<usize>,
+    /// What stands there.
+    pub text: String,
+}
+
+/// What a reader concluded from a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reading {
+    /// The array of an archive.
+    pub array: Option<String>,
+    /// How text is written.
+    pub text: Option<TextReading>,
+    /// Columns of the file that are none of the table.
+    pub left_out: Vec<String>,
+}
+
+impl Table {
+    /// A table of these values without a file.
+    pub fn new(names: Option<Vec<String>>, values: Matrix<f64>) -> Self {
+        Self {
+            names,
+            values,
+            labels: None,
+            bad: Vec::new(),
+            reading: Reading::default(),
+        }
+    }
+
+    /// The columns' names; their numbers, from 0, where they have none.
+    pub fn column_names(&self) -> Vec<String> {
+        let numbers = || (0..self.values.columns()).map(|column| column.to_string()).collect();
+        self.names.clone().unwrap_or_else(numbers)
+    }
+
+    /// The table without the columns of these names; the same one where it has none of them, or no others.
+    #[must_use]
+    pub fn without(mut self, left_out: &[String]) -> Self {
+        let names = self.column_names();
+        let kept: Vec<usize> = (0..names.len())
+            .filter(|&column| !left_out.contains(&names[column]))
+            .collect();
+        if kept.len() == names.len() || kept.is_empty() {
+            return self;
+        }
+        self.values = self.values.select_columns(&kept);
+        let place = |column| kept.iter().position(|kept| *kept == column);
+        self.bad.retain_mut(|bad| match bad.column {
+            None => true,
+            Some(column) => {
+                bad.column = place(column);
+                bad.column.is_some()
+            }
+        });
+        self.names = Some(kept.iter().map(|&column| names[column].clone()).collect());
+        self
+    }
+
+    /// What was read, in one line: rows × columns, names, what was taken as header, separator and decimal sign.
+    ///
+    /// ```
+    /// use ffjord_data::table::{self, LoadOptions};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("a.csv");
+    /// std::fs::write(&path, "x,y\n1,2\n3,4.5\n")?;
+    /// let said = table::load(&path, &LoadOptions::default())?.describe();
+    /// assert_eq!(said, "2 rows × 2 columns (x, y); the first line holds the names; separator comma, decimal point");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn describe(&self) -> String {
+        let Reading { array, text, left_out } = &self.reading;
+        let array = array
+            .as_ref()
+            .map(|array| format!("array {array}, "))
+            .unwrap_or_default();
+        let (rows, columns) = (self.values.rows(), self.values.columns());
+        let plural = if columns == 1 { "" } else { "s" };
+        let names = match &self.names {
+            Some(names) => listed(names.iter().cloned()),
+            None => format!("without names, called 0 to {}", columns - 1),
+        };
+        let mut line = format!("{array}{rows} rows × {columns} column{plural} ({names})");
+        if !left_out.is_empty() {
+            line += &format!("; left out: {}", listed(left_out.iter().cloned()));
+        }
+        if let Some(text) = text {
+            line += match text.header {
+                true => "; the first line holds the names",
+                false => "; no header, the first line is a row",
+            };
+            line += &match text.delimiter {
+                Some(delimiter) => format!("; separator {delimiter}, decimal {}", text.decimal),
+                None => format!("; one column, decimal {}", text.decimal),
+            };
+            if text.trailing {
+                line += ", also behind the last field";
+            }
+            if text.comments > 0 {
+                line += &format!("; {} comment lines (#) skipped", text.comments);
+            }
+        }
+        line
+    }
+}

@@ -1,0 +1,114 @@
+//! Why a text table cannot be read.
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why a text table cannot be read. Lines and columns count from 1, as editors do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TextError {
+    /// A field is not a number.
+    #[error(
+        "line {line}, column {column}{}: {text:?} is not a number; drop rows with missing values, leave columns that \
+         are not numeric out (data.drop, --drop), and see that separator and decimal sign are right (data.delimiter, \
+         data.decimal)",
+        called(name.as_deref())
+    )]
+    NotANumber {
+        /// Line of the file, from 1.
+        line: u64,
+        /// Field of the line, from 1.
+        column: usize,
+        /// The column's name, where there are names.
+        name: Option<String>,
+        /// The field.
+        text: String,
+    },
+    /// A field is infinite, not-a-number, or too large for double precision.
+    #[error(
+        "line {line}, column {column}{}: {text:?} is not finite; drop rows with missing or infinite values",
+        called(name.as_deref())
+    )]
+    NotFinite {
+        /// Line of the file, from 1.
+        line: u64,
+        /// Field of the line, from 1.
+        column: usize,
+        /// The column's name, where there are names.
+        name: Option<String>,
+        /// The field.
+        text: String,
+    },
+    /// A line has more or fewer fields than the first one.
+    #[error(
+        "line {line} has {given} fields where the first line has {expected}: all lines need the same number; see that \
+         the separator is right (data.delimiter, --delimiter)"
+    )]
+    Ragged {
+        /// Line of the file, from 1.
+        line: u64,
+        /// Fields it has.
+        given: usize,
+        /// Fields of the first line.
+        expected: usize,
+    },
+    /// The first line may hold names or the first row.
+    #[error(
+        "the first line ({first}) may be the columns' names, as pandas writes them, or the first row: say which with \
+         --set data.header=true or --set data.header=false, in `eval` and `sample` with --header true or --header false"
+    )]
+    AmbiguousHeader {
+        /// The line's first fields.
+        first: String,
+    },
+    /// There is no row of numbers.
+    #[error("there is no row of numbers in it")]
+    Empty,
+    /// A line is not text.
+    #[error(
+        "line {line} is not UTF-8 text: is this another kind of file? Text in another encoding is converted by \
+         `iconv -f LATIN1 -t UTF-8 FILE > NEW`"
+    )]
+    NotUtf8 {
+        /// Line of the file, from 1.
+        line: u64,
+    },
+    /// The text is in another encoding, or no text.
+    #[error(
+        "this is UTF-16 or no text: convert it with `iconv -f UTF-16 -t UTF-8 FILE > NEW`, or save it as \"CSV UTF-8\""
+    )]
+    Utf16,
+    /// The operating system or the decompressor refused to read, or a line is longer than a mebibyte.
+    #[error("cannot read after line {line}: {source}")]
+    Read {
+        /// The last line read well, 0 if none.
+        line: u64,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl TextError {
+    /// The error that a reader of lines handed through as one of the system.
+    pub(super) fn from_io(error: io::Error) -> Self {
+        error
+            .downcast::<Self>()
+            .unwrap_or_else(|source| Self::Read { line: 0, source })
+    }
+
+    pub(super) fn from_csv(error: csv::Error) -> Self {
+        let line = error.position().map_or(0, csv::Position::line);
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) => Self::from_io(error),
+            other => Self::Read {
+                line,
+                source: io::Error::other(format!("{other:?}")),
+            },
+        }
+    }
+}
+
+fn called(name: Option<&str>) -> String {
+    name.map(|name| format!(" ({name})")).unwrap_or_default()
+}

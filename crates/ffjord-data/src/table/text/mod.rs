@@ -1,0 +1,166 @@
+//! Numbers in text, separated by commas, semicolons, tabs, pipes or white space.
+
+mod clean;
+mod dialect;
+mod error;
+mod header;
+mod rows;
+mod save;
+
+use std::{
+    io::{BufRead, BufReader, Cursor, Read},
+    path::Path,
+};
+
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use self::{
+    clean::CleanLines,
+    dialect::{Dialect, records, unquoted, words},
+    header::{FirstLine, first_line},
+    rows::RowReader,
+};
+pub use self::{
+    dialect::{Decimal, Delimiter},
+    error::TextError,
+    save::save_csv,
+};
+use super::{LoadOptions, Table};
+use crate::{DataError, fs::open_text};
+
+/// Whether a text table starts with a line of column names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Header {
+    /// Its first lines tell; where they do not, that is an error.
+    #[default]
+    Detect,
+    /// It does.
+    Present,
+    /// It does not.
+    Absent,
+}
+
+/// How a text table was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TextReading {
+    /// What separates fields; none where there is one column.
+    pub delimiter: Option<Delimiter>,
+    /// The decimal sign.
+    pub decimal: Decimal,
+    /// Whether the first line was taken for names.
+    pub header: bool,
+    /// Lines that began with `#`, which are left out.
+    pub comments: u64,
+    /// Whether every line ends in a separator, behind which there is no column.
+    pub trailing: bool,
+}
+
+/// The bytes from which separator, decimal sign and header are found.
+const SAMPLE: u64 = 1 << 16;
+
+/// Reads a text table; lines that are empty or start with `#` are skipped.
+pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Table, DataError> {
+    let tabs = path
+        .to_string_lossy()
+        .to_lowercase()
+        .trim_end_matches(".gz")
+        .ends_with(".tsv");
+    read(open_text(path)?, options, tabs).map_err(|failure| match failure {
+        Failure::Text(error) => DataError::Text {
+            path: path.to_owned(),
+            error,
+        },
+        Failure::Columns(error) => error.in_file(path),
+    })
+}
+
+/// What ends reading: something in the text, or columns that are asked for and not there.
+pub(super) enum Failure {
+    Text(TextError),
+    Columns(crate::table::SelectionError),
+}
+
+impl From<TextError> for Failure {
+    fn from(error: TextError) -> Self {
+        Self::Text(error)
+    }
+}
+
+fn read(reader: impl BufRead, options: &LoadOptions, tabs: bool) -> Result<Table, Failure> {
+    let mut lines = CleanLines::new(reader);
+    let mut sample = Vec::new();
+    let read = lines.by_ref().take(SAMPLE).read_to_end(&mut sample);
+    read.map_err(TextError::from_io)?;
+    // The last line may have been cut.
+    let whole = match sample.len() as u64 {
+        SAMPLE => sample
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(sample.len(), |at| at + 1),
+        _ => sample.len(),
+    };
+    let text = String::from_utf8_lossy(&sample[..whole]).into_owned();
+    let known = options
+        .delimiter
+        .or(lines.declared.and_then(Delimiter::of))
+        .or(tabs.then_some(Delimiter::Tab));
+    let dialect = Dialect::detect(&text, known, options.decimal);
+    let mut sample_records = records(&text, dialect.delimiter);
+    // A separator behind the last field of every line makes a column that is none.
+    let empty_end = |record: &Vec<String>| record.len() > 1 && record.last().is_some_and(String::is_empty);
+    let trailing = sample_records.len() > 1 && sample_records.iter().all(empty_end);
+    if trailing {
+        sample_records.iter_mut().for_each(|record| drop(record.pop()));
+    }
+    let first = match options.header {
+        Header::Present => FirstLine::Names,
+        Header::Absent => FirstLine::Row,
+        Header::Detect => first_line(&sample_records, dialect)?,
+    };
+    let mut rows = RowReader::new(options, dialect, first == FirstLine::Names, trailing);
+    // Comments are counted while they pass by.
+    let mut whole = Cursor::new(sample).chain(&mut lines);
+    match dialect.delimiter.and_then(Delimiter::byte) {
+        Some(byte) => for_each_record(whole, byte, |line, record| rows.push(line, record.iter()))?,
+        None => {
+            let mut line = String::new();
+            let mut number = 0;
+            let mut reader = BufReader::new(&mut whole);
+            while reader.read_line(&mut line).map_err(TextError::from_io)? > 0 {
+                number += 1;
+                match (line.trim(), dialect.delimiter) {
+                    ("", _) => (),
+                    (field, None) => rows.push(number, std::iter::once(&*unquoted(field)))?,
+                    (_, Some(_)) => {
+                        let fields: Vec<String> = words(&line).map(unquoted).collect();
+                        rows.push(number, fields.iter().map(String::as_str))?;
+                    }
+                }
+                line.clear();
+            }
+        }
+    }
+    rows.finish(lines.comments)
+}
+
+/// Calls `visit` with the fields of every line that has some, and the line's number.
+fn for_each_record(
+    reader: impl Read,
+    delimiter: u8,
+    mut visit: impl FnMut(u64, &StringRecord) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .from_reader(reader);
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(TextError::from_csv)? {
+        // The reader stands behind the line feed that every line ends in.
+        visit(reader.position().line().saturating_sub(1), &record)?;
+    }
+    Ok(())
+}

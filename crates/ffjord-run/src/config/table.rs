@@ -1,0 +1,211 @@
+//! What a configuration says of an own table.
+
+use ffjord_data::table::{Decimal, Delimiter, Header, LoadOptions};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A table in a file of the user's own, and what is made of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableConfig {
+    /// A `.npy`, `.npz` or text file.
+    pub path: PathBuf,
+    /// Columns that the others are given, by name or, where the table has no names, by number from 0: the flow is of
+    /// p(rest | given). None for the density of whole rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<String>,
+    /// Which array of a `.npz` archive; there must be only one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<String>,
+    /// Whether text starts with column names; its first lines tell if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// The columns to use, in this order, by name or number from 0; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "columns")]
+    pub columns: Vec<String>,
+    /// Columns to leave out, which need not be numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "columns")]
+    pub drop: Vec<String>,
+    /// What separates the fields of text; its first lines tell if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "named")]
+    pub delimiter: Option<Delimiter>,
+    /// The decimal sign of text; its first lines tell if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "named")]
+    pub decimal: Option<Decimal>,
+    /// Which rows are trained on, and which validate and test.
+    #[serde(default)]
+    pub split: SplitConfig,
+    /// Columns on a lattice that uniform noise of its step is added to.
+    #[serde(default, skip_serializing_if = "DequantizeConfig::is_none")]
+    pub dequantize: DequantizeConfig,
+    /// How columns are scaled.
+    #[serde(default)]
+    pub scale: ScaleConfig,
+}
+
+/// Which rows of an own table are trained on, and which validate and test.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SplitConfig {
+    /// A tenth of the rows is test and a tenth of the others validation, in an order that the seed draws.
+    #[default]
+    Shuffled,
+    /// The same parts of the rows as they stand, test last: for time series.
+    Ordered,
+    /// What a column says of every row: train, validation or test, or 0, 1 or 2.
+    Column(String),
+}
+
+/// How the columns of an own table are scaled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ScaleConfig {
+    /// By mean and standard deviation.
+    #[default]
+    Standard,
+    /// By median and the range between the quartiles, in which outliers have no say.
+    Robust,
+}
+
+/// Which columns of an own table noise is added to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum DequantizeConfig {
+    /// All that lie on a coarse lattice, or none.
+    All(bool),
+    /// These, by name or number from 0.
+    Columns(#[serde(deserialize_with = "columns")] Vec<String>),
+}
+
+impl Default for DequantizeConfig {
+    fn default() -> Self {
+        Self::All(false)
+    }
+}
+
+impl DequantizeConfig {
+    /// Whether no noise is added.
+    pub fn is_none(&self) -> bool {
+        match self {
+            Self::All(all) => !all,
+            Self::Columns(columns) => columns.is_empty(),
+        }
+    }
+}
+
+impl TableConfig {
+    /// How the file is read.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            array: self.array.clone(),
+            header: match self.header {
+                None => Header::Detect,
+                Some(true) => Header::Present,
+                Some(false) => Header::Absent,
+            },
+            delimiter: self.delimiter,
+            decimal: self.decimal,
+            columns: self.columns.clone(),
+            drop: self.drop.clone(),
+            labels: match &self.split {
+                SplitConfig::Column(name) => Some(name.clone()),
+                _ => None,
+            },
+            keep_non_finite: false,
+        }
+    }
+}
+
+/// Names or numbers of columns; one may stand without a list around it.
+fn columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a column's name or number, or a list of them")]
+    enum Columns {
+        One(Column),
+        Several(Vec<Column>),
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a column's name or number")]
+    enum Column {
+        Number(u64),
+        Name(String),
+    }
+    let text = |column| match column {
+        Column::Number(number) => number.to_string(),
+        Column::Name(name) => name,
+    };
+    Ok(match Columns::deserialize(deserializer)? {
+        Columns::One(column) => vec![text(column)],
+        Columns::Several(columns) => columns.into_iter().map(text).collect(),
+    })
+}
+
+/// Separators and decimal signs by their names.
+mod named {
+    use super::*;
+
+    pub fn serialize<T: std::fmt::Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(ToString::to_string).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T: FromStr<Err = String>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(value: serde_json::Value) -> Result<TableConfig, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_key_has_its_short_form() {
+        let config = parse(serde_json::json!({
+            "path": "a.csv", "drop": "id", "columns": [0, "b"], "delimiter": ";", "decimal": ",", "header": false,
+            "split": { "column": "part" }, "dequantize": ["b"], "scale": "robust",
+        }))
+        .unwrap();
+        assert_eq!(
+            (&config.drop[..], &config.columns[..]),
+            (&["id".to_string()][..], &["0".to_string(), "b".to_string()][..])
+        );
+        assert_eq!(config.delimiter, Some(Delimiter::Semicolon));
+        assert_eq!(config.split, SplitConfig::Column("part".to_string()));
+        assert_eq!(config.load_options().labels.as_deref(), Some("part"));
+        let stored = serde_json::to_value(&config).unwrap();
+        assert_eq!(
+            (&stored["delimiter"], &stored["decimal"]),
+            (&"semicolon".into(), &"comma".into())
+        );
+        assert_eq!(parse(stored), Ok(config));
+        let plain = parse(serde_json::json!({ "path": "a.csv" })).unwrap();
+        assert!(plain.dequantize.is_none() && plain.split == SplitConfig::Shuffled);
+    }
+
+    #[test]
+    fn wrong_values_are_answered_with_what_is_accepted() {
+        for (key, value, accepted) in [
+            ("delimiter", serde_json::json!("x"), "semicolon (;)"),
+            ("decimal", serde_json::json!(";"), "comma (,)"),
+            ("split", serde_json::json!("random"), "`ordered`"),
+            ("scale", serde_json::json!("big"), "`robust`"),
+            ("drop", serde_json::json!(1.5), "name or number"),
+        ] {
+            let mut config = serde_json::json!({ "path": "a.csv" });
+            config[key] = value;
+            let error = parse(config).unwrap_err();
+            assert!(error.contains(accepted), "{key}: {error}");
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! A table of the user's own, from its file to rows that a model is trained on.
+
+use crate::config::{DequantizeConfig, Precision, RunConfig, ScaleConfig, SplitConfig, TableConfig};
+use crate::error::{Result, RunError};
+use candle_core::{DType, Device};
+use ffjord_data::table::{self, Table};
+use ffjord_data::{
+    ConstantColumns, DataError, Finding, Lattice, Matrix, RowSplit, SplitRule, Splits, Standardizer, diagnose,
+};
+use ffjord_train::{Batch, BatchSource, Purpose, Streams, TrainError, to_tensor};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// A table that has been read, examined, split and scaled.
+#[derive(Debug)]
+pub(crate) struct OwnTable {
+    /// The parts, standardised.
+    pub splits: Splits<f64>,
+    /// The map between the table's units and the model's.
+    pub standardizer: Standardizer,
+    /// The columns' names, or their numbers.
+    pub columns: Vec<String>,
+    /// Whether the file names its columns.
+    pub named: bool,
+    /// Columns of the file that are none of the table.
+    pub left_out: Vec<String>,
+    /// The lattices of the columns that noise is added to, in the table's units, `[D]`.
+    pub dequantized: Vec<Option<Lattice>>,
+    /// Columns on a coarse lattice that no noise is added to.
+    pub on_lattice: Vec<usize>,
+    /// What was read, in one line.
+    pub reading: String,
+    /// What a density of the table will suffer from.
+    pub warnings: Vec<String>,
+}
+
+impl OwnTable {
+    /// Reads the table of a configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be read or split, or nothing can be trained on it.
+    pub(crate) fn load(own: &TableConfig, config: &RunConfig, streams: &Streams) -> Result<Self> {
+        let table = table::load(&own.path, &own.load_options())?;
+        let columns = table.column_names();
+        let split = split(own, &table, streams)?;
+        let parts = split.apply(&table.values)?;
+        let standardizer = standardizer(own.scale, &parts, table.names.as_deref()).map_err(|error| match error {
+            RunError::Data(error @ (DataError::ConstantColumn { .. } | DataError::NoRobustScale { .. })) => {
+                RunError::UnfitTable {
+                    path: own.path.clone(),
+                    findings: error.to_string(),
+                }
+            }
+            other => other,
+        })?;
+        let single = (config.model.precision == Precision::F32).then_some(&standardizer);
+        let findings = diagnose(&table.values, split.train.len(), single);
+        let fatal: Vec<String> = findings
+            .iter()
+            .filter(|finding| finding.is_fatal())
+            .map(|finding| finding.describe(&columns))
+            .collect();
+        if !fatal.is_empty() {
+            return Err(RunError::UnfitTable {
+                path: own.path.clone(),
+                findings: fatal.join("; "),
+            });
+        }
+        let mut warnings = Vec::new();
+        let dequantized = dequantized(own, &table, &columns, &findings, &mut warnings)?;
+        let spread = |column: &usize| dequantized[*column].is_some();
+        let open = |finding: &&Finding| !matches!(finding, Finding::OnLattice { column, .. } if spread(column));
+        warnings.extend(findings.iter().filter(open).map(|finding| finding.describe(&columns)));
+        let on_lattice = findings.iter().filter(open).filter_map(|finding| match finding {
+            Finding::OnLattice { column, .. } => Some(*column),
+            _ => None,
+        });
+        Ok(Self {
+            reading: reading(own, &table, &split, streams),
+            on_lattice: on_lattice.collect(),
+            splits: Splits {
+                train: standardizer.apply(&parts.train)?,
+                validation: standardizer.apply(&parts.validation)?,
+                test: standardizer.apply(&parts.test)?,
+            },
+            standardizer,
+            named: table.names.is_some(),
+            left_out: table.reading.left_out,
+            columns,
+            dequantized,
+            warnings,
+        })
+    }
+
+    /// The steps of the lattices in the model's units, `[D]`; 0 for columns without noise. None where there are none.
+    pub(crate) fn steps(&self) -> Option<Vec<f64>> {
+        let pairs = self.dequantized.iter().zip(self.standardizer.stds());
+        let step = |(lattice, std): (&Option<Lattice>, &f64)| lattice.map_or(0.0, |lattice| lattice.step / std);
+        let steps: Vec<f64> = pairs.map(step).collect();
+        steps.iter().any(|step| *step > 0.0).then_some(steps)
+    }
+}
+
+fn split(own: &TableConfig, table: &Table, streams: &Streams) -> Result<RowSplit> {
+    let (rule, rows) = (SplitRule::default(), table.values.rows());
+    Ok(match (&own.split, &table.labels) {
+        (SplitConfig::Column(_), Some(labels)) => RowSplit::labelled(labels)?,
+        (SplitConfig::Ordered, _) => RowSplit::ordered(&rule, rows)?,
+        _ => RowSplit::shuffled(&rule, rows, &mut streams.rng(Purpose::Split, 0, 0))?,
+    })
+}
+
+/// Fitted to the rows that training and validation use, in their order.
+fn standardizer(scale: ScaleConfig, parts: &Splits<f64>, names: Option<&[String]>) -> Result<Standardizer> {
+    let fitted = [parts.train.as_slice(), parts.validation.as_slice()].concat();
+    let rows = parts.train.rows() + parts.validation.rows();
+    let fitted = Matrix::new(rows, parts.train.columns(), fitted)?;
+    Ok(match scale {
+        ScaleConfig::Standard => Standardizer::fit(&fitted, names, ConstantColumns::Reject)?,
+        ScaleConfig::Robust => Standardizer::robust(&fitted, names)?,
+    })
+}
+
+/// The lattices of the columns that noise is to be added to.
+fn dequantized(
+    own: &TableConfig,
+    table: &Table,
+    columns: &[String],
+    findings: &[Finding],
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Option<Lattice>>> {
+    let mut lattices = vec![None; columns.len()];
+    match &own.dequantize {
+        DequantizeConfig::All(false) => (),
+        DequantizeConfig::All(true) => {
+            for finding in findings {
+                if let Finding::OnLattice { column, lattice, .. } = finding {
+                    // What is given is not modelled, and may be as coarse as it is.
+                    let given = own.given.contains(&columns[*column]);
+                    lattices[*column] = (!given).then_some(*lattice);
+                }
+            }
+            if lattices.iter().all(Option::is_none) {
+                warnings.push("data.dequantize: no column lies on a coarse lattice, so no noise is added".to_string());
+            }
+        }
+        DequantizeConfig::Columns(wanted) => {
+            for name in wanted {
+                let refuse = |reason: String| RunError::Setting {
+                    setting: format!("data.dequantize={wanted:?}"),
+                    reason,
+                };
+                let column = columns.iter().position(|column| column == name);
+                let column = column.or_else(|| name.parse().ok().filter(|column| *column < columns.len()));
+                let column = column
+                    .ok_or_else(|| refuse(format!("there is no column `{name}`: there are {}", columns.join(", "))))?;
+                if own.given.contains(&columns[column]) {
+                    return Err(refuse(format!(
+                        "`{name}` is given and not modelled: leave it out of this list"
+                    )));
+                }
+                let values: Vec<f64> = table.values.iter_rows().map(|row| row[column]).collect();
+                let lattice = Lattice::of(&values).ok_or_else(|| {
+                    refuse(format!(
+                        "the values of `{name}` lie on no lattice: leave it out of this list"
+                    ))
+                })?;
+                lattices[column] = Some(lattice);
+            }
+        }
+    }
+    Ok(lattices)
+}
+
+/// What was read, in one line.
+fn reading(own: &TableConfig, table: &Table, split: &RowSplit, streams: &Streams) -> String {
+    let how = match &own.split {
+        SplitConfig::Shuffled => format!("shuffled by seed {}", streams.seed()),
+        SplitConfig::Ordered => "in the file's order".to_string(),
+        SplitConfig::Column(name) => format!("as column `{name}` says"),
+    };
+    format!(
+        "read {}: {}; {} training, {} validation and {} test rows, {how}",
+        own.path.display(),
+        table.describe(),
+        split.train.len(),
+        split.validation.len(),
+        split.test.len(),
+    )
+}
+
+/// Adds to every value uniform noise of its column's step, centred, so that a lattice becomes a density whose mean over
+/// a cell is the probability of the cell's point over the step.
+pub(crate) fn spread(rows: &Matrix<f64>, steps: &[f64], rng: &mut ChaCha8Rng) -> Result<Matrix<f64>> {
+    let mut values = rows.as_slice().to_vec();
+    for row in values.chunks_exact_mut(steps.len().max(1)) {
+        for (value, step) in row.iter_mut().zip(steps).filter(|(_, step)| **step > 0.0) {
+            *value += noise(*step, rng);
+        }
+    }
+    Ok(Matrix::new(rows.rows(), rows.columns(), values)?)
+}
+
+fn noise(step: f64, rng: &mut ChaCha8Rng) -> f64 {
+    step * (rng.random::<f64>() - 0.5)
+}
+
+/// The index of the part of a purpose's stream that noise on stored rows comes from.
+pub(crate) const NOISE: u64 = 3;
+
+/// Batches of another source with fresh noise on columns that lie on lattices: a function of seed and iteration.
+pub(crate) struct Dequantized<S> {
+    pub source: S,
+    /// Steps in the model's units, `[D]`; 0 for columns without noise.
+    pub steps: Vec<f64>,
+    pub dtype: DType,
+}
+
+impl<S: BatchSource> BatchSource for Dequantized<S> {
+    fn batch(&self, iteration: u64, streams: &Streams) -> Result<Batch, TrainError> {
+        let Batch { x, given } = self.source.batch(iteration, streams)?;
+        let mut rng = streams.rng(Purpose::Data, iteration, NOISE);
+        let (rows, columns) = (x.dim(0)?, self.steps.len());
+        let values = (0..rows)
+            .flat_map(|_| &self.steps)
+            .map(|step| noise(*step, &mut rng))
+            .collect();
+        let noise = to_tensor(&Matrix::new(rows, columns, values)?, self.dtype, &Device::Cpu)?;
+        Batch::new((x + noise)?, given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::RunData;
+    use crate::config::{Preset, resolve};
+    use crate::error::{Result, RunError};
+    use ffjord_train::{Purpose, Streams};
+    use rand::Rng;
+    use std::path::Path;
+
+    /// A table of a number without a pattern and a whole number from 0 to 4.
+    fn write(path: &Path) -> Result<()> {
+        let mut rng = Streams::new(5).rng(Purpose::Data, 0, 0);
+        let mut text = "x,stars\n".to_string();
+        for _ in 0..300 {
+            text += &format!("{:?},{}\n", rng.random::<f64>(), rng.random_range(0..5));
+        }
+        std::fs::write(path, text).map_err(RunError::io("write", path))
+    }
+
+    fn load(path: &Path, settings: &[&str]) -> Result<RunData> {
+        let path = format!("data.path={}", path.display());
+        let settings = settings.iter().copied().chain([path.as_str()]);
+        let settings: Vec<String> = settings.chain(["training.batch=32"]).map(String::from).collect();
+        let config = resolve(&Preset::find("table")?, &settings, None)?;
+        RunData::load(&config, &Streams::new(config.seed), Path::new("."))
+    }
+
+    #[test]
+    fn rows_have_all_digits_of_the_models_precision() -> Result<()> {
+        let place = tempfile::tempdir().map_err(RunError::io("create", Path::new("a folder")))?;
+        let path = place.path().join("rows.csv");
+        write(&path)?;
+        for (precision, single) in [("f32", true), ("f64", false)] {
+            let data = load(&path, &[&format!("model.precision={precision}")])?;
+            for rows in [&data.test, &data.validation] {
+                let rounded = rows.x.as_slice().iter().all(|value| f64::from(*value as f32) == *value);
+                assert_eq!(rounded, single, "{precision}");
+            }
+            let batch = data
+                .source
+                .batch(0, &Streams::new(0))?
+                .x
+                .to_dtype(candle_core::DType::F64)?;
+            let values: Vec<f64> = batch.flatten_all()?.to_vec1()?;
+            assert_eq!(
+                values.iter().all(|value| f64::from(*value as f32) == *value),
+                single,
+                "{precision}"
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn splits_follow_the_seed_the_order_or_a_column() -> Result<()> {
+        let place = tempfile::tempdir().map_err(RunError::io("create", Path::new("a folder")))?;
+        let path = place.path().join("rows.csv");
+        let row = |row: u32| {
+            let part = ["train", "test", "validation", "train"][row as usize % 4];
+            format!("{row}.5,{},{part}\n", f64::from(row).sin())
+        };
+        std::fs::write(&path, "t,x,part\n".to_string() + &(0..400).map(row).collect::<String>())
+            .map_err(RunError::io("write", &path))?;
+        let times = |settings: &[&str]| -> Result<Vec<f64>> {
+            let data = load(&path, settings)?;
+            let standardizer = data.standardizer.clone().ok_or_else(|| RunError::UnfitTable {
+                path: path.clone(),
+                findings: String::new(),
+            })?;
+            let rows = standardizer.invert(&data.test.x)?;
+            Ok(rows.iter_rows().map(|row| row[0].floor()).collect())
+        };
+        let drop = "data.drop=part";
+        let ordered = times(&[drop, "data.split=ordered"])?;
+        assert!(ordered.iter().all(|time| *time >= 359.0), "{ordered:?}");
+        let shuffled = times(&[drop])?;
+        assert!(
+            shuffled.iter().any(|time| *time < 200.0) && shuffled.len() == 40,
+            "{shuffled:?}"
+        );
+        assert_ne!(shuffled, times(&[drop, "seed=1"])?);
+        let labelled = times(&["data.split={ column = \"part\" }"])?;
+        assert_eq!(labelled.len(), 100);
+        Ok(())
+    }
+
+    #[test]
+    fn noise_is_fresh_for_every_batch_and_a_function_of_the_iteration() -> Result<()> {
+        let place = tempfile::tempdir().map_err(RunError::io("create", Path::new("a folder")))?;
+        let path = place.path().join("rows.csv");
+        write(&path)?;
+        let stars = |data: &RunData, iteration| -> Result<Vec<f64>> {
+            let batch = data
+                .source
+                .batch(iteration, &Streams::new(0))?
+                .x
+                .to_dtype(candle_core::DType::F64)?;
+            let rows: Vec<Vec<f64>> = batch.to_vec2()?;
+            Ok(rows.into_iter().map(|row| row[1]).collect())
+        };
+        let whole = |values: &[f64], data: &RunData| -> bool {
+            let scale = data.standardizer.as_ref();
+            let (mean, std) = scale.map_or((0.0, 1.0), |scale| (scale.means()[1], scale.stds()[1]));
+            let off = |value: &f64| ((value * std + mean) - (value * std + mean).round()).abs();
+            values.iter().all(|value| off(value) < 1e-4)
+        };
+        let (plain, noisy) = (load(&path, &[])?, load(&path, &["data.dequantize=true"])?);
+        assert!(whole(&stars(&plain, 3)?, &plain) && !whole(&stars(&noisy, 3)?, &noisy));
+        assert_eq!(
+            stars(&noisy, 3)?,
+            stars(&load(&path, &["data.dequantize=[\"stars\"]"])?, 3)?
+        );
+        // Other rows, and other noise.
+        assert_ne!(stars(&noisy, 3)?, stars(&noisy, 4)?);
+        let file = noisy.file.as_ref();
+        assert!(file.is_some_and(|file| file.on_lattice.is_empty() && file.dequantized[0].is_none()));
+        assert_eq!(
+            file.and_then(|file| file.dequantized[1]).map(|lattice| lattice.step),
+            Some(1.0)
+        );
+        assert_eq!(plain.file.map(|file| file.on_lattice), Some(vec!["stars".to_string()]));
+        for (settings, words) in [
+            (
+                &["data.dequantize=[\"y\"]"][..],
+                "there is no column `y`: there are x, stars",
+            ),
+            (&["data.dequantize=[\"x\"]"], "lie on no lattice"),
+            (
+                &["data.dequantize=[\"stars\"]", "data.given=[\"stars\"]"],
+                "given and not modelled",
+            ),
+        ] {
+            let said = load(&path, settings).map(drop).map_err(|error| error.to_string());
+            assert!(said.is_err_and(|said| said.contains(words)), "{words}");
+        }
+        Ok(())
+    }
+}

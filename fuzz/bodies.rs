@@ -1,0 +1,106 @@
+//! What every fuzz target does with its bytes: a reader may refuse them, but neither end the program nor take memory for
+//! what is not there.
+//!
+//! The targets under `fuzz_targets/` call these functions, and so does a test of `ffjord-run` with the files under
+//! `seeds/`.
+
+use ffjord_data::table::{self, LoadOptions, Table};
+use ffjord_data::{Benchmark, diagnose};
+use std::path::Path;
+
+/// A reader and its name, which is also that of its folder of seeds.
+pub type Body = (&'static str, fn(&[u8]));
+
+/// All readers.
+pub const ALL: &[Body] = &[
+    ("csv", csv),
+    ("npy", npy),
+    ("npz", npz),
+    ("pth", pth),
+    ("safetensors", safetensors),
+    ("hdf5", hdf5),
+    ("config", config),
+    ("data_summary", data_summary),
+    ("metrics", metrics),
+];
+
+/// Calls `read` with a file of this name that holds `bytes`.
+fn with_file(name: &str, bytes: &[u8], read: impl FnOnce(&Path)) {
+    let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).expect("it can be written to");
+    read(&path);
+}
+
+/// Reads a table strictly and with bad rows kept, and examines what came of it.
+fn table(name: &str, bytes: &[u8]) {
+    with_file(name, bytes, |path| {
+        let strict = table::load(path, &LoadOptions::default());
+        let options = LoadOptions {
+            keep_non_finite: true,
+            ..LoadOptions::default()
+        };
+        let kept = table::load(path, &options);
+        if let Ok(Table { values, names, .. }) = &strict {
+            assert!(values.as_slice().iter().all(|value| value.is_finite()));
+            assert!(names.as_ref().is_none_or(|names| names.len() == values.columns()));
+            let names = names.clone().unwrap_or_default();
+            for finding in diagnose(values, values.rows(), None) {
+                finding.describe(&names);
+            }
+            assert_eq!(kept.expect("what is good is good either way").values, *values);
+        } else if let Ok(table) = kept {
+            assert!(!table.bad.is_empty());
+            table.describe();
+        }
+    });
+}
+
+/// Text tables.
+pub fn csv(bytes: &[u8]) {
+    table("a.csv", bytes);
+}
+
+/// numpy's arrays.
+pub fn npy(bytes: &[u8]) {
+    table("a.npy", bytes);
+}
+
+/// Archives of numpy's arrays.
+pub fn npz(bytes: &[u8]) {
+    table("a.npz", bytes);
+}
+
+/// Checkpoints of the original implementation, zip archives and streams of pickles.
+pub fn pth(bytes: &[u8]) {
+    with_file("a.pth", bytes, |path| drop(ffjord_run::load_original(path)));
+}
+
+/// Weights.
+pub fn safetensors(bytes: &[u8]) {
+    with_file("a.safetensors", bytes, |path| drop(ffjord_train::load_tensors(path)));
+}
+
+/// The file of BSDS300.
+pub fn hdf5(bytes: &[u8]) {
+    with_file("BSDS300.hdf5", bytes, |path| drop(Benchmark::Bsds300.prepare(path)));
+}
+
+/// The configuration of a run folder.
+pub fn config(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        drop(ffjord_run::config::resolve_stored(text, "fuzz"));
+    }
+}
+
+/// What a run folder says of its data.
+pub fn data_summary(bytes: &[u8]) {
+    if let Ok(summary) = serde_json::from_slice::<ffjord_run::DataSummary>(bytes) {
+        drop(summary.standardizer());
+    }
+}
+
+/// The metrics of a run folder.
+pub fn metrics(bytes: &[u8]) {
+    with_file("metrics.jsonl", bytes, |path| drop(ffjord_train::read_metrics(path)));
+}
