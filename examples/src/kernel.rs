@@ -210,6 +210,7 @@ impl<T: Real> Kernel<T> for PlanarKernel<T> {
     fn reverse(
         &self,
         (values, tangents): &Self::Tape,
+        _given: &[T],
         cotangent: Stack<'_, T>,
         gradient: GradientMut<'_, T>,
         scratch: &mut Scratch<T>,

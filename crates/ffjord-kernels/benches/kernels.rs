@@ -175,7 +175,9 @@ fn networks(c: &mut Criterion) {
                         parameters: &mut gradient,
                         given: &mut of_given,
                     };
-                    kernel.reverse(&tape, input, to, &mut workspace).expect("shapes fit");
+                    kernel
+                        .reverse(&tape, &given, input, to, &mut workspace)
+                        .expect("shapes fit");
                 });
             });
         }

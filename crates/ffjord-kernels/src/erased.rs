@@ -92,6 +92,7 @@ pub trait DynKernel<T: Real>: fmt::Debug + Send + Sync {
     fn reverse(
         &self,
         tape: &Opaque,
+        given: &[T],
         cotangent: Stack<'_, T>,
         gradient: GradientMut<'_, T>,
         workspace: &mut Opaque,
@@ -165,12 +166,13 @@ impl<T: Real, K: Kernel<T>> DynKernel<T> for K {
     fn reverse(
         &self,
         tape: &Opaque,
+        given: &[T],
         cotangent: Stack<'_, T>,
         gradient: GradientMut<'_, T>,
         workspace: &mut Opaque,
     ) -> Result<f64, KernelError> {
         let workspace = workspace.get_mut("workspace")?;
-        Kernel::reverse(self, tape.get("tape")?, cotangent, gradient, workspace)
+        Kernel::reverse(self, tape.get("tape")?, given, cotangent, gradient, workspace)
     }
 
     fn has_exact_trace(&self) -> bool {

@@ -50,7 +50,7 @@ use std::fmt;
 ///     }
 ///
 ///     fn reverse(
-///         &self, tape: &Self::Tape, cotangent: Stack<'_, f32>, gradient: GradientMut<'_, f32>, _: &mut (),
+///         &self, tape: &Self::Tape, _given: &[f32], cotangent: Stack<'_, f32>, gradient: GradientMut<'_, f32>, _: &mut (),
 ///     ) -> Result<f64, KernelError> {
 ///         gradient.state.iter_mut().zip(cotangent.value).for_each(|(g, v)| *g = self.rate * v);
 ///         let of_values = tape.0.iter().zip(cotangent.value);
@@ -123,7 +123,7 @@ pub trait Kernel<T: Real>: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(), KernelError>;
 
     /// Takes the cotangents (∂L/∂f `[R, D]`, ∂L/∂u `[K, R, D]`) of a recorded evaluation back and returns ∂L/∂t; the
-    /// tangents e are constants.
+    /// tangents e are constants, and `given` `[R, G]` is what the rows were given then, so that a tape need not keep it.
     ///
     /// # Errors
     /// [`KernelError`] if nothing was recorded, lengths do not fit the recorded rows and tangents, or tape or workspace
@@ -131,6 +131,7 @@ pub trait Kernel<T: Real>: fmt::Debug + Send + Sync + 'static {
     fn reverse(
         &self,
         tape: &Self::Tape,
+        given: &[T],
         cotangent: Stack<'_, T>,
         gradient: GradientMut<'_, T>,
         workspace: &mut Self::Workspace,

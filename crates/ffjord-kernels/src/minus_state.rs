@@ -92,22 +92,18 @@ impl<T: Real> Kernel<T> for MinusState<T> {
     fn reverse(
         &self,
         tape: &Opaque,
+        given: &[T],
         cotangent: Stack<'_, T>,
         gradient: GradientMut<'_, T>,
         workspace: &mut Opaque,
     ) -> Result<f64, KernelError> {
-        let GradientMut {
-            state,
-            parameters,
-            given,
-        } = gradient;
         let inner = GradientMut {
-            state: &mut *state,
-            parameters,
-            given,
+            state: &mut *gradient.state,
+            parameters: gradient.parameters,
+            given: gradient.given,
         };
-        let of_t = self.kernel.reverse(tape, cotangent, inner, workspace)?;
-        subtract(state, cotangent.value);
+        let of_t = self.kernel.reverse(tape, given, cotangent, inner, workspace)?;
+        subtract(gradient.state, cotangent.value);
         Ok(of_t)
     }
 

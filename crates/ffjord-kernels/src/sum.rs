@@ -154,6 +154,7 @@ impl<T: Real> Kernel<T> for Sum<T> {
     fn reverse(
         &self,
         tape: &Vec<Opaque>,
+        given: &[T],
         cotangent: Stack<'_, T>,
         gradient: GradientMut<'_, T>,
         workspace: &mut SumWorkspace<T>,
@@ -161,7 +162,7 @@ impl<T: Real> Kernel<T> for Sum<T> {
         let GradientMut {
             state,
             parameters,
-            given,
+            given: of_given,
         } = gradient;
         check_length(
             "the parameters' gradient",
@@ -180,10 +181,10 @@ impl<T: Real> Kernel<T> for Sum<T> {
             let gradient = GradientMut {
                 state: output.value,
                 parameters: own,
-                given: &mut *given,
+                given: &mut *of_given,
             };
             let tape = tape.get(index).ok_or(KernelError::Foreign("tape"))?;
-            of_t += kernel.reverse(tape, cotangent, gradient, workspace)?;
+            of_t += kernel.reverse(tape, given, cotangent, gradient, workspace)?;
             Ok(())
         })?;
         Ok(of_t)

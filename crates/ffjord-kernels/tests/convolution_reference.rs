@@ -263,6 +263,6 @@ fn networks_that_cannot_be_are_refused() {
         parameters: &mut of_parameters,
         given: &mut [],
     };
-    let refused = kernel.reverse(&tape, input, gradient, &mut kernel.workspace(2));
+    let refused = kernel.reverse(&tape, &[], input, gradient, &mut kernel.workspace(2));
     assert_eq!(refused, Err(KernelError::EmptyTape));
 }

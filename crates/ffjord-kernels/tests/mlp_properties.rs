@@ -122,7 +122,7 @@ fn several_recordings_add_up_and_no_rows_are_no_error() {
                 parameters: &mut gradient,
                 given: &mut [],
             };
-            kernel.reverse(tape, cotangent, to, workspace).unwrap();
+            kernel.reverse(tape, &[], cotangent, to, workspace).unwrap();
         }
         gradient
     };
@@ -219,7 +219,7 @@ fn wrong_arguments_are_refused() {
         value: &[],
         tangents: &[],
     };
-    let refusal = kernel.reverse(&kernel.tape(1), cotangent, gradient, &mut workspace);
+    let refusal = kernel.reverse(&kernel.tape(1), &[], cotangent, gradient, &mut workspace);
     assert_eq!(refusal, Err(KernelError::EmptyTape));
 }
 
@@ -273,7 +273,9 @@ fn rows_that_are_given_too_little_or_too_much_are_refused() {
         given: &mut [],
     };
     assert!(wrong(
-        kernel.reverse(&tape, input, gradient, &mut workspace).map(|_| ())
+        kernel
+            .reverse(&tape, &[1.0; 2], input, gradient, &mut workspace)
+            .map(|_| ())
     ));
 }
 

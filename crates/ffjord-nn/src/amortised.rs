@@ -4,9 +4,12 @@ use crate::activation::{Activation, ActivationKind};
 use crate::dual::Dual;
 use crate::error::{NnError, Result};
 use crate::field::VectorField;
+use crate::kernel::FieldKernel;
 use crate::layer::{self, LayerKind, Projection, TimeLayer};
 use crate::parameter::{Parameter, ParameterBuilder};
 use candle_core::{DType, Device, Tensor};
+use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+use ffjord_kernels::simd::SimdLevel;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
@@ -214,6 +217,28 @@ impl VectorField for AmortisedMlp {
 
     fn given_len(&self) -> usize {
         self.config.given_len()
+    }
+
+    fn kernel(&self) -> Result<Option<FieldKernel>> {
+        let rank = match self.config.amortisation {
+            Amortisation::Bias => 0,
+            Amortisation::LowRank { rank } => rank,
+            Amortisation::LastLayer | Amortisation::AllLayers { .. } => return Ok(None),
+        };
+        if !self.device.is_cpu() {
+            return Ok(None);
+        }
+        let dimension = self.config.dimension;
+        let dimensions = [&[dimension], self.config.hidden.as_slice(), &[dimension]].concat();
+        let shape =
+            MlpArchitecture::new(&dimensions, self.config.layer, self.config.activation)?.with_own_parts(rank)?;
+        let level = SimdLevel::detect();
+        FieldKernel::of(
+            &self.parameters,
+            self.dtype,
+            |numbers| MlpKernel::new(level, shape.clone(), numbers),
+            |numbers| MlpKernel::new(level, shape.clone(), numbers),
+        )
     }
 
     fn dual(&self, t: &Tensor, z: &Dual, given: Option<&Tensor>) -> Result<Dual> {

@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_kernels::GradientMut;
 use ffjord_kernels::mlp::{Stack, StackMut};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, EncoderDecoder, FieldKernel, LayerKind, Mlp, MlpConfig, OutputCotangents,
-    Parallel, Request, Residual, Stride, VectorField,
+    ActivationKind, Amortisation, AmortisedMlp, AmortisedMlpConfig, ConvNet, ConvNetConfig, EncoderDecoder,
+    FieldKernel, LayerKind, Mlp, MlpConfig, OutputCotangents, Parallel, Request, Residual, Stride, VectorField,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -101,7 +101,7 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
         parameters: &mut gradient,
         given: &mut grad_given,
     };
-    let grad_t = kernel.reverse(&tape, cotangent, into, &mut workspace)?;
+    let grad_t = kernel.reverse(&tape, &given, cotangent, into, &mut workspace)?;
     if let Some(expected) = &gradients.given {
         assert_close(
             &grad_given,
@@ -152,6 +152,32 @@ fn every_dense_layer_and_activation_agrees_with_the_generic_path() -> TestResult
             &Device::Cpu,
         )?;
         check(&field, &mut rng, &format!("conditional {layer}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn networks_with_own_parts_of_rows_agree_with_the_generic_path() -> TestResult {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for amortisation in [
+        Amortisation::Bias,
+        Amortisation::LowRank { rank: 1 },
+        Amortisation::LowRank { rank: 3 },
+    ] {
+        for layer in LayerKind::ALL {
+            for hidden in [vec![], vec![7], vec![18, 5]] {
+                let label = format!("{amortisation:?} {layer} {hidden:?}");
+                let config = AmortisedMlpConfig {
+                    dimension: DIMENSION,
+                    hidden,
+                    layer,
+                    activation: ActivationKind::Swish,
+                    amortisation,
+                };
+                let field = AmortisedMlp::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+                check(&field, &mut rng, &label)?;
+            }
+        }
     }
     Ok(())
 }

@@ -91,17 +91,24 @@ impl Convolution {
     }
 
     pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        let Geometry {
+        self.geometry.apply(x, &self.weight, &self.bias)
+    }
+}
+
+impl Geometry {
+    /// The convolution with these weights and biases.
+    fn apply(self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let Self {
             stride,
             padding,
             transposed,
             ..
-        } = self.geometry;
+        } = self;
         let product = match transposed {
-            None => ops::conv2d(x, &self.weight, padding, stride)?,
-            Some(output_padding) => ops::conv_transpose2d(x, &self.weight, padding, output_padding, stride)?,
+            None => ops::conv2d(x, weight, padding, stride)?,
+            Some(output_padding) => ops::conv_transpose2d(x, weight, padding, output_padding, stride)?,
         };
-        Ok(product.broadcast_add(&self.bias.reshape((1, self.bias.elem_count(), 1, 1))?)?)
+        Ok(product.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?)?)
     }
 }
 
@@ -129,7 +136,15 @@ impl Gated {
     }
 
     pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        Ok((self.value.apply(x)? * ops::sigmoid(&self.gate.apply(x)?)?)?)
+        // Both as one convolution with twice the channels, which cuts the image into patches once.
+        let Convolution { weight, bias, geometry } = &self.value;
+        let outputs = usize::from(geometry.transposed.is_some());
+        let weight = Tensor::cat(&[weight.as_tensor(), &self.gate.weight], outputs)?;
+        let bias = Tensor::cat(&[bias.as_tensor(), &self.gate.bias], 0)?;
+        let both = geometry.apply(x, &weight, &bias)?;
+        let channels = both.dim(1)? / 2;
+        let gate = both.narrow(1, channels, channels)?;
+        Ok((both.narrow(1, 0, channels)? * ops::sigmoid(&gate)?)?)
     }
 }
 

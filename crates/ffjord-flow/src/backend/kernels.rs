@@ -328,7 +328,7 @@ where
             parameters,
             given,
         };
-        let time = kernel.reverse(&tape.tape, cotangent, gradient, workspace);
+        let time = kernel.reverse(&tape.tape, &self.given, cotangent, gradient, workspace);
         self.engine.memory.put(self.stacked_rows(), tape);
         Ok(time?)
     }

@@ -52,7 +52,8 @@ struct KernelPullback<T: Real> {
     memory: Arc<Memory>,
     blocks: Vec<Recorded<T>>,
     shape: Vec<usize>,
-    given: bool,
+    /// What the rows were given, `[B, G]`, if anything.
+    given: Option<Vec<T>>,
 }
 
 impl<T: Real> fmt::Debug for KernelPullback<T> {
@@ -106,7 +107,9 @@ impl Pullback for TensorPullback {
 /// `f(z, t)` by a kernel: rows next to each other that have the same time are evaluated together.
 pub(super) fn by_kernel<T: Real + WithDType>(engine: &KernelEngine<T>, evaluation: &Evaluation<'_>) -> Result<Solved> {
     let KernelEngine { kernel, memory, .. } = engine;
-    let (state, blocks) = record(kernel, memory, blocks(evaluation.times), evaluation)?;
+    let given = evaluation.given.map(numbers).transpose()?;
+    let rows = (evaluation.state, given.as_deref().unwrap_or_default());
+    let (state, blocks) = record(kernel, memory, blocks(evaluation.times), rows)?;
     Ok(Solved {
         state,
         statistics: Statistics::default(),
@@ -115,7 +118,7 @@ pub(super) fn by_kernel<T: Real + WithDType>(engine: &KernelEngine<T>, evaluatio
             memory: memory.clone(),
             blocks,
             shape: evaluation.state.dims().to_vec(),
-            given: evaluation.given.is_some(),
+            given,
         })),
     })
 }
@@ -144,17 +147,20 @@ fn blocks(times: &[f64]) -> Vec<Vec<Run>> {
     blocks
 }
 
+/// A tensor's numbers in row-major order.
+fn numbers<T: WithDType>(tensor: &Tensor) -> candle_core::Result<Vec<T>> {
+    tensor.detach().flatten_all()?.to_vec1()
+}
+
 /// Evaluates every block and keeps what its gradient needs.
 fn record<T: Real + WithDType>(
     kernel: &SharedKernel<T>,
     memory: &Memory,
     blocks: Vec<Vec<Run>>,
-    evaluation: &Evaluation<'_>,
+    (state, given): (&Tensor, &[T]),
 ) -> Result<(Tensor, Vec<Recorded<T>>)> {
     let (width, given_width) = (kernel.state_len(), kernel.given_len());
-    let numbers = |tensor: &Tensor| tensor.detach().flatten_all()?.to_vec1();
-    let states: Vec<T> = numbers(evaluation.state)?;
-    let given: Vec<T> = evaluation.given.map(numbers).transpose()?.unwrap_or_default();
+    let states: Vec<T> = numbers(state)?;
     let mut value = vec![T::ZERO; states.len()];
     let longest = longest(blocks.iter().flatten());
     memory.keep_only::<BlockOf<T>>(&[longest]);
@@ -189,7 +195,7 @@ fn record<T: Real + WithDType>(
         })
         .collect::<Vec<std::result::Result<_, NnError>>>();
     let recorded = recorded.into_iter().collect::<std::result::Result<_, _>>()?;
-    let value = Tensor::from_vec(value, evaluation.state.shape(), &Device::Cpu)?;
+    let value = Tensor::from_vec(value, state.shape(), &Device::Cpu)?;
     Ok((value, recorded))
 }
 
@@ -204,12 +210,13 @@ impl<T: Real + WithDType> Pullback for KernelPullback<T> {
             memory,
             blocks,
             shape,
-            given: has_given,
+            given: was_given,
         } = *self;
         let (width, given_width) = (kernel.state_len(), kernel.given_len());
         let cotangents: Vec<T> = cotangent.flatten_all()?.to_vec1()?;
         let rows = cotangents.len() / width.max(1);
         let (mut state, mut given) = (vec![T::ZERO; cotangents.len()], vec![T::ZERO; rows * given_width]);
+        let numbers = was_given.as_deref().unwrap_or_default();
         let runs: Vec<Vec<Run>> = blocks.iter().map(|block| block.runs.clone()).collect();
         let longest = longest(runs.iter().flatten());
         let gradients = split(&mut state, &runs, width)
@@ -232,7 +239,8 @@ impl<T: Real + WithDType> Pullback for KernelPullback<T> {
                         parameters: &mut gradient,
                         given: given_of_run,
                     };
-                    kernel.reverse(tape, cotangent, gradient, workspace)?;
+                    let numbers = &numbers[run.rows.start * given_width..run.rows.end * given_width];
+                    kernel.reverse(tape, numbers, cotangent, gradient, workspace)?;
                 }
                 memory.put(longest, block);
                 Ok(gradient)
@@ -244,9 +252,9 @@ impl<T: Real + WithDType> Pullback for KernelPullback<T> {
             sum.iter_mut().zip(gradient?).for_each(|(sum, part)| *sum += part);
         }
         let count = sum.len();
-        let given = match has_given {
-            false => None,
-            true => Some(Tensor::from_vec(given, (rows, given_width), &Device::Cpu)?),
+        let given = match was_given {
+            None => None,
+            Some(_) => Some(Tensor::from_vec(given, (rows, given_width), &Device::Cpu)?),
         };
         Ok(Gradients {
             state: Tensor::from_vec(state, shape, &Device::Cpu)?,

@@ -48,7 +48,7 @@ use crate::layered::Layered;
 /// let (mut of_z, mut of_parameters) = ([0.0; 3 * 16], vec![0.0; parameters.len()]);
 /// let cotangent = Stack { value: &[1.0; 3 * 16], tangents: &probe };
 /// let gradient = GradientMut { state: &mut of_z, parameters: &mut of_parameters, given: &mut [] };
-/// let of_t = kernel.reverse(&tape, cotangent, gradient, &mut workspace)?;
+/// let of_t = kernel.reverse(&tape, &[], cotangent, gradient, &mut workspace)?;
 /// assert!(of_t.is_finite() && of_parameters.iter().all(|g| *g != 0.0));
 /// # Ok::<(), ffjord_kernels::KernelError>(())
 /// ```

@@ -1,10 +1,11 @@
 //! The forward pass: every layer one linear map of the stacked rows and one pass of the nonlinearity.
 
 use super::memory::{Coefficients, Extent, HiddenLayer};
+use super::own::{OwnRows, Strides};
 use super::{Architecture, Layered, Linear, Tape, Workspace};
 use crate::elementwise::Saved;
 use crate::error::{check_length, whole_rows};
-use crate::kernel::{Stack, StackMut};
+use crate::kernel::{Kernel, Stack, StackMut};
 use crate::{KernelError, Real};
 
 /// Where a pass puts the activations of the hidden layers.
@@ -49,14 +50,22 @@ impl<A: Architecture, T: Real> Layered<A, T> {
         }
         let coefficients = &mut workspace.coefficients;
         if output_form.is_callers() {
-            self.run(t, extent, input, output, hidden, coefficients);
+            self.run(t, extent, (input, given), output, hidden, coefficients);
         } else {
             let len = output_form.len();
             let inner = extent.stack_mut(&mut workspace.output, len);
-            self.run(t, extent, input, inner, hidden, coefficients);
+            self.run(t, extent, (input, given), inner, hidden, coefficients);
             output_form.store(extent, &workspace.output[..extent.stacked() * len], output, &mut []);
         }
         Ok(())
+    }
+
+    /// What the rows are given, as their own parts of the layers.
+    pub(super) fn own_rows<'a>(&self, given: &'a [T]) -> OwnRows<'a, T> {
+        OwnRows {
+            numbers: given,
+            each: self.architecture.own_len().max(1),
+        }
     }
 
     fn extent(
@@ -74,7 +83,7 @@ impl<A: Architecture, T: Real> Layered<A, T> {
         } else {
             whole_rows("the tangents", input.tangents.len(), rows * state)?
         };
-        check_length("what the rows are given", given.len(), rows * form.given_len())?;
+        check_length("what the rows are given", given.len(), rows * Kernel::given_len(self))?;
         check_length("the output", output.value.len(), rows * state)?;
         check_length("the tangent output", output.tangents.len(), tangents * rows * state)?;
         let extent = Extent { rows, tangents };
@@ -87,7 +96,7 @@ impl<A: Architecture, T: Real> Layered<A, T> {
         &self,
         t: f64,
         extent: Extent,
-        input: Stack<'_, T>,
+        (input, given): (Stack<'_, T>, &[T]),
         output: StackMut<'_, T>,
         hidden: Hidden<'_, T>,
         coefficients: &mut Coefficients<A, T>,
@@ -99,11 +108,19 @@ impl<A: Architecture, T: Real> Layered<A, T> {
             let (effective, scratch) = (&mut coefficients.effective[index], &mut coefficients.scratch);
             let (before, next) = neighbours(hidden, index, last);
             let x = before.map_or(input, |before| extent.stack(&before.stack, layer.input_len()));
+            let own = |y: StackMut<'_, T>| {
+                if let Some(own) = self.architecture.own(index) {
+                    own.add(self.level, extent, self.own_rows(given), strides(layer), x, y);
+                }
+            };
             let Some(next) = next else {
-                layer.apply(moment, effective, scratch, x, output);
+                let mut output = output;
+                layer.apply(moment, effective, scratch, x, output.reborrow());
+                own(output);
                 break;
             };
             layer.apply(moment, effective, scratch, x, extent.stack_mut(&mut next.stack, len));
+            own(extent.stack_mut(&mut next.stack, len));
 
             let (values, stack) = (extent.rows * len, &mut next.stack[..extent.stacked() * len]);
             if record && function.saved() == Saved::Input {
@@ -116,6 +133,14 @@ impl<A: Architecture, T: Real> Layered<A, T> {
             };
             function.forward_stack(self.level, values, stack, &mut next.slope[..keep]);
         }
+    }
+}
+
+/// Numbers from one row to the next before and behind a layer.
+pub(super) fn strides<T: Real>(layer: &impl Linear<T>) -> Strides {
+    Strides {
+        input: layer.input_len(),
+        output: layer.output_len(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the driver asks of an architecture and of the linear part of its layers.
 
-use super::{Layered, ParameterLayout, RowForm, Workspace};
+use super::{Layered, OwnLayer, ParameterLayout, RowForm, Workspace};
 use crate::kernel::{Stack, StackMut, TraceMut};
 use crate::simd::SimdLevel;
 use crate::{KernelError, Real};
@@ -19,6 +19,17 @@ pub trait Architecture: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
 
     /// How a row of the last layer's output lies.
     fn output_form(&self) -> RowForm;
+
+    /// What every row has of layer `layer` for itself; nothing unless the architecture says so.
+    fn own(&self, layer: usize) -> Option<OwnLayer> {
+        let _ = layer;
+        None
+    }
+
+    /// The numbers that every row has for itself in all layers.
+    fn own_len(&self) -> usize {
+        0
+    }
 
     /// The layers, with all parameters zero.
     fn layers<T: Real>(&self, level: SimdLevel) -> Vec<Self::Layer<T>>;

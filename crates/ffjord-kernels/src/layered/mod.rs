@@ -5,6 +5,7 @@
 mod forward;
 mod linear;
 mod memory;
+mod own;
 mod parameters;
 mod pixels;
 mod reverse;
@@ -13,6 +14,7 @@ mod rows;
 pub use linear::{Architecture, Linear, Moment};
 pub(crate) use memory::Extent;
 pub use memory::{Tape, Workspace};
+pub use own::OwnLayer;
 pub(crate) use parameters::LayerParameters;
 pub use parameters::{ParameterLayout, ParameterSpec};
 pub use pixels::Pixels;
@@ -114,7 +116,7 @@ impl<A: Architecture, T: Real> Kernel<T> for Layered<A, T> {
     }
 
     fn given_len(&self) -> usize {
-        self.architecture.input_form().given_len()
+        self.architecture.input_form().given_len() + self.architecture.own_len()
     }
 
     fn parameter_count(&self) -> usize {
@@ -159,11 +161,12 @@ impl<A: Architecture, T: Real> Kernel<T> for Layered<A, T> {
     fn reverse(
         &self,
         tape: &Tape<A, T>,
+        given: &[T],
         cotangent: Stack<'_, T>,
         gradient: GradientMut<'_, T>,
         workspace: &mut Workspace<A, T>,
     ) -> Result<f64, KernelError> {
-        self.pull_back(tape, cotangent, gradient, workspace)
+        self.pull_back((tape, given), cotangent, gradient, workspace)
     }
 
     fn has_exact_trace(&self) -> bool {

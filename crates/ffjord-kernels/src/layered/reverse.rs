@@ -1,10 +1,11 @@
 //! The reverse pass: gradients of any function of (f, u) with respect to state, given numbers, parameters and time.
 
+use super::forward::strides;
 use super::memory::{Coefficients, HiddenLayer};
 use super::{Architecture, Layered, Linear, Tape, Workspace};
 use crate::elementwise::{Function, Saved, SavedStack};
 use crate::error::check_length;
-use crate::kernel::{GradientMut, Stack, StackMut};
+use crate::kernel::{GradientMut, Kernel, Stack, StackMut};
 use crate::linalg::AlignedBuffer;
 use crate::{KernelError, Real};
 
@@ -15,7 +16,7 @@ impl<A: Architecture, T: Real> Layered<A, T> {
     /// then Ā = h̄ xᵀ + Σₖ dh̄ₖ dxₖᵀ, b̄ = Σ h̄, x̄ = Aᵀ h̄ and dx̄ₖ = Aᵀ dh̄ₖ.
     pub(super) fn pull_back(
         &self,
-        tape: &Tape<A, T>,
+        (tape, given): (&Tape<A, T>, &[T]),
         cotangent: Stack<'_, T>,
         gradient: GradientMut<'_, T>,
         workspace: &mut Workspace<A, T>,
@@ -37,8 +38,9 @@ impl<A: Architecture, T: Real> Layered<A, T> {
             gradient.parameters.len(),
             self.parameters.len(),
         )?;
-        let given = extent.rows * input_form.given_len();
-        check_length("the gradient of what the rows are given", gradient.given.len(), given)?;
+        let numbers = extent.rows * Kernel::given_len(self);
+        check_length("what the rows are given", given.len(), numbers)?;
+        check_length("the gradient of what the rows are given", gradient.given.len(), numbers)?;
 
         let cotangent = if output_form.is_callers() {
             cotangent
@@ -48,10 +50,13 @@ impl<A: Architecture, T: Real> Layered<A, T> {
         let (parameters, cotangents) = (gradient.parameters, &mut workspace.cotangents);
         let coefficients = &mut workspace.coefficients;
         let time = if input_form.is_callers() {
-            self.layers_in_reverse(tape, cotangent, gradient.state, parameters, cotangents, coefficients)
+            let into = (gradient.state, parameters, gradient.given);
+            self.layers_in_reverse((tape, given), cotangent, into, cotangents, coefficients)
         } else {
+            // Such a network has what its rows are given among its inputs, and none of it for itself.
             let of_input = &mut workspace.input[..extent.rows * input_form.len()];
-            let time = self.layers_in_reverse(tape, cotangent, of_input, parameters, cotangents, coefficients);
+            let into = (&mut *of_input, parameters, &mut [][..]);
+            let time = self.layers_in_reverse((tape, &[]), cotangent, into, cotangents, coefficients);
             let to = StackMut {
                 value: gradient.state,
                 tangents: &mut [],
@@ -65,10 +70,9 @@ impl<A: Architecture, T: Real> Layered<A, T> {
     /// From the outputs' cotangents to that of the first layer's input; returns the gradient of time.
     fn layers_in_reverse(
         &self,
-        tape: &Tape<A, T>,
+        (tape, given): (&Tape<A, T>, &[T]),
         cotangent: Stack<'_, T>,
-        of_input: &mut [T],
-        gradient: &mut [T],
+        (of_input, gradient, of_given): (&mut [T], &mut [T], &mut [T]),
         cotangents: &mut [AlignedBuffer<T>; 2],
         coefficients: &mut Coefficients<A, T>,
     ) -> T {
@@ -85,19 +89,24 @@ impl<A: Architecture, T: Real> Layered<A, T> {
                 extent.stack(current, layer.output_len())
             };
             let before = index.checked_sub(1).map(|before| &tape.hidden[before]);
-            if before.is_none() {
+            let (y_in, mut to) = match before {
                 // The state's tangents are constants: only its values need a cotangent.
-                let values = Stack { tangents: &[], ..y };
-                let to = StackMut {
-                    value: &mut *of_input,
-                    tangents: &mut [],
-                };
-                layer.apply_adjoint(moment, effective, scratch, values, to);
-            } else {
-                let to = extent.stack_mut(next, layer.input_len());
-                layer.apply_adjoint(moment, effective, scratch, y, to);
-            }
+                None => {
+                    let values = Stack { tangents: &[], ..y };
+                    let to = StackMut {
+                        value: &mut *of_input,
+                        tangents: &mut [],
+                    };
+                    (values, to)
+                }
+                Some(_) => (y, extent.stack_mut(next, layer.input_len())),
+            };
+            layer.apply_adjoint(moment, effective, scratch, y_in, to.reborrow());
             let x = extent.stack(before.map_or(&tape.input, |before| &before.stack), layer.input_len());
+            if let Some(own) = self.architecture.own(index) {
+                let numbers = (self.own_rows(given), &mut *of_given);
+                own.add_reverse(self.level, extent, numbers, strides(layer), (x, y), to);
+            }
             let span = self.architecture.layout().span(index);
             of_time += layer.gradient(moment, effective, scratch, x, y, &mut gradient[span]);
 

@@ -3,7 +3,9 @@
 use super::trace;
 use super::weights::DenseLayer;
 use crate::kernel::TraceMut;
-use crate::layered::{Architecture, LayerParameters, Layered, ParameterLayout, ParameterSpec, RowForm, Workspace};
+use crate::layered::{
+    Architecture, LayerParameters, Layered, OwnLayer, ParameterLayout, ParameterSpec, RowForm, Workspace,
+};
 use crate::simd::SimdLevel;
 use crate::{ActivationKind, KernelError, LayerKind, Real};
 
@@ -27,6 +29,8 @@ pub struct MlpArchitecture {
     dimensions: Vec<usize>,
     kinds: Vec<LayerKind>,
     layout: ParameterLayout,
+    /// The rank of every layer's update that each row has for itself, with a bias; nothing without a rank.
+    own_rank: Option<usize>,
 }
 
 impl MlpArchitecture {
@@ -68,7 +72,55 @@ impl MlpArchitecture {
             layout: ParameterLayout::new(parameters, activation),
             dimensions: dimensions.to_vec(),
             kinds: kinds.to_vec(),
+            own_rank: None,
         })
+    }
+
+    /// The same network with a part of every layer that each row has for itself, among the numbers that it is given: an
+    /// update `(x U) V` of this rank and a bias, or the bias alone with rank 0 (FFJORD, eq. 10).
+    ///
+    /// A row's numbers are those of layer after layer, U `[inputs, rank]`, V `[rank, outputs]` and b `[outputs]` of each.
+    ///
+    /// # Errors
+    /// [`KernelError::Outputs`] for a network that sees other given numbers among its inputs.
+    ///
+    /// ```
+    /// use ffjord_kernels::mlp::MlpArchitecture;
+    /// use ffjord_kernels::{ActivationKind, LayerKind};
+    ///
+    /// let net = MlpArchitecture::new(&[2, 16, 2], LayerKind::Concat, ActivationKind::Tanh)?.with_own_parts(3)?;
+    /// assert_eq!(net.own_numbers(), 2 * 3 * (2 + 16) + 16 + 2);
+    /// # Ok::<(), ffjord_kernels::KernelError>(())
+    /// ```
+    pub fn with_own_parts(mut self, rank: usize) -> Result<Self, KernelError> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        if inputs != outputs {
+            return Err(KernelError::Outputs { inputs, outputs });
+        }
+        self.own_rank = Some(rank);
+        Ok(self)
+    }
+
+    /// The numbers that each row has for itself in all layers.
+    #[must_use]
+    pub fn own_numbers(&self) -> usize {
+        self.own_parts().map(|part| part.len()).sum()
+    }
+
+    fn own_parts(&self) -> impl Iterator<Item = OwnLayer> {
+        let parts = self.own_rank.map(|rank| {
+            shapes(&self.dimensions).scan(0, move |offset, shape| {
+                let part = OwnLayer {
+                    offset: *offset,
+                    rank,
+                    inputs: shape.inputs,
+                    outputs: shape.outputs,
+                };
+                *offset += part.len();
+                Some(part)
+            })
+        });
+        parts.into_iter().flatten()
     }
 
     /// The number of linear layers.
@@ -161,8 +213,16 @@ impl Architecture for MlpArchitecture {
             .collect()
     }
 
+    fn own(&self, layer: usize) -> Option<OwnLayer> {
+        self.own_parts().nth(layer)
+    }
+
+    fn own_len(&self) -> usize {
+        self.own_numbers()
+    }
+
     fn has_exact_trace(&self) -> bool {
-        self.layers() == 2
+        self.layers() == 2 && self.own_rank.is_none()
     }
 
     fn exact_trace<T: Real>(

@@ -39,7 +39,7 @@ use crate::layered::Layered;
 /// let (mut of_z, mut of_parameters, mut of_given) = ([0.0; 6], vec![0.0; parameters.len()], [0.0; 3]);
 /// let cotangent = Stack { value: &[1.0; 6], tangents: &probe };
 /// let gradient = GradientMut { state: &mut of_z, parameters: &mut of_parameters, given: &mut of_given };
-/// let of_t = kernel.reverse(&tape, cotangent, gradient, &mut workspace)?;
+/// let of_t = kernel.reverse(&tape, &given, cotangent, gradient, &mut workspace)?;
 /// assert!(of_t.is_finite() && of_given.iter().all(|g| *g != 0.0));
 /// # Ok::<(), ffjord_kernels::KernelError>(())
 /// ```

@@ -153,7 +153,9 @@ impl Case {
             parameters: &mut of_parameters,
             given: &mut of_given,
         };
-        let of_t = kernel.reverse(&tape, cotangent, gradient, &mut workspace).unwrap();
+        let of_t = kernel
+            .reverse(&tape, &given, cotangent, gradient, &mut workspace)
+            .unwrap();
         let double = |x: &[T]| x.iter().map(|x| x.to_f64()).collect();
         let added = |x: &[T]| x.iter().map(|x| x.to_f64() - start).collect();
         outcome([

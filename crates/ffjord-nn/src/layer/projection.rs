@@ -62,9 +62,9 @@ impl Projection {
     pub(crate) fn apply(self, weight: &Tensor, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Dense => ops::linear(x, weight, &Tensor::zeros(weight.dim(0)?, x.dtype(), x.device())?, 0)?,
-            Self::Convolution(Stride::Keep) => x.conv2d(weight, 1, 1, 1, 1)?,
-            Self::Convolution(Stride::Halve) => x.conv2d(weight, 1, 2, 1, 1)?,
-            Self::Convolution(Stride::Double) => x.conv_transpose2d(weight, 1, 0, 2, 1)?,
+            Self::Convolution(Stride::Keep) => ops::conv2d(x, weight, 1, 1)?,
+            Self::Convolution(Stride::Halve) => ops::conv2d(x, weight, 1, 2)?,
+            Self::Convolution(Stride::Double) => ops::conv_transpose2d(x, weight, 1, 0, 2)?,
         })
     }
 }

@@ -146,7 +146,7 @@ fn vjp<T: Real + WithDType>(
         given: &mut [],
     };
     let time = kernel
-        .reverse(&tape, cotangent, into, &mut workspace)
+        .reverse(&tape, &[], cotangent, into, &mut workspace)
         .map_err(NnError::Kernel)?;
     let mut rest = gradient.as_slice();
     let mut parameters = Vec::new();
