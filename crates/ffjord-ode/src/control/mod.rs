@@ -19,7 +19,8 @@ pub struct Attempt {
     pub t: f64,
     /// Time at which it ends.
     pub t_next: f64,
-    /// Error relative to the tolerance; infinite if it is not a number. 0 for controllers that ask for no estimate.
+    /// Error relative to the tolerance; infinite if it is not a number. 0 for controllers that ask for no estimate. Where
+    /// the equations of an implicit step are not solved, the ratio by which elementary control halves the step.
     pub error_ratio: f64,
     /// Order of the error estimate: the ratio falls as the step to the power of this plus 1.
     pub error_order: u32,
