@@ -1,5 +1,6 @@
 //! Step control: which step to attempt next, and whether an attempt is good enough.
 
+mod adaptive;
 mod constant;
 mod initial;
 mod own;
@@ -7,10 +8,11 @@ mod pid;
 
 use crate::norm::{ErrorMeasure, Tolerance};
 
+pub use adaptive::{Adaptive, NextStep};
 pub use constant::{ConstantStep, StepGrid};
 pub(crate) use initial::select_initial_step;
 pub use own::{ControllerSource, OwnControl};
-pub use pid::{Adaptive, NextStep, Pid, PidController};
+pub use pid::{Pid, PidController};
 
 /// An attempted step, as a controller sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
