@@ -1,5 +1,6 @@
 //! Step control: which step to attempt next, and whether an attempt is good enough.
 
+mod adaptive;
 mod constant;
 mod initial;
 mod own;
@@ -7,10 +8,11 @@ mod pid;
 
 use crate::norm::{ErrorMeasure, Tolerance};
 
+pub use adaptive::{Adaptive, NextStep};
 pub use constant::{ConstantStep, StepGrid};
 pub(crate) use initial::select_initial_step;
 pub use own::{ControllerSource, OwnControl};
-pub use pid::{Adaptive, NextStep, Pid, PidController};
+pub use pid::{Pid, PidController};
 
 /// An attempted step, as a controller sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +21,8 @@ pub struct Attempt {
     pub t: f64,
     /// Time at which it ends.
     pub t_next: f64,
-    /// Error relative to the tolerance; infinite if it is not a number. 0 for controllers that ask for no estimate.
+    /// Error relative to the tolerance; infinite if it is not a number. 0 for controllers that ask for no estimate. Where
+    /// the equations of an implicit step are not solved, the ratio by which elementary control halves the step.
     pub error_ratio: f64,
     /// Order of the error estimate: the ratio falls as the step to the power of this plus 1.
     pub error_order: u32,

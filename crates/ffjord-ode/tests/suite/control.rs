@@ -214,10 +214,16 @@ fn predicted_steps_go_on_with_a_growing_error() {
         controller.next_time(0.0)
     };
     let root = |ratio: f64| 0.9 * ratio.powf(-0.25);
-    // Nothing is known before the first step; an error that is 8 times that of a step as long is taken to grow on.
-    assert_eq!(next(1.0, 0.1), root(0.1));
-    let grown = next(1.0, 0.8) / (root(0.8) * 8.0_f64.powf(-0.25));
-    assert!((grown - 1.0).abs() < 1e-15, "{grown}");
-    // A falling error is not.
-    assert_eq!(next(0.5, 0.1), 0.5 * root(0.1));
+    // Nothing is known before the first step.
+    let first = next(1.0, 0.1);
+    assert_eq!(first, root(0.1));
+    // The error grows by more than that of a longer step does, and is taken to do so again.
+    let second = next(first, 0.8);
+    let expected = first * root(0.8) * (first * 8.0_f64.powf(-0.25));
+    assert!(
+        (second / expected - 1.0).abs() < 1e-14 && expected < first * root(0.8),
+        "{second}, {expected}"
+    );
+    // A falling error is not taken to fall on.
+    assert_eq!(next(second, 0.1), second * root(0.1));
 }

@@ -27,7 +27,7 @@ pub struct Esdirk<S> {
     solved: bool,
     /// Whether an attempt of the step under way failed because rounding hides slow components in it.
     too_stiff: bool,
-    /// The steps in a row of which an attempt did so.
+    /// How often that has been of late: 4 more for a step of which an attempt did so, 1 less for any other.
     cut: usize,
     y: S,
     candidate: S,
@@ -152,8 +152,8 @@ impl<S: State> Stepper<S> for Esdirk<S> {
     {
         /// The part of the tolerance that rounding may take.
         const ROUNDING: f64 = 0.125;
-        /// Steps in a row that may be cut short by rounding.
-        const PATIENCE: usize = 16;
+        /// Rounding holds the steps short if 16 in a row are cut short by it, or about every fourth of many.
+        const PATIENCE: usize = 64;
         (self.t_next, self.solved) = (t_next, true);
         let (_, ratio) = rounding(&self.y, &self.tolerance)?;
         if ratio > ROUNDING {
@@ -221,7 +221,11 @@ impl<S: State> Stepper<S> for Esdirk<S> {
     fn accept(&mut self) {
         std::mem::swap(&mut self.y, &mut self.candidate);
         self.t = self.t_next;
-        self.cut = if self.too_stiff { self.cut + 1 } else { 0 };
+        self.cut = if self.too_stiff {
+            self.cut + 4
+        } else {
+            self.cut.saturating_sub(1)
+        };
         self.too_stiff = false;
         let last = self.k.len() - 1;
         self.k.swap(0, last);
