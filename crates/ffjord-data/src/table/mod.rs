@@ -7,6 +7,7 @@
 pub(crate) mod npy;
 mod npy_header;
 mod npz;
+mod number_kind;
 mod reading;
 mod selection;
 mod text;

@@ -1,9 +1,11 @@
 //! Checkpoints of the original implementation: a pickled dictionary of `args` and `state_dict`.
 
 mod archive;
+mod machine;
 mod pickle;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use crate::error::{Result, RunError};
 use crate::model::{Model, Part};
