@@ -294,6 +294,14 @@ impl RunFolder {
         self.model_with(&self.config()?, load_tensors(weights)?)
     }
 
+    /// As [`model_from`](Self::model_from), under a configuration that differs from the run's in solver or precision alone.
+    ///
+    /// # Errors
+    /// As [`model_from`](Self::model_from).
+    pub fn model_from_under(&self, config: &RunConfig, weights: &Path) -> Result<Model> {
+        self.model_with(config, load_tensors(weights)?)
+    }
+
     fn model_with(&self, config: &RunConfig, mut stored: BTreeMap<String, Tensor>) -> Result<Model> {
         let mut rng = Streams::new(config.seed).rng(Purpose::Initialise, 0, 0);
         let data = self.data()?;

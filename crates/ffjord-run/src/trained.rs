@@ -1,18 +1,20 @@
 //! A trained flow as it is used: opened, asked for densities and samples.
 
+use crate::config::RunConfig;
 use crate::data_summary::DataSummary;
 use crate::dequantize::{NOISE, spread};
 use crate::error::{Result, RunError};
 use crate::evaluation::log_likelihoods;
 use crate::given::{GivenColumns, by_name, listed};
 use crate::model::Model;
-use crate::original::load_original;
+use crate::original::{BLOCK_ROWS, original_in_blocks};
 use crate::rows::Rows;
 use crate::run_folder::RunFolder;
 use crate::sampling::{samples, samples_given};
 use candle_core::{DType, Tensor, WithDType};
 use ffjord_data::table::Table;
 use ffjord_data::{Element, Lattice, Matrix, Standardizer};
+use ffjord_flow::SolveSettings;
 use ffjord_train::{Purpose, Streams};
 use std::path::{Path, PathBuf};
 
@@ -86,17 +88,35 @@ impl Trained {
     /// # Errors
     /// When it is none of these, or cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open_evaluating(path.as_ref(), None)
+    }
+
+    /// As [`open`](Self::open), but every row is evaluated by a solve of its own, so that its density depends on no row
+    /// beside it, bit for bit. That costs up to twice the time, or more of small networks.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_per_row(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_evaluating(path.as_ref(), Some(SolveSettings::PER_ROW))
+    }
+
+    /// Opens a model that is evaluated in blocks of so many rows, or as its run says.
+    fn open_evaluating(path: &Path, block_rows: Option<usize>) -> Result<Self> {
         let weights = path.extension().is_some_and(|extension| extension == "safetensors");
+        let configured = |folder: &RunFolder| -> Result<RunConfig> {
+            let mut config = folder.config()?;
+            config.solver.test.block_rows = block_rows.unwrap_or(config.solver.test.block_rows);
+            Ok(config)
+        };
         let (model, data) = if path.is_dir() {
             let folder = RunFolder::existing(path)?;
-            (folder.model()?, folder.data()?)
+            (folder.model_under(&configured(&folder)?)?, folder.data()?)
         } else if weights {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let folder = RunFolder::existing(parent.unwrap_or(Path::new(".")))?;
-            (folder.model_from(path)?, folder.data()?)
+            (folder.model_from_under(&configured(&folder)?, path)?, folder.data()?)
         } else {
-            let model = load_original(path)?;
+            let model = original_in_blocks(path, block_rows.unwrap_or(BLOCK_ROWS))?;
             let data = DataSummary {
                 dimension: model.dimension(),
                 ..DataSummary::default()
