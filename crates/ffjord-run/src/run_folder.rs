@@ -70,6 +70,9 @@ impl RunFolder {
                         .to_string(),
                 );
             }
+            if stored.data.file() != config.data.file() {
+                folder.write_data(config, data)?;
+            }
             if stored != *config {
                 folder.write_json(CONFIG, config)?;
             }
@@ -84,10 +87,15 @@ impl RunFolder {
         }
         fs::create_dir_all(folder.plots()).map_err(RunError::io("create", &folder.plots()))?;
         folder.lock = Some(Arc::new(RunLock::take(path)?));
-        let source = config.data.file().and_then(|file| DataSource::of(file, path));
-        folder.write_json(DATA, &DataSummary { source, ..data.clone() })?;
+        folder.write_data(config, data)?;
         folder.write_json(CONFIG, config)?;
         Ok(folder)
+    }
+
+    /// Writes what is known of the data, and where their file lies.
+    fn write_data(&self, config: &RunConfig, data: &DataSummary) -> Result<()> {
+        let source = config.data.file().and_then(|file| DataSource::of(file, &self.path));
+        self.write_json(DATA, &DataSummary { source, ..data.clone() })
     }
 
     /// Keeps what the run was begun with.
