@@ -69,12 +69,32 @@ pub enum DataError {
     /// The file name ends in nothing that a loader stands for.
     #[error(
         "{}: unknown table format; accepted endings are .npy, .npz, and for text .csv, .tsv, .txt and .dat, \
-         each also with .gz",
+         each also with .gz, and .parquet, .arrow and .feather where the program is built with the feature `arrow`",
         path.display()
     )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
+    },
+    /// A Parquet or Arrow file, which this program was built without.
+    #[error(
+        "{}: Parquet and Arrow files are read by programs that are built with the feature `arrow` alone; convert it with \
+         `python -c 'import pandas; pandas.read_parquet(\"IN\").to_csv(\"OUT.csv\", index=False)'` (read_feather for \
+         .arrow and .feather), or build with `cargo build --release -p ffjord-lab --features arrow`",
+        path.display()
+    )]
+    WithoutArrow {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A Parquet or Arrow file is malformed, or holds what is no number.
+    #[cfg(feature = "arrow")]
+    #[error("{}: {error}", path.display())]
+    Columnar {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: crate::table::ColumnarError,
     },
     /// A `.npy` file or an array in a `.npz` archive is malformed or of an unsupported kind.
     #[error("{}: {error}", path.display())]

@@ -1,13 +1,14 @@
 //! The data of a run.
 
 use crate::config::{BenchmarkConfig, DataConfig, Precision, RunConfig, TableConfig};
+use crate::data_summary::DataSummary;
+use crate::dequantize::{Dequantized, NOISE, spread};
 use crate::error::{Result, RunError};
 use crate::evaluation::gaussian_nll;
 use crate::given::{Cut, GivenColumns};
 use crate::model::dtype;
-use crate::own_table::{Dequantized, NOISE, OwnTable, spread};
+use crate::own_table::OwnTable;
 use crate::rows::Rows;
-use crate::run_folder::DataSummary;
 use candle_core::WithDType;
 use ffjord_data::benchmark::store;
 use ffjord_data::power::{self, PowerDataset};

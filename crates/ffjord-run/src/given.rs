@@ -130,6 +130,42 @@ fn positions(wanted: &[String], names: &[String]) -> Result<Vec<usize>> {
     wanted.iter().map(position).collect()
 }
 
+/// The columns `own` out of a table that may have those `known` beside them, and no others.
+pub(crate) fn by_name(own: &[String], known: &[String], values: &Matrix<f64>, names: &[String]) -> Result<Matrix<f64>> {
+    // Names that occur twice tell nothing, but the same names in the same order do.
+    if own == names {
+        return Ok(values.clone());
+    }
+    let place = |wanted: &String| {
+        let mut found = (0..names.len()).filter(|&column| names[column] == *wanted);
+        found.next().filter(|_| found.next().is_none())
+    };
+    let places: Vec<Option<usize>> = own.iter().map(place).collect();
+    let missing = own.iter().zip(&places).filter(|(_, place)| place.is_none());
+    let missing: Vec<&String> = missing.map(|(name, _)| name).collect();
+    let unknown: Vec<&String> = names
+        .iter()
+        .filter(|name| !own.contains(name) && !known.contains(name))
+        .collect();
+    if !missing.is_empty() || !unknown.is_empty() {
+        let part = |what: &str, names: Vec<&String>| match names.is_empty() {
+            true => String::new(),
+            false => format!("; {what}: {}", listed(names)),
+        };
+        return Err(RunError::OtherColumns {
+            expected: listed(own),
+            missing: part("missing (or there twice)", missing),
+            unknown: part("unknown", unknown),
+        });
+    }
+    let places: Vec<usize> = places.into_iter().flatten().collect();
+    let values = values
+        .iter_rows()
+        .flat_map(|row| places.iter().map(|&place| row[place]));
+    let values: Vec<f64> = values.collect();
+    Ok(Matrix::new(values.len() / places.len().max(1), places.len(), values)?)
+}
+
 /// Some columns of a table, in this order.
 fn select<T: Element>(table: &Matrix<T>, columns: &[usize]) -> Result<Matrix<T>> {
     let values = table

@@ -3,6 +3,8 @@
 
 pub mod config;
 mod data;
+mod data_summary;
+mod dequantize;
 mod error;
 mod evaluation;
 mod given;
@@ -21,6 +23,7 @@ mod statistics;
 mod trained;
 
 pub use data::{RunData, SplitLabel, TableFile};
+pub use data_summary::{DataSource, DataSummary};
 pub use error::{Result, RunError};
 pub use evaluation::{Likelihood, Scores, gaussian_nll, log_likelihoods, scores, summarise};
 pub use ffjord_data::Matrix;
@@ -32,7 +35,7 @@ pub use original::{load_original, original_tensor_name};
 pub use provenance::Provenance;
 pub use results::{CurvePoint, RunResult, SplitRecord, TestRecord, TrainingRecord};
 pub use rows::Rows;
-pub use run_folder::{DataSource, DataSummary, RunFolder, Started};
+pub use run_folder::{RunFolder, Started};
 pub use run_lock::RunLock;
 pub use sampling::{samples, samples_given};
 pub use statistics::mean_and_standard_error;

@@ -2,14 +2,11 @@
 
 use crate::config::{DequantizeConfig, Precision, RunConfig, ScaleConfig, SplitConfig, TableConfig};
 use crate::error::{Result, RunError};
-use candle_core::{DType, Device};
 use ffjord_data::table::{self, Table};
 use ffjord_data::{
     ConstantColumns, DataError, Finding, Lattice, Matrix, RowSplit, SplitRule, Splits, Standardizer, diagnose,
 };
-use ffjord_train::{Batch, BatchSource, Purpose, Streams, TrainError, to_tensor};
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
+use ffjord_train::{Purpose, Streams};
 
 /// A table that has been read, examined, split and scaled.
 #[derive(Debug)]
@@ -187,47 +184,6 @@ fn reading(own: &TableConfig, table: &Table, split: &RowSplit, streams: &Streams
         split.validation.len(),
         split.test.len(),
     )
-}
-
-/// Adds to every value uniform noise of its column's step, centred, so that a lattice becomes a density whose mean over
-/// a cell is the probability of the cell's point over the step.
-pub(crate) fn spread(rows: &Matrix<f64>, steps: &[f64], rng: &mut ChaCha8Rng) -> Result<Matrix<f64>> {
-    let mut values = rows.as_slice().to_vec();
-    for row in values.chunks_exact_mut(steps.len().max(1)) {
-        for (value, step) in row.iter_mut().zip(steps).filter(|(_, step)| **step > 0.0) {
-            *value += noise(*step, rng);
-        }
-    }
-    Ok(Matrix::new(rows.rows(), rows.columns(), values)?)
-}
-
-fn noise(step: f64, rng: &mut ChaCha8Rng) -> f64 {
-    step * (rng.random::<f64>() - 0.5)
-}
-
-/// The index of the part of a purpose's stream that noise on stored rows comes from.
-pub(crate) const NOISE: u64 = 3;
-
-/// Batches of another source with fresh noise on columns that lie on lattices: a function of seed and iteration.
-pub(crate) struct Dequantized<S> {
-    pub source: S,
-    /// Steps in the model's units, `[D]`; 0 for columns without noise.
-    pub steps: Vec<f64>,
-    pub dtype: DType,
-}
-
-impl<S: BatchSource> BatchSource for Dequantized<S> {
-    fn batch(&self, iteration: u64, streams: &Streams) -> Result<Batch, TrainError> {
-        let Batch { x, given } = self.source.batch(iteration, streams)?;
-        let mut rng = streams.rng(Purpose::Data, iteration, NOISE);
-        let (rows, columns) = (x.dim(0)?, self.steps.len());
-        let values = (0..rows)
-            .flat_map(|_| &self.steps)
-            .map(|step| noise(*step, &mut rng))
-            .collect();
-        let noise = to_tensor(&Matrix::new(rows, columns, values)?, self.dtype, &Device::Cpu)?;
-        Batch::new((x + noise)?, given)
-    }
 }
 
 #[cfg(test)]

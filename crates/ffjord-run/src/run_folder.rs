@@ -1,12 +1,11 @@
 //! The files of a run.
 
 use crate::config::{RunConfig, resolve_stored};
+use crate::data_summary::{DataSource, DataSummary};
 use crate::error::{Result, RunError};
-use crate::given::GivenColumns;
 use crate::model::Model;
 use crate::run_lock::RunLock;
 use candle_core::Tensor;
-use ffjord_data::{Lattice, Standardizer};
 use ffjord_nn::load_parameters;
 use ffjord_train::{CheckpointStore, Model as _, Purpose, Streams, load_tensors, save_tensors};
 use serde::{Deserialize, Serialize};
@@ -18,87 +17,6 @@ use std::sync::Arc;
 const CONFIG: &str = "config.json";
 const DATA: &str = "data.json";
 const STARTED: &str = "started.json";
-
-/// What a model must know of the data it was trained on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct DataSummary {
-    /// The dimension D of a row.
-    pub dimension: usize,
-    /// The names of a row's columns, if they have any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub names: Option<Vec<String>>,
-    /// Means and standard deviations of a row's columns in original units, for tables.
-    pub scales: Option<(Vec<f64>, Vec<f64>)>,
-    /// What rows are given, in conditional runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub given: Option<GivenColumns>,
-    /// Columns of the training data's file that are none of a row; other files may have them, too.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<String>,
-    /// The lattices, in original units, of the columns that noise was added to, `[D]`; none where there was no noise.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dequantized: Vec<Option<Lattice>>,
-    /// Where the training data lie, for runs of own tables and pictures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<DataSource>,
-}
-
-/// Where the file of a run's data lies, so that it is found from other folders and beside a run that was moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataSource {
-    /// Its whole path when the run began.
-    pub path: PathBuf,
-    /// Its path from the run folder.
-    pub from_run: PathBuf,
-}
-
-impl DataSource {
-    /// The file `path`, as a run in `folder` remembers it; none where the system does not tell whole paths.
-    fn of(path: &Path, folder: &Path) -> Option<Self> {
-        let (path, folder) = (path.canonicalize().ok()?, folder.canonicalize().ok()?);
-        let mut from_run = PathBuf::new();
-        let common = path
-            .components()
-            .zip(folder.components())
-            .take_while(|(a, b)| a == b)
-            .count();
-        from_run.extend(folder.components().skip(common).map(|_| ".."));
-        from_run.extend(path.components().skip(common));
-        Some(Self { path, from_run })
-    }
-}
-
-impl DataSummary {
-    /// The number of columns that a row is given.
-    pub fn given_len(&self) -> usize {
-        self.given.as_ref().map_or(0, |given| given.names.len())
-    }
-
-    /// Whether these are the data of a run that has `stored`; older programs stored less.
-    fn agrees_with(&self, stored: &Self) -> bool {
-        let names = self.names == stored.names || stored.names.is_none();
-        let rest = |data: &Self| {
-            (
-                data.dimension,
-                data.scales.clone(),
-                data.given.clone(),
-                data.dequantized.clone(),
-            )
-        };
-        names && rest(self) == rest(stored)
-    }
-
-    /// The map from original units to the model's, for tables.
-    ///
-    /// # Errors
-    /// When the scales cannot be used.
-    pub fn standardizer(&self) -> Result<Option<Standardizer>> {
-        self.scales
-            .clone()
-            .map(|(means, stds)| Ok(Standardizer::new(means, stds)?))
-            .transpose()
-    }
-}
 
 /// A folder with `config.json`, `data.json`, `metrics.jsonl`, a checkpoint, `model.safetensors`, `result.json` and `plots/`.
 #[derive(Debug, Clone)]
@@ -152,6 +70,9 @@ impl RunFolder {
                         .to_string(),
                 );
             }
+            if stored.data.file() != config.data.file() {
+                folder.write_data(config, data)?;
+            }
             if stored != *config {
                 folder.write_json(CONFIG, config)?;
             }
@@ -166,10 +87,15 @@ impl RunFolder {
         }
         fs::create_dir_all(folder.plots()).map_err(RunError::io("create", &folder.plots()))?;
         folder.lock = Some(Arc::new(RunLock::take(path)?));
-        let source = config.data.file().and_then(|file| DataSource::of(file, path));
-        folder.write_json(DATA, &DataSummary { source, ..data.clone() })?;
+        folder.write_data(config, data)?;
         folder.write_json(CONFIG, config)?;
         Ok(folder)
+    }
+
+    /// Writes what is known of the data, and where their file lies.
+    fn write_data(&self, config: &RunConfig, data: &DataSummary) -> Result<()> {
+        let source = config.data.file().and_then(|file| DataSource::of(file, &self.path));
+        self.write_json(DATA, &DataSummary { source, ..data.clone() })
     }
 
     /// Keeps what the run was begun with.
@@ -374,6 +300,14 @@ impl RunFolder {
     /// When the file cannot be read or holds the weights of another model.
     pub fn model_from(&self, weights: &Path) -> Result<Model> {
         self.model_with(&self.config()?, load_tensors(weights)?)
+    }
+
+    /// As [`model_from`](Self::model_from), under a configuration that differs from the run's in solver or precision alone.
+    ///
+    /// # Errors
+    /// As [`model_from`](Self::model_from).
+    pub fn model_from_under(&self, config: &RunConfig, weights: &Path) -> Result<Model> {
+        self.model_with(config, load_tensors(weights)?)
     }
 
     fn model_with(&self, config: &RunConfig, mut stored: BTreeMap<String, Tensor>) -> Result<Model> {

@@ -1,19 +1,25 @@
 //! A trained flow as it is used: opened, asked for densities and samples.
 
+use crate::config::RunConfig;
+use crate::data_summary::DataSummary;
+use crate::dequantize::{NOISE, spread};
 use crate::error::{Result, RunError};
 use crate::evaluation::log_likelihoods;
-use crate::given::{GivenColumns, listed};
+use crate::given::{GivenColumns, by_name, listed};
 use crate::model::Model;
-use crate::original::load_original;
-use crate::own_table::{NOISE, spread};
+use crate::original::{BLOCK_ROWS, original_in_blocks};
 use crate::rows::Rows;
-use crate::run_folder::{DataSummary, RunFolder};
+use crate::run_folder::RunFolder;
 use crate::sampling::{samples, samples_given};
 use candle_core::{DType, Tensor, WithDType};
 use ffjord_data::table::Table;
 use ffjord_data::{Element, Lattice, Matrix, Standardizer};
+use ffjord_flow::SolveSettings;
 use ffjord_train::{Purpose, Streams};
 use std::path::{Path, PathBuf};
+
+#[cfg(test)]
+mod tests;
 
 /// Rows evaluated and samples drawn at a time.
 const EVALUATED: usize = 2000;
@@ -82,17 +88,35 @@ impl Trained {
     /// # Errors
     /// When it is none of these, or cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open_evaluating(path.as_ref(), None)
+    }
+
+    /// As [`open`](Self::open), but every row is evaluated by a solve of its own, so that its density depends on no row
+    /// beside it, bit for bit. That costs up to twice the time, or more of small networks.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_per_row(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_evaluating(path.as_ref(), Some(SolveSettings::PER_ROW))
+    }
+
+    /// Opens a model that is evaluated in blocks of so many rows, or as its run says.
+    fn open_evaluating(path: &Path, block_rows: Option<usize>) -> Result<Self> {
         let weights = path.extension().is_some_and(|extension| extension == "safetensors");
+        let configured = |folder: &RunFolder| -> Result<RunConfig> {
+            let mut config = folder.config()?;
+            config.solver.test.block_rows = block_rows.unwrap_or(config.solver.test.block_rows);
+            Ok(config)
+        };
         let (model, data) = if path.is_dir() {
             let folder = RunFolder::existing(path)?;
-            (folder.model()?, folder.data()?)
+            (folder.model_under(&configured(&folder)?)?, folder.data()?)
         } else if weights {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let folder = RunFolder::existing(parent.unwrap_or(Path::new(".")))?;
-            (folder.model_from(path)?, folder.data()?)
+            (folder.model_from_under(&configured(&folder)?, path)?, folder.data()?)
         } else {
-            let model = load_original(path)?;
+            let model = original_in_blocks(path, block_rows.unwrap_or(BLOCK_ROWS))?;
             let data = DataSummary {
                 dimension: model.dimension(),
                 ..DataSummary::default()
@@ -373,147 +397,6 @@ impl Trained {
     }
 }
 
-/// The columns `own` out of a table that may have those `known` beside them, and no others.
-fn by_name(own: &[String], known: &[String], values: &Matrix<f64>, names: &[String]) -> Result<Matrix<f64>> {
-    // Names that occur twice tell nothing, but the same names in the same order do.
-    if own == names {
-        return Ok(values.clone());
-    }
-    let place = |wanted: &String| {
-        let mut found = (0..names.len()).filter(|&column| names[column] == *wanted);
-        found.next().filter(|_| found.next().is_none())
-    };
-    let places: Vec<Option<usize>> = own.iter().map(place).collect();
-    let missing = own.iter().zip(&places).filter(|(_, place)| place.is_none());
-    let missing: Vec<&String> = missing.map(|(name, _)| name).collect();
-    let unknown: Vec<&String> = names
-        .iter()
-        .filter(|name| !own.contains(name) && !known.contains(name))
-        .collect();
-    if !missing.is_empty() || !unknown.is_empty() {
-        let part = |what: &str, names: Vec<&String>| match names.is_empty() {
-            true => String::new(),
-            false => format!("; {what}: {}", listed(names)),
-        };
-        return Err(RunError::OtherColumns {
-            expected: listed(own),
-            missing: part("missing (or there twice)", missing),
-            unknown: part("unknown", unknown),
-        });
-    }
-    let places: Vec<usize> = places.into_iter().flatten().collect();
-    let values = values
-        .iter_rows()
-        .flat_map(|row| places.iter().map(|&place| row[place]));
-    let values: Vec<f64> = values.collect();
-    Ok(Matrix::new(values.len() / places.len().max(1), places.len(), values)?)
-}
-
 fn evaluate<T: Element + WithDType>(model: &Model, rows: &Rows<T>) -> Result<Vec<f64>> {
     Ok(log_likelihoods(model, rows, EVALUATED, (&Streams::new(0), Purpose::Test), |_| ())?.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Preset, resolve};
-    use crate::run_folder::DataSummary;
-
-    fn run(place: &Path, scales: Option<(Vec<f64>, Vec<f64>)>) -> Result<Trained> {
-        conditional(place, scales, None)
-    }
-
-    fn conditional(place: &Path, scales: Option<(Vec<f64>, Vec<f64>)>, given: Option<GivenColumns>) -> Result<Trained> {
-        let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
-        let summary = DataSummary {
-            dimension: 2,
-            scales,
-            given,
-            ..DataSummary::default()
-        };
-        let folder = RunFolder::open(place, &config, &summary, false)?;
-        folder.save_model(&Model::build(
-            &config,
-            2,
-            summary.given_len(),
-            &mut Streams::new(0).rng(Purpose::Initialise, 0, 0),
-        )?)?;
-        Trained::open(place)
-    }
-
-    #[test]
-    fn units_move_samples_and_densities_together() -> Result<()> {
-        let place = tempfile::tempdir().map_err(RunError::io("create", &std::env::temp_dir()))?;
-        let run = run(place.path(), Some((vec![10.0, -3.0], vec![4.0, 0.5])))?;
-        let (samples, log_prob) = (run.sample(5, 7)?, run.log_prob(&run.sample(5, 7)?)?);
-        let run = run.in_units(Units::Standardised);
-        let standardised = run.sample(5, 7)?;
-        for (x, z) in samples.iter_rows().zip(standardised.iter_rows()) {
-            assert!((x[0] - (4.0 * z[0] + 10.0)).abs() < 1e-12 && (x[1] - (0.5 * z[1] - 3.0)).abs() < 1e-12);
-        }
-        // The determinant of the scales is 4 · 0.5.
-        for (x, z) in log_prob.iter().zip(run.log_prob(&standardised)?) {
-            assert!((x + 2.0_f64.ln() - z).abs() < 1e-5, "{x} and {z}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn units_move_conditions_as_well() -> Result<()> {
-        let place = tempfile::tempdir().map_err(RunError::io("create", &std::env::temp_dir()))?;
-        let columns = GivenColumns {
-            names: vec!["speed".to_string()],
-            rest: vec!["x".to_string(), "y".to_string()],
-            means: vec![100.0],
-            stds: vec![20.0],
-        };
-        let run = conditional(place.path(), Some((vec![10.0, -3.0], vec![4.0, 0.5])), Some(columns))?;
-        let given = Matrix::from_rows(&[[90.0], [100.0], [120.0]]);
-        let standard_given = Matrix::from_rows(&[[-0.5], [0.0], [1.0]]);
-        let samples = run.sample_given(&given, 3)?;
-        let log_prob = run.log_prob_given(&samples, &given)?;
-        let refused = |answer: RunError, word: &str| assert!(answer.to_string().contains(word), "{answer}");
-        for answer in [run.sample(2, 0).err(), run.log_prob(&samples).err()] {
-            refused(answer.unwrap(), "given speed: give every row its condition");
-        }
-        refused(run.log_prob_given(&samples, &samples).unwrap_err(), "have 2 columns");
-        refused(run.sample_given(&samples, 0).unwrap_err(), "have 2 columns");
-        let one = Matrix::from_rows(&[[1.0]]);
-        refused(run.log_prob_given(&samples, &one).unwrap_err(), "3 rows are given 1");
-
-        let run = run.in_units(Units::Standardised);
-        let standardised = run.sample_given(&standard_given, 3)?;
-        let other = run.sample_given(&Matrix::from_rows(&[[1.0], [1.0], [1.0]]), 3)?;
-        assert!(standardised.row(2) == other.row(2) && standardised.row(0) != other.row(0));
-        for (x, z) in samples.iter_rows().zip(standardised.iter_rows()) {
-            assert!((x[0] - (4.0 * z[0] + 10.0)).abs() < 1e-12 && (x[1] - (0.5 * z[1] - 3.0)).abs() < 1e-12);
-        }
-        for (x, z) in log_prob.iter().zip(run.log_prob_given(&standardised, &standard_given)?) {
-            assert!((x + 2.0_f64.ln() - z).abs() < 1e-5, "{x} and {z}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn flows_that_are_given_nothing_refuse_conditions() -> Result<()> {
-        let place = tempfile::tempdir().map_err(RunError::io("create", &std::env::temp_dir()))?;
-        let run = run(place.path(), None)?;
-        let rows = Matrix::from_rows(&[[1.0, 2.0]]);
-        for answer in [run.sample_given(&rows, 0).err(), run.log_prob_given(&rows, &rows).err()] {
-            assert!(matches!(answer, Some(RunError::UnexpectedCondition { .. })));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn no_rows_and_no_samples_are_no_error_but_other_columns_are() -> Result<()> {
-        let place = tempfile::tempdir().map_err(RunError::io("create", &std::env::temp_dir()))?;
-        let run = run(place.path(), None)?;
-        assert_eq!(run.log_prob(&Matrix::<f32>::new(0, 2, Vec::new())?)?, Vec::<f64>::new());
-        let none = run.sample(0, 0)?;
-        assert_eq!((none.rows(), none.columns()), (0, 2));
-        let answer = run.log_prob(&Matrix::from_rows(&[[1.0, 2.0, 3.0]]));
-        assert!(answer.is_err_and(|error| error.to_string().starts_with("the rows have 3 columns")));
-        Ok(())
-    }
 }

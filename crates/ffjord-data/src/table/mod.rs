@@ -4,15 +4,20 @@
 //! error that names the place. What a reader concludes (separator, header, array) is part of the [`Table`], so that it
 //! can be said.
 
+#[cfg(feature = "arrow")]
+mod columnar;
 pub(crate) mod npy;
 mod npy_header;
 mod npz;
+mod number_kind;
 mod reading;
 mod selection;
 mod text;
 
 use std::path::Path;
 
+#[cfg(feature = "arrow")]
+pub use self::columnar::ColumnarError;
 use self::selection::Selection;
 pub(crate) use self::selection::listed;
 pub use self::{
@@ -54,6 +59,7 @@ pub struct LoadOptions {
 /// * `.npz`: the same, out of an archive.
 /// * `.csv`, `.tsv`, `.txt`, `.dat`, each also with `.gz`: numbers separated by commas, semicolons, tabs, pipes or white
 ///   space, with a decimal point or comma.
+/// * `.parquet`, `.arrow`, `.feather`: columns of numbers, with the feature `arrow`.
 ///
 /// # Errors
 /// [`DataError::UnknownFormat`] for other endings, [`DataError::Io`], [`DataError::Npy`], [`DataError::Text`] and
@@ -89,9 +95,24 @@ pub fn load(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Table, Data
         .any(|ending| stem.ends_with(ending))
     {
         text::load(path, options)
+    } else if [".parquet", ".arrow", ".feather"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+    {
+        columnar(path, options)
     } else {
         Err(DataError::UnknownFormat { path: path.to_owned() })
     }
+}
+
+#[cfg(feature = "arrow")]
+fn columnar(path: &Path, options: &LoadOptions) -> Result<Table, DataError> {
+    columnar::load(path, options)
+}
+
+#[cfg(not(feature = "arrow"))]
+fn columnar(path: &Path, _: &LoadOptions) -> Result<Table, DataError> {
+    Err(DataError::WithoutArrow { path: path.to_owned() })
 }
 
 /// The table of an array, which has no names.

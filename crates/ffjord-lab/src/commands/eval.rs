@@ -42,6 +42,10 @@ pub struct Arguments {
     /// it both are in the units of the training data's file
     #[arg(long)]
     standardized: bool,
+    /// Solves rows in blocks that share their steps, as the run's own evaluation does: in up to half the time, but a row's
+    /// density then depends on its neighbours, within the tolerance
+    #[arg(long)]
+    shared_steps: bool,
     #[command(flatten)]
     read: ReadArguments,
     /// The file for one log-likelihood a row (default: NAME-log_likelihood.csv in the current folder)
@@ -60,7 +64,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let out = arguments.out.clone().unwrap_or_else(|| default_output(&arguments.data));
     let inputs = [&arguments.model, &arguments.data].into_iter().chain(&arguments.given);
     refuse_same_file(&out, inputs)?;
-    let trained = Trained::open(&arguments.model)?;
+    let trained = match arguments.shared_steps {
+        true => Trained::open(&arguments.model)?,
+        false => Trained::open_per_row(&arguments.model)?,
+    };
     let files = RowsOfFiles::load(&trained, &arguments.data, &arguments.read, arguments.given.as_deref())?;
     files.said.iter().for_each(|line| say!("{line}"));
     if let Some(suspicion) = suspicion(&trained, &files.rows.x, arguments.standardized) {

@@ -22,9 +22,7 @@ fn every_row_gets_its_likelihood() {
     // The size of the batches does not matter.
     place.succeed(&["eval", "run", "--data", "rows.csv", "--out", "whole.csv"]);
     let whole = load(place.path("whole.csv"), &LoadOptions::default()).unwrap();
-    for (one, other) in values.iter().zip(whole.values.as_slice()) {
-        assert!((one - other).abs() < 1e-5, "{one} and {other}");
-    }
+    assert_eq!(values, whole.values.as_slice());
 
     place.write("wide.csv", "1,2,3\n4,5,6\n");
     place.refuse(&["eval", "run", "--data", "wide.csv"], &["wide.csv", "3 columns", "2"]);
@@ -85,6 +83,28 @@ fn tables_are_evaluated_and_sampled_in_their_own_units() {
     place.succeed(&["sample", "run", "-n", "300", "--out", "own-samples.csv"]);
     assert!(mean("standard.npy").abs() < 1.0 && (mean("own.npy") - 10.0).abs() < 3.0);
     assert!((mean("own.npy") - mean("own-samples.csv")).abs() < 1e-9);
+}
+
+#[test]
+fn a_rows_density_does_not_depend_on_its_neighbours() {
+    let place = Place::new();
+    let adaptive = "solver.test.control={ kind = \"adaptive\", rtol = 1e-3, atol = 1e-3 }";
+    let rate = "training.schedule={ kind = \"constant\", rate = 0.3 }";
+    let settings = ["solver.test.method=dopri5", adaptive, rate].map(|setting| ["--set", setting]);
+    place.succeed(&moons("run", &settings.concat()));
+    place.write("alone.csv", "0.5,0.25\n");
+    place.write("beside.csv", "0.5,0.25\n-30,25\n4,-9\n");
+    let first = |data: &str, more: &[&str]| {
+        place.succeed(&[&["eval", "run", "--data", data, "--out", "scores.csv"], more].concat());
+        load(place.path("scores.csv"), &LoadOptions::default())
+            .unwrap()
+            .values
+            .row(0)[0]
+    };
+    assert_eq!(first("alone.csv", &[]), first("beside.csv", &[]));
+    let shared = |data| first(data, &["--shared-steps"]);
+    let (alone, beside) = (shared("alone.csv"), shared("beside.csv"));
+    assert!(alone != beside && (alone - beside).abs() < 0.1, "{alone} and {beside}");
 }
 
 #[test]

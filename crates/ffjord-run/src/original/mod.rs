@@ -2,9 +2,11 @@
 
 mod archive;
 mod images;
+mod machine;
 mod pickle;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use images::original_tensor_name;
 
@@ -25,7 +27,8 @@ use std::sync::Arc;
 
 /// The tolerance of evaluations: the checkpoint is the model, the solver's error should not be seen.
 const TOLERANCE: f64 = 1e-8;
-const BLOCK_ROWS: usize = 256;
+/// Rows that are evaluated together.
+pub(crate) const BLOCK_ROWS: usize = 256;
 
 /// The arguments that describe the architecture.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +47,11 @@ struct Architecture {
 /// # Errors
 /// [`RunError::OriginalCheckpoint`] when the file is none, or describes a model that does not exist here.
 pub fn load_original(path: &Path) -> Result<Model> {
+    original_in_blocks(path, BLOCK_ROWS)
+}
+
+/// As [`load_original`], evaluated in blocks of so many rows.
+pub(crate) fn original_in_blocks(path: &Path, block_rows: usize) -> Result<Model> {
     let fail = |reason: String| RunError::OriginalCheckpoint {
         path: path.to_path_buf(),
         reason,
@@ -83,7 +91,7 @@ pub fn load_original(path: &Path) -> Result<Model> {
     }
     let parts = blocks
         .into_values()
-        .map(|tensors| part(&tensors, dimension, &architecture).map_err(|error| fail(error.to_string())))
+        .map(|tensors| part(&tensors, dimension, &architecture, block_rows).map_err(|error| fail(error.to_string())))
         .collect::<Result<Vec<_>>>()?;
     Model::new(parts, DType::F64)
 }
@@ -159,7 +167,12 @@ fn dimension(blocks: &BTreeMap<usize, BTreeMap<String, Tensor>>, architecture: &
     })
 }
 
-fn part(tensors: &BTreeMap<String, Tensor>, dimension: usize, architecture: &Architecture) -> Result<Part> {
+fn part(
+    tensors: &BTreeMap<String, Tensor>,
+    dimension: usize,
+    architecture: &Architecture,
+    block_rows: usize,
+) -> Result<Part> {
     use ffjord_flow::Bijection;
     if tensors.contains_key("running_mean") {
         let norm = MovingBatchNorm::new(&[dimension], DType::F64, &Device::Cpu)?;
@@ -185,7 +198,7 @@ fn part(tensors: &BTreeMap<String, Tensor>, dimension: usize, architecture: &Arc
     let solve = SolveSettings {
         solver: Solver::new(Method::Dopri5).adaptive(Tolerance::new(TOLERANCE, TOLERANCE)?),
         trace: TraceMode::Exact,
-        block_rows: BLOCK_ROWS,
+        block_rows,
     };
     let settings = CnfSettings {
         end_time: architecture.time_length,

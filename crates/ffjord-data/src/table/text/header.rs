@@ -44,7 +44,8 @@ pub(super) fn first_line(records: &[Vec<String>], dialect: Dialect) -> Result<Fi
     };
     let below = |column: usize| body.iter().filter_map(move |row| row.get(column));
     let offset = first.len() - named.len();
-    let whole = (offset..first.len()).any(|column| below(column).all(|cell| whole_number(cell).is_some()));
+    let is_whole = |cell: &String| whole_number(cell.strip_prefix('-').unwrap_or(cell)).is_some();
+    let whole = (offset..first.len()).any(|column| below(column).all(is_whole));
     match (whole || body.is_empty(), named.len()) {
         // `0` or `2019` over one column may well be its first value.
         (false, 2..) => Ok(FirstLine::Names),
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn what_may_be_either_is_asked_for() {
-        for text in ["0,1,2\n3,4,5\n", "0\n1\n0\n", "0\n0.5\n1.5\n"] {
+        for text in ["0,1,2\n3,4,5\n", "0,1\n-3,0.5\n2,1.5\n", "0\n1\n0\n", "0\n0.5\n1.5\n"] {
             assert!(
                 matches!(decide(text), Err(TextError::AmbiguousHeader { .. })),
                 "{text:?}"

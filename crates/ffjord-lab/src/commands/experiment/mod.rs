@@ -22,6 +22,9 @@ use std::sync::atomic::AtomicBool;
 use tighter::Tighter;
 use training::INTERRUPTED;
 
+/// So many findings about a table are said at most; wide tables can have one a column.
+const WARNINGS: usize = 12;
+
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -142,7 +145,15 @@ fn run_seed(
     let data = RunData::load(&located, &streams, &default_cache())?;
     if let Some(file) = &data.file {
         say!("{}", file.reading);
-        file.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        for warning in file.warnings.iter().take(WARNINGS) {
+            eprintln!("warning: {warning}");
+        }
+        if file.warnings.len() > WARNINGS {
+            eprintln!(
+                "warning: {} more, which result.json will hold",
+                file.warnings.len() - WARNINGS
+            );
+        }
     }
     let summary = data.summary();
     let mut rng = streams.rng(Purpose::Initialise, 0, 0);

@@ -1,0 +1,213 @@
+//! Runs of own tables: columns by name, bad rows, going on, and folders in use.
+
+use crate::harness::{Answer, Place, json, table};
+use crate::samples::{doubles, npz, numbers, plain, text};
+
+/// A place with a run of `base.csv`.
+fn trained(more: &[&str]) -> Place {
+    let place = Place::new();
+    place.write("base.csv", text("a,b,c", plain));
+    place.succeed(&table("run", &[&["--set", "data.path=base.csv"], more].concat()));
+    place
+}
+
+fn eval(place: &Place, data: &str, more: &[&str]) -> (Answer, Vec<f64>) {
+    let arguments = ["eval", "run", "--data", data, "--out", "scores.csv"];
+    let answer = place.run(&[&arguments[..], more].concat());
+    let scores = std::fs::read_to_string(place.path("scores.csv")).unwrap_or_default();
+    (
+        answer,
+        scores.lines().skip(1).map(|line| line.parse().unwrap()).collect(),
+    )
+}
+
+#[test]
+fn columns_are_matched_by_name() {
+    let place = trained(&[]);
+    let (answer, expected) = eval(&place, "base.csv", &[]);
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    place.write("reordered.csv", text("c,a,b", |row, [a, b, c]| plain(row, [c, a, b])));
+    let (answer, scores) = eval(&place, "reordered.csv", &[]);
+    assert!(
+        answer.stdout.contains("taken by their names, as a, b, c"),
+        "{}",
+        answer.stdout
+    );
+    assert_eq!(scores, expected);
+    // Without names columns are taken as they stand.
+    let bare = text("a,b,c", plain);
+    place.write("bare.csv", bare.split_once('\n').unwrap().1);
+    assert_eq!(eval(&place, "bare.csv", &[]).1, expected);
+    // An index beside them is left out where it is said, and refused else.
+    place.write(
+        "index.csv",
+        text(",a,b,c", |row, values| format!("{row},{}", plain(row, values))),
+    );
+    place.refuse(
+        &["eval", "run", "--data", "index.csv", "--out", "none.csv"],
+        &["index.csv", "(a, b, c); unknown: Unnamed: 0", "--drop"],
+    );
+    assert_eq!(eval(&place, "index.csv", &["--drop", "Unnamed: 0"]).1, expected);
+    place.write("other.csv", text("a,b,d", plain));
+    place.refuse(
+        &["eval", "run", "--data", "other.csv", "--out", "none.csv"],
+        &["missing (or there twice): c; unknown: d"],
+    );
+}
+
+#[test]
+fn columns_that_training_left_out_may_be_there() {
+    let place = Place::new();
+    let named = text("who,a,b,c", |row, values| format!("bob,{}", plain(row, values)));
+    place.write("named.csv", named);
+    let settings = ["--set", "data.path=named.csv", "--set", "data.drop=who"];
+    place.succeed(&table("run", &settings));
+    let (answer, with) = eval(&place, "named.csv", &[]);
+    assert_eq!((answer.code, answer.stderr.as_str()), (Some(0), ""));
+    place.write("base.csv", text("a,b,c", plain));
+    assert_eq!(eval(&place, "base.csv", &[]).1, with);
+    // Columns of arrays have numbers.
+    place.write("rows.npy", doubles(&numbers(200)));
+    let settings = ["--set", "data.path=rows.npy", "--set", "data.drop=[1]"];
+    place.succeed(&table("array", &settings));
+    place.succeed(&["eval", "array", "--data", "rows.npy"]);
+}
+
+#[test]
+fn one_bad_row_costs_one_row() {
+    let place = trained(&[]);
+    let (_, expected) = eval(&place, "base.csv", &[]);
+    let mut lines: Vec<String> = text("a,b,c", plain).lines().map(String::from).collect();
+    lines[3] = "0.5,word,0.5".to_string();
+    lines[5] = "0.5,0.5".to_string();
+    lines[7] = "0.5,0.5,1e300".to_string();
+    lines[9] = "0.5,,0.5".to_string();
+    lines[11] = "1e30,0.5,0.5".to_string();
+    place.write("holes.csv", lines.join("\n"));
+    let (answer, scores) = eval(&place, "holes.csv", &[]);
+    assert_eq!(answer.code, Some(3), "{}", answer.stderr);
+    for words in [
+        "row 2 (from 0, below any header), column b is \"word\", which is no number",
+        "row 4 (from 0, below any header), 2 fields instead of 3",
+        "row 6 (from 0, below any header), column c is 1e300",
+        "row 8 (from 0, below any header), column b is \"\"",
+    ] {
+        assert!(answer.stderr.contains(words), "{words} is not in {}", answer.stderr);
+    }
+    assert!(answer.stdout.contains("(196 rows"), "{}", answer.stdout);
+    for (row, (score, expected)) in scores.iter().zip(&expected).enumerate() {
+        match row {
+            // So far out single precision has no squares.
+            10 => assert!(score.is_finite() && *score < -1e50, "{score}"),
+            2 | 4 | 6 | 8 => assert!(!score.is_finite(), "{row}: {score}"),
+            _ => assert!((score - expected).abs() < 1e-5, "{row}: {score} and {expected}"),
+        }
+    }
+    let distances = [1e2, 1e6, 1e12, 1e18, 1e20, 1e25, 1e30, 1e37];
+    let far: String = distances.iter().map(|far| format!("{far:?},0.5,0.5\n")).collect();
+    place.write("far.csv", format!("a,b,c\n{far}"));
+    let (answer, scores) = eval(&place, "far.csv", &[]);
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    assert!(
+        scores.windows(2).all(|pair| pair[0] > pair[1] && pair[1].is_finite()),
+        "{scores:?}"
+    );
+    // Of several arrays `x` is the one.
+    let mut rows = numbers(200);
+    rows[5][1] = f64::NAN;
+    place.write(
+        "several.npz",
+        npz(&[("other", doubles(&numbers(200))), ("x", doubles(&rows))]),
+    );
+    let (answer, _) = eval(&place, "several.npz", &[]);
+    assert_eq!(answer.code, Some(3));
+    assert!(
+        answer.stdout.contains("array x") && answer.stderr.contains("row 5"),
+        "{}",
+        answer.stderr
+    );
+    place.write("several.npz", npz(&[("y", doubles(&rows)), ("z", doubles(&rows))]));
+    place.refuse(
+        &["eval", "run", "--data", "several.npz"],
+        &["y [200, 3], z [200, 3]", "--array NAME"],
+    );
+}
+
+#[test]
+fn a_run_goes_on_without_settings_longer_and_from_elsewhere() {
+    let place = trained(&[]);
+    let weights = |run: &str| std::fs::read(place.path(run).join("model.safetensors")).unwrap();
+    let resume = |out: &str, more: &[&str]| {
+        let arguments = ["experiment", "table", "--resume", "--out", out];
+        place.succeed(&[&arguments[..], more].concat())
+    };
+    let before = weights("run");
+    let result = json(&place.path("run/result.json"));
+    resume("run", &[]);
+    assert!(weights("run") == before);
+    assert_eq!(json(&place.path("run/result.json"))["settings"], result["settings"]);
+    // The table's schedule depends on the number of iterations.
+    place.refuse(
+        &[
+            "experiment",
+            "table",
+            "--resume",
+            "--out",
+            "run",
+            "--set",
+            "training.iterations=8",
+        ],
+        &["training.iterations = 4 there, 8 now", "training.schedule"],
+    );
+    // Noise on a lattice goes on where it was.
+    place.write(
+        "stars.csv",
+        text("a,b,stars", |row, [a, b, _]| format!("{a:?},{b:?},{}", row * 13 % 5)),
+    );
+    let constant = [
+        "--set",
+        "data.path=stars.csv",
+        "--set",
+        "data.dequantize=true",
+        "--set",
+        "training.schedule={ kind = \"constant\", rate = 1e-3 }",
+    ];
+    place.succeed(&table("short", &constant));
+    place.succeed(&table(
+        "long",
+        &[&constant[..], &["--set", "training.iterations=8"]].concat(),
+    ));
+    resume("short", &["--set", "training.iterations=8"]);
+    assert!(weights("short") == weights("long"));
+    assert_eq!(json(&place.path("short/config.json"))["training"]["iterations"], 8);
+    place.refuse(
+        &["experiment", "toy-moons", "--resume", "--out", "run"],
+        &["run of the preset `table`", "`toy-moons`"],
+    );
+
+    // The run and its data move together, and the program is started elsewhere.
+    std::fs::create_dir_all(place.path("moved/inner")).unwrap();
+    for name in ["run", "base.csv"] {
+        std::fs::rename(place.path(name), place.path("moved").join(name)).unwrap();
+    }
+    let mut command = place.command(&["experiment", "table", "--resume", "--out", "../run"]);
+    let answer = Answer::new(&command.current_dir(place.path("moved/inner")).output().unwrap());
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    // A file that is given anew is remembered.
+    std::fs::rename(place.path("moved/base.csv"), place.path("new.csv")).unwrap();
+    resume("moved/run", &["--set", "data.path=new.csv"]);
+    let mut command = place.command(&["plot", "../run"]);
+    let answer = Answer::new(&command.current_dir(place.path("moved/inner")).output().unwrap());
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+}
+
+#[test]
+fn a_folder_in_use_is_left_alone() {
+    let place = trained(&[]);
+    let lock = ffjord_run::RunLock::take(&place.path("run")).unwrap();
+    let holder = format!("process {} on ", std::process::id());
+    let arguments = ["experiment", "table", "--resume", "--out", "run"];
+    place.refuse(&arguments, &["run", &holder, "since 2", "--out DIR"]);
+    drop(lock);
+    place.succeed(&arguments);
+}

@@ -1,0 +1,88 @@
+//! What a run folder's `data.json` says of the data.
+
+use crate::error::Result;
+use crate::given::GivenColumns;
+use ffjord_data::{Lattice, Standardizer};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What a model must know of the data it was trained on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataSummary {
+    /// The dimension D of a row.
+    pub dimension: usize,
+    /// The names of a row's columns, if they have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
+    /// Means and standard deviations of a row's columns in original units, for tables.
+    pub scales: Option<(Vec<f64>, Vec<f64>)>,
+    /// What rows are given, in conditional runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<GivenColumns>,
+    /// Columns of the training data's file that are none of a row; other files may have them, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// The lattices, in original units, of the columns that noise was added to, `[D]`; none where there was no noise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dequantized: Vec<Option<Lattice>>,
+    /// Where the training data lie, for runs of own tables and pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<DataSource>,
+}
+
+/// Where the file of a run's data lies, so that it is found from other folders and beside a run that was moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Its whole path when the run began.
+    pub path: PathBuf,
+    /// Its path from the run folder.
+    pub from_run: PathBuf,
+}
+
+impl DataSource {
+    /// The file `path`, as a run in `folder` remembers it; none where the system does not tell whole paths.
+    pub(crate) fn of(path: &Path, folder: &Path) -> Option<Self> {
+        let (path, folder) = (path.canonicalize().ok()?, folder.canonicalize().ok()?);
+        let mut from_run = PathBuf::new();
+        let common = path
+            .components()
+            .zip(folder.components())
+            .take_while(|(a, b)| a == b)
+            .count();
+        from_run.extend(folder.components().skip(common).map(|_| ".."));
+        from_run.extend(path.components().skip(common));
+        Some(Self { path, from_run })
+    }
+}
+
+impl DataSummary {
+    /// The number of columns that a row is given.
+    pub fn given_len(&self) -> usize {
+        self.given.as_ref().map_or(0, |given| given.names.len())
+    }
+
+    /// Whether these are the data of a run that has `stored`; older programs stored less.
+    pub(crate) fn agrees_with(&self, stored: &Self) -> bool {
+        let names = self.names == stored.names || stored.names.is_none();
+        let rest = |data: &Self| {
+            (
+                data.dimension,
+                data.scales.clone(),
+                data.given.clone(),
+                data.dequantized.clone(),
+            )
+        };
+        names && rest(self) == rest(stored)
+    }
+
+    /// The map from original units to the model's, for tables.
+    ///
+    /// # Errors
+    /// When the scales cannot be used.
+    pub fn standardizer(&self) -> Result<Option<Standardizer>> {
+        self.scales
+            .clone()
+            .map(|(means, stds)| Ok(Standardizer::new(means, stds)?))
+            .transpose()
+    }
+}
