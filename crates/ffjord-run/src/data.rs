@@ -15,6 +15,7 @@ use ffjord_data::{Benchmark, ConstantColumns, Matrix, Prepared, SplitRule, Stand
 use ffjord_train::{BatchSource, FreshSamples, Purpose, ShuffledRows, Streams};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +41,13 @@ pub struct RunData {
     pub gaussian_nll: Option<f64>,
     /// Whose split it is, for benchmarks.
     pub split: Option<SplitLabel>,
+    training_rows: TrainingRows,
+}
+
+/// Where rows come from that a model is fitted to before its training.
+enum TrainingRows {
+    Table(Arc<ShuffledRows>),
+    Fresh(Draw),
 }
 
 impl fmt::Debug for RunData {
@@ -80,6 +88,9 @@ impl SplitLabel {
         Ok(check.err().map(|error| error.to_string()))
     }
 }
+
+/// Samples that stand for training rows where these are drawn anew for every batch.
+const FRESH_ROWS: usize = 10_000;
 
 type Draw = Arc<dyn Fn(usize, &mut ChaCha8Rng) -> Matrix<f32>>;
 
@@ -165,6 +176,15 @@ impl RunData {
         })
     }
 
+    /// The training rows `[N, D]` that the start of a flow is fitted to; of a density that is sampled anew for every batch,
+    /// ten thousand samples.
+    pub fn training_rows(&self, streams: &Streams) -> Cow<'_, Matrix<f32>> {
+        match &self.training_rows {
+            TrainingRows::Table(rows) => Cow::Borrowed(rows.table()),
+            TrainingRows::Fresh(draw) => Cow::Owned(draw(FRESH_ROWS, &mut streams.rng(Purpose::Initialise, 1, 0))),
+        }
+    }
+
     /// What a model must know of these data.
     pub fn summary(&self) -> DataSummary {
         let scales = self
@@ -204,6 +224,7 @@ impl RunData {
             standardizer: None,
             gaussian_nll: None,
             split: None,
+            training_rows: TrainingRows::Fresh(draw.clone()),
         }
     }
 
@@ -219,16 +240,19 @@ impl RunData {
         let batch = config.training.batch;
         require_rows_in_all(&train, batch, &splits.validation, &test)?;
         let gaussian_nll = gaussian_nll(&train, &test);
+        let source = ShuffledRows::new(train, batch, dtype(config.model.precision))?;
+        let source = Arc::new(source);
         Ok(Self {
-            dimension: train.columns(),
+            dimension: test.columns(),
             names,
             given: None,
             validation: first(splits.validation, Some(config.training.validation_rows))?.into(),
-            source: Box::new(ShuffledRows::new(train, batch, dtype(config.model.precision))?),
+            source: Box::new(source.clone()),
             test: test.into(),
             standardizer: Some(standardizer),
             gaussian_nll,
             split: None,
+            training_rows: TrainingRows::Table(source),
         })
     }
 
@@ -242,6 +266,7 @@ impl RunData {
         let gaussian_nll = conditional_gaussian_nll((&splits.train, &given_train), (&splits.test, &given_test));
         let (validation, given) = cut.apply(&first(splits.validation, Some(config.training.validation_rows))?)?;
         let source = ShuffledRows::new(train, batch, dtype(config.model.precision))?;
+        let source = Arc::new(source.given(given_train)?);
         let of = |columns: &[usize], all: &[f64]| columns.iter().map(|&column| all[column]).collect();
         let named = |columns: &[usize]| columns.iter().map(|&column| names[column].clone()).collect::<Vec<_>>();
         Ok(Self {
@@ -254,7 +279,7 @@ impl RunData {
                 stds: of(&cut.given, standardizer.stds()),
             }),
             validation: Rows::new(validation, Some(given))?,
-            source: Box::new(source.given(given_train)?),
+            source: Box::new(source.clone()),
             test: Rows::new(test, Some(given_test))?,
             standardizer: Some(Standardizer::new(
                 of(&cut.rest, standardizer.means()),
@@ -262,6 +287,7 @@ impl RunData {
             )?),
             gaussian_nll,
             split: None,
+            training_rows: TrainingRows::Table(source),
         })
     }
 }

@@ -15,6 +15,7 @@ mod results;
 mod rows;
 mod run_folder;
 mod sampling;
+mod start;
 mod statistics;
 mod trained;
 
@@ -32,5 +33,6 @@ pub use results::{CurvePoint, RunResult, SplitRecord, TestRecord, TrainingRecord
 pub use rows::Rows;
 pub use run_folder::{DataSummary, RunFolder};
 pub use sampling::{samples, samples_given};
+pub use start::StartPart;
 pub use statistics::mean_and_standard_error;
 pub use trained::{Trained, Units};

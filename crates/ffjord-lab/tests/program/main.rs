@@ -11,4 +11,5 @@ mod outputs;
 mod parity;
 mod refusals;
 mod running;
+mod start;
 mod weights;

@@ -4,12 +4,14 @@ mod check;
 mod model;
 mod preset;
 mod resolve;
+mod start;
 mod training;
 mod unread;
 
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::Preset;
 pub use resolve::{resolve, resolve_stored};
+pub use start::{StartConfig, StartMap};
 pub use training::TrainingConfig;
 
 pub use ffjord_flow::config::{
