@@ -35,16 +35,17 @@ fn correlated(rows: usize) -> String {
 #[test]
 fn a_correlated_table_is_never_worse_than_its_gaussian() {
     let place = Place::new();
-    place.write("rows.csv", correlated(4000));
+    place.write("rows.csv", correlated(2500));
     let settings = [
         "data.path=rows.csv",
         "model.hidden=[32, 32]",
         "training.iterations=60",
         "training.batch=256",
         "training.validate_every=10",
-        "training.validation_rows=400",
+        "training.validation_rows=200",
+        "solver.test.control={ kind = \"adaptive\", rtol = 1e-3, atol = 1e-3 }",
         "evaluation.samples=50",
-        "evaluation.curve_rows=400",
+        "evaluation.curve_rows=200",
         "evaluation.tighter_rows=0",
     ];
     let mut arguments = vec!["experiment", "table", "--out", "run"];
