@@ -3,6 +3,7 @@
 use crate::error::{FlowError, Result};
 use crate::integral::PathIntegrals;
 use crate::pass::Pass;
+use crate::path::ContinuousPath;
 use candle_core::Tensor;
 use ffjord_nn::Parameter;
 use std::sync::Arc;
@@ -166,8 +167,14 @@ pub trait Bijection: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The velocities of the continuous parts, the first nearest to the data, of a map that is made of nothing else.
-    fn velocities(&self) -> Option<Vec<&dyn Velocity>> {
+    /// Whether the map stays as it is in training: it has no parameters, and no pass moves its buffers.
+    fn is_fixed(&self) -> bool {
+        false
+    }
+
+    /// The continuous parts, for objectives that need their velocities and no solve; none unless the map is made of nothing
+    /// else but for [fixed](Self::is_fixed) maps before the first of them.
+    fn path(&self) -> Option<ContinuousPath<'_>> {
         None
     }
 }
@@ -232,8 +239,12 @@ impl<B: Bijection + ?Sized> Bijection for Arc<B> {
         self.as_ref().end_times()
     }
 
-    fn velocities(&self) -> Option<Vec<&dyn Velocity>> {
-        self.as_ref().velocities()
+    fn is_fixed(&self) -> bool {
+        self.as_ref().is_fixed()
+    }
+
+    fn path(&self) -> Option<ContinuousPath<'_>> {
+        self.as_ref().path()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Bijections one after the other.
 
-use crate::bijection::{Bijection, Transformed, Velocity};
+use crate::bijection::{Bijection, Transformed};
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
+use crate::path::ContinuousPath;
 use candle_core::Tensor;
 use ffjord_nn::Parameter;
 
@@ -170,8 +171,11 @@ impl Bijection for Chain {
         self.parts.iter().flat_map(|part| part.end_times()).collect()
     }
 
-    fn velocities(&self) -> Option<Vec<&dyn Velocity>> {
-        let parts: Option<Vec<_>> = self.parts.iter().map(|part| part.velocities()).collect();
-        parts.map(|parts| parts.concat())
+    fn is_fixed(&self) -> bool {
+        self.parts.iter().all(|part| part.is_fixed())
+    }
+
+    fn path(&self) -> Option<ContinuousPath<'_>> {
+        ContinuousPath::of_chain(&self.parts)
     }
 }

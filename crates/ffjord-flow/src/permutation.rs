@@ -99,6 +99,10 @@ impl Bijection for Permutation {
         }]
     }
 
+    fn is_fixed(&self) -> bool {
+        true
+    }
+
     fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }

@@ -81,6 +81,10 @@ impl Bijection for Squeeze {
         Vec::new()
     }
 
+    fn is_fixed(&self) -> bool {
+        true
+    }
+
     fn input_shape(&self) -> &[usize] {
         &self.input
     }

@@ -44,6 +44,14 @@ pub struct RunData {
     pub split: Option<SplitLabel>,
     /// What is known of the file, for own tables.
     pub file: Option<TableFile>,
+    training_rows: TrainingRows,
+}
+
+/// Where rows come from that a model is fitted to before its training.
+enum TrainingRows {
+    Table(Arc<ShuffledRows>),
+    Own(Matrix<f64>),
+    Fresh(Draw),
 }
 
 /// What a run tells and keeps of the file of an own table.
@@ -100,6 +108,9 @@ impl SplitLabel {
         Ok(check.err().map(|error| error.to_string()))
     }
 }
+
+/// Samples that stand for training rows where these are drawn anew for every batch.
+const FRESH_ROWS: usize = 10_000;
 
 type Draw = Arc<dyn Fn(usize, &mut ChaCha8Rng) -> Matrix<f32>>;
 
@@ -173,6 +184,16 @@ impl RunData {
         })
     }
 
+    /// The training rows `[N, D]` that the start of a flow is fitted to; of a density that is sampled anew for every batch,
+    /// ten thousand samples.
+    pub fn training_rows(&self, streams: &Streams) -> Matrix<f64> {
+        match &self.training_rows {
+            TrainingRows::Table(rows) => rows.table().cast(),
+            TrainingRows::Own(rows) => rows.clone(),
+            TrainingRows::Fresh(draw) => draw(FRESH_ROWS, &mut streams.rng(Purpose::Initialise, 1, 0)).cast(),
+        }
+    }
+
     /// What a model must know of these data.
     pub fn summary(&self) -> DataSummary {
         let scales = self
@@ -220,6 +241,7 @@ impl RunData {
             gaussian_nll: None,
             split: None,
             file: None,
+            training_rows: TrainingRows::Fresh(draw.clone()),
         }
     }
 
@@ -235,19 +257,22 @@ impl RunData {
         let batch = config.training.batch;
         require_rows_in_all(&train, batch, &splits.validation, &test)?;
         let gaussian_nll = gaussian_nll(&train, &test);
+        let source = ShuffledRows::new(train, batch, dtype(config.model.precision))?;
+        let source = Arc::new(source);
         Ok(Self {
-            dimension: train.columns(),
+            dimension: test.columns(),
             names,
             given: None,
             validation: first(splits.validation, Some(config.training.validation_rows))?
                 .cast()
                 .into(),
-            source: Box::new(ShuffledRows::new(train, batch, dtype(config.model.precision))?),
+            source: Box::new(source.clone()),
             test: test.cast().into(),
             standardizer: Some(standardizer),
             gaussian_nll,
             split: None,
             file: None,
+            training_rows: TrainingRows::Table(source),
         })
     }
 
@@ -339,6 +364,7 @@ impl RunData {
                         .collect::<Vec<_>>(),
                 ),
             }),
+            training_rows: TrainingRows::Own(cut.apply(&fitted)?.0),
         })
     }
 }

@@ -19,6 +19,7 @@ mod rows;
 mod run_folder;
 mod run_lock;
 mod sampling;
+mod start;
 mod statistics;
 mod trained;
 
@@ -38,5 +39,6 @@ pub use rows::Rows;
 pub use run_folder::{RunFolder, Started};
 pub use run_lock::RunLock;
 pub use sampling::{samples, samples_given};
+pub use start::StartPart;
 pub use statistics::mean_and_standard_error;
 pub use trained::{Trained, Units};

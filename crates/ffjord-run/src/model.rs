@@ -2,7 +2,9 @@
 
 use crate::config::{ModelConfig, ModelKind, Precision, RunConfig};
 use crate::error::{Result, RunError};
+use crate::start::StartPart;
 use candle_core::{DType, Device, Tensor};
+use ffjord_data::Matrix;
 use ffjord_flow::config::{IntegralWeights, SolverConfig};
 use ffjord_flow::{
     Architecture, Bijection, Chain, Cnf, CnfSettings, Density, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
@@ -19,6 +21,8 @@ pub struct Model {
     pub flow: Flow<Chain>,
     /// The parts of the chain, the first nearest to the data.
     pub parts: Vec<Part>,
+    /// The first of the parts, which [`fit_start`](Self::fit_start) fits to training rows.
+    pub start: Vec<StartPart>,
 }
 
 /// One part of a chain.
@@ -50,6 +54,7 @@ impl Model {
         Ok(Self {
             flow: Flow::new(chain, base)?,
             parts,
+            start: Vec::new(),
         })
     }
 
@@ -60,7 +65,8 @@ impl Model {
     /// When the configuration names something that does not exist or cannot be built.
     pub fn build(config: &RunConfig, dimension: usize, given: usize, rng: &mut dyn RngCore) -> Result<Self> {
         let dtype = dtype(config.model.precision);
-        let parts = match architecture(&config.model)? {
+        let start = StartPart::all(config.model.start.as_ref(), dimension, dtype, &Device::Cpu)?;
+        let flow = match architecture(&config.model)? {
             None => continuous_parts(config, (dimension, given), dtype, rng)?,
             Some(architecture) => {
                 let sizes = DiscreteFlowConfig {
@@ -74,7 +80,34 @@ impl Model {
                 parts.into_iter().map(Part::Discrete).collect()
             }
         };
-        Self::new(parts, dtype)
+        let parts = start
+            .iter()
+            .map(|part| Part::Discrete(part.bijection()))
+            .chain(flow)
+            .collect();
+        Ok(Self {
+            start,
+            ..Self::new(parts, dtype)?
+        })
+    }
+
+    /// Fits the maps that the flow starts with, if it has any, to the training rows `[N, D]`, each to what those before it
+    /// make of them; the same rows give the same bits.
+    ///
+    /// # Errors
+    /// When the rows do not fit the model, or are no numbers.
+    pub fn fit_start(&self, rows: &Matrix<f64>) -> Result<()> {
+        crate::start::fit(&self.start, rows, self.dtype(), self.device())
+    }
+
+    /// The mean negative log-likelihood of rows `[N, D]` under the maps that the flow starts with, before a standard normal
+    /// and without the flow, in nats; none for a flow without such maps. With marginal maps and whitening, that of a Gaussian
+    /// copula.
+    ///
+    /// # Errors
+    /// When the rows do not fit the model.
+    pub fn start_nll(&self, rows: &Matrix<f64>) -> Result<Option<f64>> {
+        crate::start::nll(&self.start, rows, self.dtype(), self.device())
     }
 
     /// Fails for `command` unless a part of the flow is continuous.

@@ -10,7 +10,7 @@ use candle_core::{DType, Device, WithDType};
 use ffjord_data::{Batches, Element, LastBatch, Matrix, permutation};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A source of training batches.
 pub trait BatchSource {
@@ -19,6 +19,12 @@ pub trait BatchSource {
     /// # Errors
     /// When the data cannot be read or put on the device.
     fn batch(&self, iteration: u64, streams: &Streams) -> Result<Batch>;
+}
+
+impl<S: BatchSource + ?Sized> BatchSource for Arc<S> {
+    fn batch(&self, iteration: u64, streams: &Streams) -> Result<Batch> {
+        self.as_ref().batch(iteration, streams)
+    }
 }
 
 /// Fresh samples for every batch, drawn by a function; see [`IntoBatch`] for what it may return.
@@ -154,6 +160,12 @@ impl<T: Element + WithDType> ShuffledRows<T> {
     pub fn on(mut self, device: &Device) -> Self {
         self.device = device.clone();
         self
+    }
+
+    /// The rows in their own order.
+    #[must_use]
+    pub fn table(&self) -> &Matrix<T> {
+        &self.table
     }
 }
 

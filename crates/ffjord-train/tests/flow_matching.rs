@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
     ActNorm, Bijection, Chain, Cnf, CnfSettings, Density, Flow, FlowError, Pass, SolveSettings, StandardNormal,
-    TraceMode, Velocity,
+    TraceMode, Velocity, Whitening,
 };
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Parameter};
 use ffjord_ode::{Method, Solver, adjoint::AdjointMethod};
@@ -77,7 +77,8 @@ fn the_loss_is_the_mean_squared_error_of_the_velocity() -> Outcome {
     // The same draws, row by row.
     let mut rng = rng(9);
     let noise = model.base().sample(6, &mut Pass::training(&mut rng))?;
-    let parts = model.bijection().velocities().ok_or("continuous")?;
+    let path = model.bijection().path().ok_or("continuous")?;
+    let parts = path.velocities();
     let mut by_hand = 0.0;
     for row in 0..6 {
         let place = (row as f64 + rand::Rng::random_range(&mut rng, 0.0..1.0)) / 6.0;
@@ -89,6 +90,31 @@ fn the_loss_is_the_mean_squared_error_of_the_velocity() -> Outcome {
         by_hand += error.sqr()?.sum_all()?.to_scalar::<f64>()? / 6.0;
     }
     assert!((total - by_hand).abs() < 1e-12 * by_hand, "{total} against {by_hand}");
+    Ok(())
+}
+
+#[test]
+fn fixed_maps_lead_to_where_the_path_begins() -> Outcome {
+    let rows = normal(200, 7)?;
+    let stretched = rows.matmul(&Tensor::new(&[[3.0, 1.0], [0.0, 0.2]], &Device::Cpu)?)?;
+    let whitening = Whitening::fit(&stretched)?;
+    let white = whitening.forward(&stretched, &mut Pass::evaluation(&mut rng(0)))?.value;
+    let parts = || -> Outcome<Vec<Box<dyn Bijection>>> {
+        Ok(vec![
+            Box::new(block(0.5, 0, &[6], 1)?),
+            Box::new(block(2.0, 0, &[6], 2)?),
+        ])
+    };
+    let mut started = parts()?;
+    started.insert(0, Box::new(whitening));
+    let with_start = loss(&flow(Chain::new(started)?)?, NoiseCoupling::Independent, &stretched)?;
+    let without = loss(&flow(Chain::new(parts()?)?)?, NoiseCoupling::Independent, &white)?;
+    assert_eq!(with_start.to_scalar::<f64>()?, without.to_scalar::<f64>()?);
+
+    // Between blocks a map would cut the path in two.
+    let mut cut = parts()?;
+    cut.insert(1, Box::new(Whitening::fit(&rows)?));
+    assert!(loss(&flow(Chain::new(cut)?)?, NoiseCoupling::Independent, &rows).is_err());
     Ok(())
 }
 

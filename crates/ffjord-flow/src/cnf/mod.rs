@@ -7,9 +7,10 @@ mod solve;
 pub use builder::CnfBuilder;
 
 use crate::backend::{Backend, CpuBackend};
-use crate::bijection::{Bijection, Transformed, Velocity, check_rows};
+use crate::bijection::{Bijection, Transformed, check_rows};
 use crate::error::{FlowError, Result};
 use crate::pass::Pass;
+use crate::path::ContinuousPath;
 use crate::solve::CnfSettings;
 use candle_core::{DType, Tensor, Var};
 use ffjord_nn::{Parameter, VectorField};
@@ -190,7 +191,7 @@ impl Bijection for Cnf {
         self.end_time().into_iter().collect()
     }
 
-    fn velocities(&self) -> Option<Vec<&dyn Velocity>> {
-        Some(vec![self])
+    fn path(&self) -> Option<ContinuousPath<'_>> {
+        Some(ContinuousPath::of(self))
     }
 }

@@ -11,5 +11,6 @@ mod integrals;
 mod precision;
 mod refusals;
 mod shapes;
+mod start;
 mod step_sharing;
 mod velocity;

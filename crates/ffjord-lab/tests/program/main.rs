@@ -14,4 +14,5 @@ mod parity;
 mod refusals;
 mod running;
 mod samples;
+mod start;
 mod weights;

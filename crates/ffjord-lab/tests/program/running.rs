@@ -176,6 +176,12 @@ fn a_discrete_flow_and_flow_matching_resume_as_well() {
     interrupt(400, &["--set", "objective=optimal-transport-flow-matching"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_fitted_start_is_loaded_and_not_fitted_anew() {
+    interrupt(800, &["--set", r#"model.start={ maps = ["marginals", "whitening"] }"#]);
+}
+
 /// Interrupts a run of so many iterations and resumes it; a second one runs through.
 #[cfg(unix)]
 fn interrupt(iterations: usize, settings: &[&str]) {

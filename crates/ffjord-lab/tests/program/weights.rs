@@ -101,6 +101,28 @@ fn training_goes_on_from_the_weights_of_another_run() {
 }
 
 #[test]
+fn a_start_comes_with_the_weights() {
+    let place = Place::new();
+    place.write("rows.csv", csv(200));
+    place.write("others.csv", csv(400).replace('1', "3"));
+    place.succeed(&table("one", &["--set", "data.path=rows.csv"]));
+    let others = ["--set", "data.path=others.csv", "--from", "one"];
+    place.succeed(&table("two", &others));
+    let tensors = |run: &str| load_tensors(&place.path(run).join("model.safetensors")).unwrap();
+    let (one, two) = (tensors("one"), tensors("two"));
+    let knots = |tensors: &std::collections::BTreeMap<String, candle_core::Tensor>| {
+        tensors["chain.0.knots"]
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
+    };
+    assert_eq!(knots(&one), knots(&two));
+    let none = table("three", &[&others[..], &["--set", "model.start=none"]].concat());
+    place.refuse(&none, &["do not fit", "chain.0."]);
+}
+
+#[test]
 fn weights_of_another_architecture_are_refused() {
     let place = Place::new();
     place.succeed(&moons("one", &[]));

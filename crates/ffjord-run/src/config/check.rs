@@ -41,6 +41,15 @@ fn check_model(model: &ModelConfig) -> Check {
     for width in &model.hidden {
         at_least_one("model.hidden", width)?;
     }
+    if let Some(start) = &model.start {
+        let accepted = "a whole number from 2 to 65536";
+        require(
+            (2..=65_536).contains(&start.knots),
+            "model.start.knots",
+            &start.knots,
+            accepted,
+        )?;
+    }
     optional("model.end_time", model.end_time.as_ref(), positive)?;
     match model.foreign_key() {
         Some((key, kind)) => Err(format!(

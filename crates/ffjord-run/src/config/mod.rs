@@ -4,6 +4,7 @@ mod check;
 mod model;
 mod preset;
 mod resolve;
+mod start;
 mod table;
 mod training;
 mod unread;
@@ -11,6 +12,7 @@ mod unread;
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::Preset;
 pub use resolve::{resolve, resolve_changed, resolve_stored};
+pub use start::{StartConfig, StartMap};
 pub use table::{DequantizeConfig, ScaleConfig, SplitConfig, TableConfig};
 pub use training::TrainingConfig;
 

@@ -1,5 +1,6 @@
 //! What a configuration says of the flow.
 
+use super::StartConfig;
 use ffjord_nn::{ActivationKind, LayerKind};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,9 @@ pub struct ModelConfig {
     pub activation: ActivationKind,
     /// Floating-point precision.
     pub precision: Precision,
+    /// Maps before the flow that are fitted to the training rows; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartConfig>,
     /// `cnf`: how every layer depends on time; concatsquash if absent.
     #[serde(with = "ffjord_nn::text::option", default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<LayerKind>,

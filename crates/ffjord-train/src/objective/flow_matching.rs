@@ -5,7 +5,7 @@ use super::{Loss, Objective, scalar};
 use crate::batch::Batch;
 use crate::error::{Result, TrainError};
 use candle_core::{DType, Tensor};
-use ffjord_flow::{Bijection, Density, Flow, Pass, Velocity};
+use ffjord_flow::{Bijection, ContinuousPath, Density, Flow, Pass, Velocity};
 use rand::{Rng, RngCore};
 
 /// The most rows that share a place.
@@ -38,7 +38,8 @@ pub enum NoiseCoupling {
 /// time. That field carries the data's distribution to the noise's, so that the likelihood afterwards is that of the
 /// same flow by the same solve. The N continuous blocks of a chain share the path, each a stretch of u.
 ///
-/// End times are not trained by it, and path integrals play no part.
+/// Fixed maps before the first block, as [`Whitening`](ffjord_flow::Whitening), are applied to the data first. End times
+/// are not trained by it, and path integrals play no part.
 ///
 /// ```
 /// use ffjord_train::{FlowMatching, NoiseCoupling};
@@ -128,11 +129,12 @@ fn places(rows: usize, rng: &mut dyn RngCore) -> Vec<f64> {
 
 impl<B: Bijection, D: Density> Objective<Flow<B, D>> for FlowMatching {
     fn loss(&self, model: &Flow<B, D>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
-        let parts = continuous(model)?;
+        let path = continuous(model)?;
         batch.give(pass);
-        let batch = batch.x.detach();
+        let batch = path.start(&batch.x, pass)?.detach();
         let noise = self.noise(model, &batch, pass)?;
         let places = places(batch.dim(0)?, pass.rng());
+        let parts = path.velocities();
         let mut total: Option<Tensor> = None;
         let mut first = 0;
         for (index, part) in parts.iter().enumerate() {
@@ -195,10 +197,10 @@ impl Stretch<'_> {
     }
 }
 
-fn continuous<B: Bijection, D: Density>(model: &Flow<B, D>) -> Result<Vec<&dyn Velocity>> {
+fn continuous<B: Bijection, D: Density>(model: &Flow<B, D>) -> Result<ContinuousPath<'_>> {
     model
         .bijection()
-        .velocities()
+        .path()
         .ok_or_else(|| only_continuous("a flow with other parts"))
 }
 
@@ -206,7 +208,7 @@ fn only_continuous(given: &str) -> TrainError {
     TrainError::InvalidSetting {
         setting: "the flow of a flow-matching objective",
         given: given.to_string(),
-        accepted: "continuous blocks alone, without normalisation between them",
+        accepted: "continuous blocks alone, without normalisation between them, after maps that training leaves alone",
     }
 }
 

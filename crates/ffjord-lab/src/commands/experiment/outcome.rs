@@ -51,6 +51,8 @@ pub(super) struct Outcome<'a> {
     pub test: Likelihood,
     /// That of the first of them at a tighter tolerance.
     pub tighter: Option<Tighter>,
+    /// The negative log-likelihood of the test rows under the maps that the flow starts with, by themselves, in nats.
+    pub start_nll: Option<f64>,
     /// The integral of a two-dimensional density.
     pub density: Option<f64>,
 }
@@ -112,6 +114,7 @@ impl Outcome<'_> {
                 "likelihood_is_a_density": file.on_lattice.is_empty(),
             })),
             "gaussian_nll": data.gaussian_nll,
+            "start_nll": self.start_nll,
             "density_integral": self.density,
             "validation_curve": curve("nll"),
             "test_curve": curve("test_nll"),
@@ -166,6 +169,9 @@ impl Outcome<'_> {
         if let Some(gaussian) = self.data.gaussian_nll {
             let given = self.data.given.as_ref().map_or("", |_| ", given the same columns");
             say!("full-covariance Gaussian on the same rows{given}: {gaussian:.4} nats");
+        }
+        if let Some(start) = self.start_nll {
+            say!("the maps that the flow starts with, by themselves: {start:.4} nats");
         }
         if let Some(mass) = self.density {
             say!("∫p dx on the picture's grid: {mass:.5}");

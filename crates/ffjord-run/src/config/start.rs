@@ -1,0 +1,39 @@
+//! What a configuration says of the maps that a flow starts with.
+
+use serde::{Deserialize, Serialize};
+
+/// Maps that stand between the data and the flow, fitted to the training rows before the first iteration and then fixed.
+///
+/// ```
+/// use ffjord_run::config::{Preset, StartMap, resolve};
+///
+/// let setting = r#"model.start={ maps = ["marginals", "whitening"], knots = 64 }"#;
+/// let config = resolve(&Preset::find("power-maf")?, &[setting.to_string()], None)?;
+/// let start = config.model.start.ok_or("none")?;
+/// assert_eq!((start.maps.as_slice(), start.knots), (&[StartMap::Marginals, StartMap::Whitening][..], 64));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartConfig {
+    /// The maps, the first nearest to the data; each is fitted to what those before it make of the rows.
+    pub maps: Vec<StartMap>,
+    /// The most knots of a column's marginal map.
+    #[serde(default = "knots")]
+    pub knots: usize,
+}
+
+fn knots() -> usize {
+    1024
+}
+
+/// A map that a flow can start with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum StartMap {
+    /// An increasing map of every column that makes it normal.
+    Marginals,
+    /// An affine map that makes the columns uncorrelated.
+    Whitening,
+}

@@ -1,0 +1,97 @@
+//! The maps that a flow starts with, fitted to training rows.
+
+use crate::config::{StartConfig, StartMap};
+use crate::error::Result;
+use candle_core::{DType, Device, Tensor};
+use ffjord_data::Matrix;
+use ffjord_flow::{Bijection, Density, MarginalMaps, Pass, StandardNormal, Whitening};
+use ffjord_train::{Purpose, Streams, to_tensor};
+use std::sync::Arc;
+
+/// Rows evaluated at a time.
+const ROWS: usize = 10_000;
+
+/// A map before the flow that is fitted to training rows and not trained.
+#[derive(Debug, Clone)]
+pub enum StartPart {
+    /// A monotone map of every column.
+    Marginals(Arc<MarginalMaps>),
+    /// An affine map that makes columns uncorrelated.
+    Whitening(Arc<Whitening>),
+}
+
+impl StartPart {
+    /// The maps that a configuration asks for, identities so far.
+    pub(crate) fn all(
+        config: Option<&StartConfig>,
+        dimension: usize,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Vec<Self>> {
+        let Some(config) = config else { return Ok(Vec::new()) };
+        let part = |map: &StartMap| {
+            Ok(match map {
+                StartMap::Marginals => {
+                    Self::Marginals(Arc::new(MarginalMaps::new(dimension, config.knots, dtype, device)?))
+                }
+                StartMap::Whitening => Self::Whitening(Arc::new(Whitening::new(dimension, dtype, device)?)),
+            })
+        };
+        config.maps.iter().map(part).collect()
+    }
+
+    /// The map.
+    pub fn bijection(&self) -> Arc<dyn Bijection> {
+        match self {
+            Self::Marginals(maps) => maps.clone(),
+            Self::Whitening(whitening) => whitening.clone(),
+        }
+    }
+
+    fn refit(&self, rows: &Tensor) -> Result<()> {
+        let fitted = match self {
+            Self::Marginals(maps) => maps.refit(rows),
+            Self::Whitening(whitening) => whitening.refit(rows),
+        };
+        Ok(fitted?)
+    }
+}
+
+/// Fits each of `parts` to what those before it make of `rows`.
+pub(crate) fn fit(parts: &[StartPart], rows: &Matrix<f64>, dtype: DType, device: &Device) -> Result<()> {
+    let Some((last, before)) = parts.split_last() else {
+        return Ok(());
+    };
+    let mut rows = to_tensor(rows, dtype, device)?;
+    // Neither map draws anything.
+    let mut rng = Streams::new(0).rng(Purpose::Initialise, 0, 0);
+    for part in before {
+        part.refit(&rows)?;
+        rows = part.bijection().forward(&rows, &mut Pass::evaluation(&mut rng))?.value;
+    }
+    last.refit(&rows)
+}
+
+/// The mean negative log-likelihood of `rows` under these maps and a standard normal alone, in nats; none without maps.
+pub(crate) fn nll(parts: &[StartPart], rows: &Matrix<f64>, dtype: DType, device: &Device) -> Result<Option<f64>> {
+    if parts.is_empty() || rows.rows() == 0 {
+        return Ok(None);
+    }
+    let base = StandardNormal::new(&[rows.columns()], dtype, device)?;
+    let mut rng = Streams::new(0).rng(Purpose::Initialise, 0, 0);
+    let mut pass = Pass::evaluation(&mut rng);
+    let mut total = 0.0;
+    for first in (0..rows.rows()).step_by(ROWS) {
+        let chunk = rows.slice(first..rows.rows().min(first + ROWS))?;
+        let mut image = to_tensor(&chunk, dtype, device)?;
+        let mut log_det = Tensor::zeros(chunk.rows(), dtype, device)?;
+        for part in parts {
+            let next = part.bijection().forward(&image, &mut pass)?;
+            log_det = (log_det + next.log_det()?)?;
+            image = next.value;
+        }
+        let log_prob = (base.log_prob(&image, &mut pass)? + log_det)?;
+        total -= log_prob.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+    }
+    Ok(Some(total / rows.rows() as f64))
+}
