@@ -6,7 +6,7 @@ use crate::evaluation::{conditional_gaussian_nll, gaussian_nll};
 use crate::given::{Cut, GivenColumns, names};
 use crate::model::dtype;
 use crate::rows::Rows;
-use crate::run_folder::DataSummary;
+use crate::run_folder::{DataSummary, ImageFormat};
 use ffjord_data::benchmark::store;
 use ffjord_data::power::{self, PowerDataset};
 use ffjord_data::table::{self, LoadOptions};
@@ -40,6 +40,8 @@ pub struct RunData {
     pub gaussian_nll: Option<f64>,
     /// Whose split it is, for benchmarks.
     pub split: Option<SplitLabel>,
+    /// Shape and levels, for images.
+    pub image: Option<ImageFormat>,
 }
 
 impl fmt::Debug for RunData {
@@ -108,6 +110,7 @@ impl RunData {
                     &(Arc::new(move |rows, rng: &mut ChaCha8Rng| density.sample(rows, rng)) as Draw),
                 ))
             }
+            DataConfig::Images(images) => Self::images(config, images, streams, cache),
             DataConfig::Table { path, given } => {
                 require_path("data.path", path)?;
                 let table = table::load(path, &LoadOptions::default())?;
@@ -175,6 +178,7 @@ impl RunData {
             dimension: self.dimension,
             scales,
             given: self.given.clone(),
+            image: self.image,
         }
     }
 
@@ -204,6 +208,7 @@ impl RunData {
             standardizer: None,
             gaussian_nll: None,
             split: None,
+            image: None,
         }
     }
 
@@ -229,6 +234,7 @@ impl RunData {
             standardizer: Some(standardizer),
             gaussian_nll,
             split: None,
+            image: None,
         })
     }
 
@@ -262,6 +268,7 @@ impl RunData {
             )?),
             gaussian_nll,
             split: None,
+            image: None,
         })
     }
 }

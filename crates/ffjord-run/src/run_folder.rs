@@ -26,6 +26,32 @@ pub struct DataSummary {
     /// What rows are given, in conditional runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<GivenColumns>,
+    /// What images look like, for images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageFormat>,
+}
+
+/// The shape and levels of a run's images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageFormat {
+    /// Channels, height and width.
+    pub shape: [usize; 3],
+    /// Levels of a pixel: its numbers are (k + u) / levels.
+    pub levels: usize,
+}
+
+impl ImageFormat {
+    /// Bits per dimension of a mean negative log-likelihood in nats: that of the levels, whose probability the density of
+    /// dequantised pixels bounds from below.
+    pub fn bits_per_dimension(&self, nll: f64) -> f64 {
+        let dimension = self.shape.iter().product::<usize>() as f64;
+        (nll / dimension + (self.levels as f64).ln()) / std::f64::consts::LN_2
+    }
+
+    /// The same of a difference or an error, in nats.
+    pub fn bits_of(&self, nats: f64) -> f64 {
+        nats / (self.shape.iter().product::<usize>() as f64 * std::f64::consts::LN_2)
+    }
 }
 
 impl DataSummary {
@@ -254,7 +280,7 @@ impl RunFolder {
     fn model_with(&self, config: &RunConfig, mut stored: BTreeMap<String, Tensor>) -> Result<Model> {
         let mut rng = Streams::new(config.seed).rng(Purpose::Initialise, 0, 0);
         let data = self.data()?;
-        let model = Model::build(config, data.dimension, data.given_len(), &mut rng)?;
+        let model = Model::for_data(config, &data, &mut rng)?;
         let all: Vec<_> = model
             .flow
             .parameters()

@@ -42,7 +42,7 @@ pub enum Units {
 /// # let place = tempfile::tempdir()?;
 /// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
 /// # let scales = Some((vec![1.0, 1.0], vec![2.0, 2.0]));
-/// # let summary = DataSummary { dimension: 2, scales, given: None };
+/// # let summary = DataSummary { dimension: 2, scales, given: None, image: None };
 /// # let folder = RunFolder::open(&place.path().join("runs/moons"), &config, &summary, false)?;
 /// # folder.save_model(&Model::build(&config, 2, 0, &mut Streams::new(0).rng(Purpose::Initialise, 0, 0))?)?;
 /// # let runs = place.path().join("runs");
@@ -92,6 +92,7 @@ impl Trained {
                 dimension: model.dimension(),
                 scales: None,
                 given: None,
+                image: None,
             };
             (model, data)
         };
@@ -298,6 +299,7 @@ mod tests {
             dimension: 2,
             scales,
             given,
+            image: None,
         };
         let folder = RunFolder::open(place, &config, &summary, false)?;
         folder.save_model(&Model::build(

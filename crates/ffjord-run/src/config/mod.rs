@@ -1,12 +1,14 @@
 //! The configuration of a run: what a preset, `--set` and a run folder's `config.json` hold.
 
 mod check;
+mod image;
 mod model;
 mod preset;
 mod resolve;
 mod training;
 mod unread;
 
+pub use image::{ImageField, ImageModelConfig, ImagesConfig};
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::Preset;
 pub use resolve::{resolve, resolve_stored};
@@ -65,6 +67,8 @@ pub enum DataConfig {
         /// A PNG or JPEG file.
         path: PathBuf,
     },
+    /// Images, dequantised.
+    Images(ImagesConfig),
     /// A table of numbers, split and standardised by the paper's rule.
     Table {
         /// A `.npy`, `.npz` or CSV file.

@@ -137,7 +137,7 @@ fn run_seed(
     let data = RunData::load(&config, &streams, &default_cache())?;
     let summary = data.summary();
     let mut rng = streams.rng(Purpose::Initialise, 0, 0);
-    let model = Model::build(&config, summary.dimension, summary.given_len(), &mut rng)?;
+    let model = Model::for_data(&config, &summary, &mut rng)?;
     // A run that is resumed may have lost them since.
     let folder = folder(config.seed);
     if let Some(from) = config.from.as_ref().filter(|_| !RunFolder::has_checkpoint(&folder)) {

@@ -103,6 +103,17 @@ impl Outcome<'_> {
                 // Discrete flows have nothing to solve.
                 _ => json!({ "likelihood": self.test }),
             },
+            "bits_per_dimension": data.image.map(|image| {
+                json!({
+                    "mean": image.bits_per_dimension(self.test.nll),
+                    "standard_error": image.bits_of(self.test.standard_error),
+                    "tighter_difference": self
+                        .tighter
+                        .as_ref()
+                        .and_then(|tighter| tighter.difference)
+                        .map(|difference| image.bits_of(difference)),
+                })
+            }),
             "gaussian_nll": data.gaussian_nll,
             "density_integral": self.density,
             "validation_curve": curve("nll"),
@@ -121,6 +132,13 @@ impl Outcome<'_> {
             test.rows,
             test.nfe
         );
+        if let Some(image) = self.data.image {
+            say!(
+                "that is {:.4} ± {:.4} bits per dimension over all images for testing",
+                image.bits_per_dimension(test.nll),
+                image.bits_of(test.standard_error)
+            );
+        }
         if let Some(Tighter {
             rows,
             difference: Some(difference),
