@@ -116,12 +116,12 @@ pub(crate) fn named(
     prefix: &str,
     list: impl Fn(&dyn Bijection) -> Vec<Parameter>,
 ) -> Vec<Parameter> {
-    let of = |(index, part): (usize, &Box<dyn Bijection>)| {
+    let of = |(index, found): (usize, Vec<Parameter>)| {
         let prefix = format!("{prefix}.{index}");
-        let found = list(part.as_ref()).into_iter();
-        found.map(|parameter| parameter.under(&prefix)).collect::<Vec<_>>()
+        found.into_iter().map(move |parameter| parameter.under(&prefix))
     };
-    parts.iter().enumerate().flat_map(of).collect()
+    let found = parts.iter().map(|part| list(part.as_ref()));
+    found.enumerate().flat_map(of).collect()
 }
 
 impl Bijection for Chain {
