@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::toy::ImageDensityError;
 use crate::{
     benchmark::BenchmarkError,
+    image::ImageError,
     manifest::ManifestError,
     power::PowerError,
     split::SplitError,
@@ -126,6 +127,9 @@ pub enum DataError {
     /// The files of a tabular benchmark are missing, damaged or others.
     #[error(transparent)]
     Benchmark(#[from] BenchmarkError),
+    /// Files of images are missing, damaged or others.
+    #[error(transparent)]
+    Images(#[from] ImageError),
     /// A manifest is malformed, or a file is not the one it describes.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

@@ -9,6 +9,7 @@ mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod fs;
+pub mod image;
 pub mod manifest;
 pub mod matrix;
 pub mod numpy;
@@ -24,6 +25,7 @@ pub use benchmark::{Benchmark, BenchmarkDataset, BenchmarkError};
 pub use dataset::{Dataset, Splits};
 pub use diagnosis::{Finding, Lattice, diagnose};
 pub use error::DataError;
+pub use image::{ImageSet, ImageSplits, Images};
 pub use matrix::{Element, Matrix};
 pub use preprocess::{ConstantColumns, Prepared, SplitRanges, SplitRule, Standardizer, prepare, prepare_as};
 pub use split::{RowSplit, SplitError};

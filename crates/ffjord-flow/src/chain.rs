@@ -117,13 +117,12 @@ pub(crate) fn named(
     prefix: &str,
     list: impl Fn(&dyn Bijection) -> Vec<Parameter>,
 ) -> Vec<Parameter> {
-    let parts = parts.iter().enumerate();
-    let found = parts.flat_map(|(index, part)| {
+    let of = |(index, found): (usize, Vec<Parameter>)| {
         let prefix = format!("{prefix}.{index}");
-        let found = list(part.as_ref()).into_iter();
-        found.map(|parameter| parameter.under(&prefix)).collect::<Vec<_>>()
-    });
-    found.collect()
+        found.into_iter().map(move |parameter| parameter.under(&prefix))
+    };
+    let found = parts.iter().map(|part| list(part.as_ref()));
+    found.enumerate().flat_map(of).collect()
 }
 
 impl Bijection for Chain {

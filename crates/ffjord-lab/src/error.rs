@@ -12,6 +12,19 @@ pub enum LabError {
     /// Studies.
     #[error(transparent)]
     Study(Box<ffjord_study::StudyError>),
+    /// The name of no dataset.
+    #[error("unknown dataset `{given}`: accepted are the tables {tables} and the images {images}")]
+    UnknownDataset {
+        /// The name given.
+        given: String,
+        /// The tables.
+        tables: String,
+        /// The sets of images.
+        images: String,
+    },
+    /// Images are to carry a label.
+    #[error("images are taken as they are published, or not at all: leave out --label")]
+    LabelOfImages,
     /// Rows do not fit the model.
     #[error("{}: its rows have {given} columns, but the model was trained on {expected}", .path.display())]
     Columns {

@@ -41,6 +41,16 @@ pub enum PlotError {
         /// Values given.
         given: usize,
     },
+    /// Numbers are no images that can be shown.
+    #[error(
+        "{numbers} numbers are no images of {shape:?} (channels, height, width): give whole images of 1 or 3 channels"
+    )]
+    Images {
+        /// Numbers given.
+        numbers: usize,
+        /// Channels, height and width.
+        shape: [usize; 3],
+    },
     /// A table's values cannot be cut into rows.
     #[error("{what}: {given} values cannot be cut into rows of {columns} columns (one for each name)")]
     Columns {

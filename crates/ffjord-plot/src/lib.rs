@@ -11,6 +11,7 @@
 //! | [`side_by_side`] | several of these in a row |
 //! | [`training_curves`] | series over the iterations, linear or logarithmic |
 //! | [`pair_plot`] | all pairs of columns of two tables: held-out rows against samples |
+//! | [`image_grid`] | small images in rows |
 //! | [`animation`] | density and samples along time, as GIF |
 //!
 //! Text is set in DejaVu Sans, which the crate `dejavu` carries; its licence is in `licenses/DejaVu-fonts.txt`.
@@ -39,6 +40,7 @@ mod error;
 mod figure;
 mod grid;
 mod histogram;
+mod image_grid;
 mod pair_plot;
 mod panel;
 mod window;
@@ -50,6 +52,7 @@ pub use draw::axis::Scale;
 pub use error::PlotError;
 pub use figure::Figure;
 pub use grid::Grid;
+pub use image_grid::{ImageGrid, image_grid};
 pub use pair_plot::{PairPlotOptions, pair_plot};
 pub use panel::{
     Content, Panel, PanelOptions, Trajectories, density_map, samples, scatter, side_by_side, trajectories,

@@ -1,7 +1,7 @@
 //! The data of a run.
 
 use crate::config::{BenchmarkConfig, DataConfig, Precision, RunConfig, TableConfig};
-use crate::data_summary::DataSummary;
+use crate::data_summary::{DataSummary, ImageFormat};
 use crate::dequantize::{Dequantized, NOISE, spread};
 use crate::error::{Result, RunError};
 use crate::evaluation::gaussian_nll;
@@ -44,14 +44,18 @@ pub struct RunData {
     pub split: Option<SplitLabel>,
     /// What is known of the file, for own tables.
     pub file: Option<TableFile>,
-    training_rows: TrainingRows,
+    /// Shape and levels, for images.
+    pub image: Option<ImageFormat>,
+    pub(crate) training_rows: TrainingRows,
 }
 
 /// Where rows come from that a model is fitted to before its training.
-enum TrainingRows {
+pub(crate) enum TrainingRows {
     Table(Arc<ShuffledRows>),
     Own(Matrix<f64>),
     Fresh(Draw),
+    /// Images: no flow of them starts with fitted maps.
+    None,
 }
 
 /// What a run tells and keeps of the file of an own table.
@@ -139,6 +143,7 @@ impl RunData {
                     &(Arc::new(move |rows, rng: &mut ChaCha8Rng| density.sample(rows, rng)) as Draw),
                 ))
             }
+            DataConfig::Images(images) => Self::images(config, images, streams, cache),
             DataConfig::Table(own) => {
                 require_path("data.path", &own.path)?;
                 let table = OwnTable::load(own, config, streams)?;
@@ -190,6 +195,7 @@ impl RunData {
         match &self.training_rows {
             TrainingRows::Table(rows) => rows.table().cast(),
             TrainingRows::Own(rows) => rows.clone(),
+            TrainingRows::None => Matrix::from_rows::<1>(&[]),
             TrainingRows::Fresh(draw) => draw(FRESH_ROWS, &mut streams.rng(Purpose::Initialise, 1, 0)).cast(),
         }
     }
@@ -209,6 +215,7 @@ impl RunData {
             left_out: file.map(|file| file.left_out.clone()).unwrap_or_default(),
             dequantized: file.map(|file| file.dequantized.clone()).unwrap_or_default(),
             source: None,
+            image: self.image,
         }
     }
 
@@ -242,6 +249,7 @@ impl RunData {
             split: None,
             file: None,
             training_rows: TrainingRows::Fresh(draw.clone()),
+            image: None,
         }
     }
 
@@ -273,6 +281,7 @@ impl RunData {
             split: None,
             file: None,
             training_rows: TrainingRows::Table(source),
+            image: None,
         })
     }
 
@@ -365,6 +374,7 @@ impl RunData {
                 ),
             }),
             training_rows: TrainingRows::Own(cut.apply(&fitted)?.0),
+            image: None,
         })
     }
 }

@@ -28,6 +28,32 @@ pub struct DataSummary {
     /// Where the training data lie, for runs of own tables and pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<DataSource>,
+    /// What images look like, for images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageFormat>,
+}
+
+/// The shape and levels of a run's images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageFormat {
+    /// Channels, height and width.
+    pub shape: [usize; 3],
+    /// Levels of a pixel: its numbers are (k + u) / levels.
+    pub levels: usize,
+}
+
+impl ImageFormat {
+    /// Bits per dimension of a mean negative log-likelihood in nats: that of the levels, whose probability the density of
+    /// dequantised pixels bounds from below.
+    pub fn bits_per_dimension(&self, nll: f64) -> f64 {
+        let dimension = self.shape.iter().product::<usize>() as f64;
+        (nll / dimension + (self.levels as f64).ln()) / std::f64::consts::LN_2
+    }
+
+    /// The same of a difference or an error, in nats.
+    pub fn bits_of(&self, nats: f64) -> f64 {
+        nats / (self.shape.iter().product::<usize>() as f64 * std::f64::consts::LN_2)
+    }
 }
 
 /// Where the file of a run's data lies, so that it is found from other folders and beside a run that was moved.
@@ -70,6 +96,7 @@ impl DataSummary {
                 data.scales.clone(),
                 data.given.clone(),
                 data.dequantized.clone(),
+                data.image,
             )
         };
         names && rest(self) == rest(stored)

@@ -8,6 +8,8 @@ mod dequantize;
 mod error;
 mod evaluation;
 mod given;
+mod image_model;
+mod images;
 mod initial_weights;
 mod model;
 mod objective;
@@ -24,7 +26,7 @@ mod statistics;
 mod trained;
 
 pub use data::{RunData, SplitLabel, TableFile};
-pub use data_summary::{DataSource, DataSummary};
+pub use data_summary::{DataSource, DataSummary, ImageFormat};
 pub use error::{Result, RunError};
 pub use evaluation::{Likelihood, Scores, gaussian_nll, log_likelihoods, scores, summarise};
 pub use ffjord_data::Matrix;

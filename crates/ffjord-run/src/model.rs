@@ -1,7 +1,9 @@
 //! Flows from configurations.
 
 use crate::config::{ModelConfig, ModelKind, Precision, RunConfig};
+use crate::data_summary::DataSummary;
 use crate::error::{Result, RunError};
+use crate::image_model::image_parts;
 use crate::start::StartPart;
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::Matrix;
@@ -110,6 +112,17 @@ impl Model {
         crate::start::nll(&self.start, rows, self.dtype(), self.device())
     }
 
+    /// The flow that a configuration describes for data, with weights drawn from `rng`.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn for_data(config: &RunConfig, data: &DataSummary, rng: &mut dyn RngCore) -> Result<Self> {
+        match &data.image {
+            Some(format) => Self::new(image_parts(config, format, rng)?, dtype(config.model.precision)),
+            None => Self::build(config, data.dimension, data.given_len(), rng),
+        }
+    }
+
     /// Fails for `command` unless a part of the flow is continuous.
     ///
     /// # Errors
@@ -200,7 +213,12 @@ fn continuous_parts(
     dtype: DType,
     rng: &mut dyn RngCore,
 ) -> Result<Vec<Part>> {
-    let settings = cnf_settings(&config.model, &config.solver, &config.regularisation)?;
+    let settings = cnf_settings(
+        &config.model,
+        config.model.blocks,
+        &config.solver,
+        &config.regularisation,
+    )?;
     let norm = || -> Result<Part> {
         let norm = MovingBatchNorm::new(&[dimension], dtype, &Device::Cpu)?;
         Ok(Part::Discrete(Arc::new(norm)))
@@ -241,8 +259,14 @@ fn vector_field(
     })
 }
 
-fn cnf_settings(model: &ModelConfig, solver: &SolverConfig, weights: &IntegralWeights) -> Result<CnfSettings> {
-    let mut settings = solver.build(model.blocks).map_err(|error| error.under("solver"))?;
+/// The settings of each of so many continuous flows.
+pub(crate) fn cnf_settings(
+    model: &ModelConfig,
+    flows: usize,
+    solver: &SolverConfig,
+    weights: &IntegralWeights,
+) -> Result<CnfSettings> {
+    let mut settings = solver.build(flows).map_err(|error| error.under("solver"))?;
     let weights = weights.weights().into_iter();
     settings.integrals = weights.map(|(integral, _)| integral).collect();
     // Reported without a weight too, since the products are there.

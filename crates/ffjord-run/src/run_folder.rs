@@ -313,7 +313,7 @@ impl RunFolder {
     fn model_with(&self, config: &RunConfig, mut stored: BTreeMap<String, Tensor>) -> Result<Model> {
         let mut rng = Streams::new(config.seed).rng(Purpose::Initialise, 0, 0);
         let data = self.data()?;
-        let model = Model::build(config, data.dimension, data.given_len(), &mut rng)?;
+        let model = Model::for_data(config, &data, &mut rng)?;
         let all: Vec<_> = model
             .flow
             .parameters()

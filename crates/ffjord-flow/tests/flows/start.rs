@@ -15,6 +15,7 @@ const KINKED: Check = Check {
     step: 1e-5,
     accuracy: 1e-8,
     gradients: 1e-6,
+    unit: false,
 };
 
 fn normal(rng: &mut impl Rng) -> f64 {

@@ -1,14 +1,15 @@
-//! `data`: the tabular benchmarks, from their publishers to the cache.
+//! `data`: tabular benchmarks and images, from their publishers to the cache.
 
+use super::image_sets;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use crate::workspace::default_cache;
 use clap::{Args, Subcommand};
-use ffjord_data::Benchmark;
 use ffjord_data::benchmark::store;
 use ffjord_data::fetch::{Fetcher, Progress};
 use ffjord_data::manifest::{Manifest, Original};
 use ffjord_data::power::PowerDataset;
+use ffjord_data::{Benchmark, ImageSet};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -63,12 +64,42 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let cache = arguments.cache.clone().unwrap_or_else(default_cache);
     match &arguments.action {
         Action::List => list(&cache),
-        Action::Info { name } => info(name.parse()?, &cache),
-        Action::Fetch { name } => fetch(name.parse()?, &cache),
-        Action::Import { name, from, label } => import(name.parse()?, from, &cache, label.as_deref()),
-        Action::Verify { name } => verify(name.parse()?, &cache),
+        Action::Info { name } => match dataset(name)? {
+            Named::Table(benchmark) => info(&benchmark.manifest()?, state(benchmark, &cache), "rows", "columns"),
+            Named::Images(set) => info(&set.manifest()?, image_sets::state(set, &cache), "images", "numbers"),
+        },
+        Action::Fetch { name } => match dataset(name)? {
+            Named::Table(benchmark) => fetch(benchmark, &cache),
+            Named::Images(set) => image_sets::fetch(set, &cache),
+        },
+        Action::Import { name, from, label } => match (dataset(name)?, label) {
+            (Named::Table(benchmark), label) => import(benchmark, from, &cache, label.as_deref()),
+            (Named::Images(set), None) => image_sets::import(set, from, &cache),
+            (Named::Images(_), Some(_)) => Err(LabError::LabelOfImages),
+        },
+        Action::Verify { name } => match dataset(name)? {
+            Named::Table(benchmark) => verify(benchmark, &cache),
+            Named::Images(set) => image_sets::verify(set, &cache),
+        },
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a name stands for.
+enum Named {
+    Table(Benchmark),
+    Images(ImageSet),
+}
+
+fn dataset(name: &str) -> Result<Named> {
+    if let Ok(set) = name.parse() {
+        return Ok(Named::Images(set));
+    }
+    name.parse().map(Named::Table).map_err(|_| LabError::UnknownDataset {
+        given: name.to_string(),
+        tables: Benchmark::ALL.map(Benchmark::name).join(", "),
+        images: ImageSet::ALL.map(ImageSet::name).join(", "),
+    })
 }
 
 fn list(cache: &Path) -> Result<()> {
@@ -84,6 +115,9 @@ fn list(cache: &Path) -> Result<()> {
             state(benchmark, cache),
         );
     }
+    for set in ImageSet::ALL {
+        image_sets::line(set, cache)?;
+    }
     say!("cache: {}", cache.display());
     Ok(())
 }
@@ -96,12 +130,11 @@ fn state(benchmark: Benchmark, cache: &Path) -> &'static str {
     }
 }
 
-fn info(benchmark: Benchmark, cache: &Path) -> Result<()> {
-    let manifest = benchmark.manifest()?;
+fn info(manifest: &Manifest, state: &str, rows: &str, columns: &str) -> Result<()> {
     say!("{}: {}", manifest.name, manifest.title);
-    say!("state:      {}", state(benchmark, cache));
+    say!("state:      {state}");
     say!(
-        "splits:     {} train, {} validation, {} test rows of {} columns",
+        "splits:     {} train, {} validation, {} test {rows} of {} {columns}",
         manifest.prepared.train_rows,
         manifest.prepared.validation_rows,
         manifest.prepared.test_rows,
@@ -146,7 +179,7 @@ fn fetch(benchmark: Benchmark, cache: &Path) -> Result<()> {
 }
 
 /// The file of an original, or the folder of several.
-fn download(original: &Original, folder: &Path) -> Result<PathBuf> {
+pub(super) fn download(original: &Original, folder: &Path) -> Result<PathBuf> {
     let fetcher = Fetcher::default();
     let mut place = folder.to_path_buf();
     for file in &original.files {

@@ -7,6 +7,7 @@ pub mod eval;
 pub mod experiment;
 pub mod figure;
 pub mod gradcheck;
+mod image_sets;
 pub mod parity;
 pub mod plot;
 mod reading;

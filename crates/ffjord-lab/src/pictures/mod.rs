@@ -1,6 +1,7 @@
 //! A run's pictures.
 
 mod comparison;
+mod images;
 mod path;
 mod table;
 mod training;
@@ -32,6 +33,10 @@ pub fn draw(
     // A conditional density is another one for every row: what is drawn of it are samples beside their rows.
     if data.dimension == 2 && data.given.is_none() {
         return Ok(Some(two_dimensional::draw(config, data, model, &plots, streams)?));
+    }
+    if let Some(format) = data.image {
+        images::draw(config, data, model, format, &plots, streams)?;
+        return Ok(None);
     }
     table::draw(config, data, model, &plots, streams)?;
     Ok(None)

@@ -6,6 +6,7 @@ mod estimators;
 mod evaluating;
 mod gradients;
 mod harness;
+mod images;
 mod kinds;
 mod outputs;
 mod own_runs;

@@ -1,7 +1,8 @@
 //! What a configuration says that nothing can be done with.
 
 use super::{
-    DataConfig, EvaluationConfig, ModelConfig, ModelKind, ObjectiveConfig, RunConfig, StepConfig, TrainingConfig,
+    DataConfig, EvaluationConfig, ImageField, ModelConfig, ModelKind, ObjectiveConfig, RunConfig, StepConfig,
+    TrainingConfig,
 };
 use ffjord_train::{ScheduleConfig, TrainError};
 use std::fmt::Display;
@@ -13,6 +14,7 @@ type Check = Result<(), String>;
 pub(super) fn check(config: &RunConfig) -> Check {
     check_data(&config.data)?;
     check_model(&config.model)?;
+    check_images(config)?;
     check_objective(config.objective, &config.model)?;
     check_solver(config)?;
     check_training(&config.training)?;
@@ -24,6 +26,10 @@ pub(super) fn check(config: &RunConfig) -> Check {
 fn check_data(data: &DataConfig) -> Check {
     match data {
         DataConfig::Toy { .. } | DataConfig::Image { .. } | DataConfig::Table(_) => Ok(()),
+        DataConfig::Images(images) => {
+            optional("data.train_images", images.train_images.as_ref(), at_least_one)?;
+            optional("data.test_images", images.test_images.as_ref(), at_least_one)
+        }
         DataConfig::Power(rows)
         | DataConfig::Gas(rows)
         | DataConfig::Hepmass(rows)
@@ -57,6 +63,41 @@ fn check_model(model: &ModelConfig) -> Check {
         )),
         None => Ok(()),
     }
+}
+
+/// Images have flows of their own, and other data do not have them.
+fn check_images(config: &RunConfig) -> Check {
+    let (images, model) = (matches!(config.data, DataConfig::Images(_)), &config.model);
+    let Some(image) = &model.image else {
+        return match images && model.kind != ModelKind::Cnf {
+            true => Err("at `model.kind`: images have flows of kind `cnf`".to_string()),
+            false => Ok(()),
+        };
+    };
+    if !images {
+        return Err("at `model.image`: it is for data of kind `images`; leave it out for others".to_string());
+    }
+    require(
+        (0.0..0.5).contains(&image.alpha),
+        "model.image.alpha",
+        &image.alpha,
+        "a number from 0 to below 0.5",
+    )?;
+    at_least_one("model.image.scales", &image.scales)?;
+    let convolutions = image.field == ImageField::Convolutional;
+    if image.multiscale && (!convolutions || model.batch_norm) {
+        return Err(
+            "at `model.image.multiscale`: it is for fields of convolutions, without `model.batch_norm`".to_string(),
+        );
+    }
+    if !image.strides.is_empty() && image.strides.len() != model.hidden.len() + 1 {
+        return Err(format!(
+            "at `model.image.strides`: {} are given for {} hidden layers: accepted are none, or one more than hidden layers",
+            image.strides.len(),
+            model.hidden.len()
+        ));
+    }
+    Ok(())
 }
 
 fn check_objective(objective: ObjectiveConfig, model: &ModelConfig) -> Check {

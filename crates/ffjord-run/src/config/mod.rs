@@ -1,6 +1,7 @@
 //! The configuration of a run: what a preset, `--set` and a run folder's `config.json` hold.
 
 mod check;
+mod image;
 mod model;
 mod preset;
 mod resolve;
@@ -9,6 +10,7 @@ mod table;
 mod training;
 mod unread;
 
+pub use image::{ImageField, ImageModelConfig, ImagesConfig};
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::Preset;
 pub use resolve::{resolve, resolve_changed, resolve_stored};
@@ -71,6 +73,8 @@ pub enum DataConfig {
     },
     /// A table of the user's own.
     Table(TableConfig),
+    /// Images, dequantised.
+    Images(ImagesConfig),
     /// POWER: the embedded data unless a path is given.
     Power(BenchmarkConfig),
     /// GAS.

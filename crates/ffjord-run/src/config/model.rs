@@ -1,6 +1,7 @@
 //! What a configuration says of the flow.
 
 use super::StartConfig;
+use super::image::ImageModelConfig;
 use ffjord_nn::{ActivationKind, LayerKind};
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,9 @@ pub struct ModelConfig {
     /// `cnf`: whether T is trained.
     #[serde(default)]
     pub learn_end_time: bool,
+    /// `cnf`: what flows of images have besides; for data that are images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageModelConfig>,
     /// `spline`: the pieces of a spline; 8 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bins: Option<usize>,
@@ -96,6 +100,7 @@ impl ModelConfig {
             ("batch_norm", ModelKind::Cnf, "cnf", self.batch_norm),
             ("end_time", ModelKind::Cnf, "cnf", self.end_time.is_some()),
             ("learn_end_time", ModelKind::Cnf, "cnf", self.learn_end_time),
+            ("image", ModelKind::Cnf, "cnf", self.image.is_some()),
             ("bins", ModelKind::Spline, "spline", self.bins.is_some()),
             ("tail_bound", ModelKind::Spline, "spline", self.tail_bound.is_some()),
         ];

@@ -1,7 +1,7 @@
 //! The presets: a dataset, by itself or with a variant, both readable files that come with the program.
 //!
-//! `DATASET` is the file `presets/datasets/DATASET.toml`. `DATASET-VARIANT` lays `presets/variants/VARIANT.toml` over it,
-//! and last the dataset's own table `with.VARIANT`, for what only this pair needs. A file's or a table's values lie over
+//! `DATASET` is the file `presets/datasets/DATASET.toml`, or for images `presets/images/DATASET.toml`. `DATASET-VARIANT` lays `presets/variants/VARIANT.toml` over it,
+//! and last the dataset's own table `with.VARIANT`, for what only this pair needs; images have no variants but such tables. A file's or a table's values lie over
 //! those of the files that it `extends`; a variant that builds `onto` another lies over the dataset with that one.
 //! `{title}`, `{note}` and `{width}` in a description are the dataset's title, the pair's note and the width of the hidden
 //! layers.
@@ -39,7 +39,7 @@ impl Preset {
     /// [`RunError::UnknownPreset`] lists the names.
     pub fn find(name: &str) -> Result<Self> {
         // One dataset's name may begin with another's.
-        let candidates = in_folder("datasets").filter_map(|dataset| Some((dataset, name.strip_prefix(dataset)?)));
+        let candidates = datasets().filter_map(|dataset| Some((dataset, name.strip_prefix(dataset)?)));
         for (dataset, rest) in candidates {
             let variant = match rest.strip_prefix('-') {
                 None if rest.is_empty() => None,
@@ -66,13 +66,13 @@ impl Preset {
     /// When a file is not TOML.
     pub fn listed() -> Result<Vec<Self>> {
         let mut presets = Vec::new();
-        for dataset in in_folder("datasets") {
+        for dataset in datasets() {
             presets.push(Self {
                 name: dataset.to_string(),
                 dataset,
                 variant: None,
             });
-            for variant in strings(layers(&format!("datasets/{dataset}"))?.get("listed")) {
+            for variant in strings(layers(&file_of(dataset))?.get("listed")) {
                 presets.push(Self {
                     name: format!("{dataset}-{variant}"),
                     dataset,
@@ -119,15 +119,33 @@ fn in_folder(folder: &'static str) -> impl Iterator<Item = &'static str> {
         .filter_map(move |(name, _)| name.strip_prefix(folder)?.strip_prefix('/'))
 }
 
+/// The datasets of both kinds.
+fn datasets() -> impl Iterator<Item = &'static str> {
+    in_folder("datasets").chain(in_folder("images"))
+}
+
+/// Whether a dataset is one of images.
+fn has_images(dataset: &str) -> bool {
+    in_folder("images").any(|name| name == dataset)
+}
+
+/// A dataset's file.
+fn file_of(dataset: &str) -> String {
+    let folder = if has_images(dataset) { "images" } else { "datasets" };
+    format!("{folder}/{dataset}")
+}
+
 /// Whether a dataset can be had with a variant.
 fn has_variant(dataset: &str, variant: &str) -> Result<bool> {
-    Ok(in_folder("variants").any(|name| name == variant)
-        || layers(&format!("datasets/{dataset}"))?["with"].get(variant).is_some())
+    Ok(
+        (!has_images(dataset) && in_folder("variants").any(|name| name == variant))
+            || layers(&file_of(dataset))?["with"].get(variant).is_some(),
+    )
 }
 
 /// The values of a dataset with a variant, and what composition itself reads.
 fn composed(dataset: &str, variant: Option<&str>) -> Result<Value> {
-    let mut value = layers(&format!("datasets/{dataset}"))?;
+    let mut value = layers(&file_of(dataset))?;
     let Some(variant) = variant else { return Ok(value) };
     let file = format!("variants/{variant}");
     let own = value["with"].get(variant).cloned();
@@ -229,7 +247,9 @@ mod tests {
 
     #[test]
     fn the_list_has_the_names_that_it_had() -> Result<()> {
-        let listed: Vec<String> = Preset::listed()?.into_iter().map(|preset| preset.name).collect();
+        let presets = Preset::listed()?.into_iter();
+        let tables = presets.filter(|preset| !has_images(preset.dataset));
+        let listed: Vec<String> = tables.map(|preset| preset.name).collect();
         let expected: Vec<&str> = SNAPSHOT.lines().filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(listed, expected);
         Ok(())
@@ -252,6 +272,38 @@ mod tests {
                 assert!(!config.description.contains(['{', '}']), "{}", config.description);
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn presets_of_images_are_what_they_say() -> Result<()> {
+        let presets = Preset::listed()?
+            .into_iter()
+            .filter(|preset| has_images(preset.dataset));
+        let names: Vec<String> = presets.clone().map(|preset| preset.name).collect();
+        let known = [
+            "digits-quick",
+            "mnist-multiscale",
+            "mnist-multiscale-fast",
+            "mnist-encoder-decoder-fast",
+        ];
+        assert!(
+            known.iter().all(|known| names.iter().any(|name| name == known)),
+            "{names:?}"
+        );
+        for preset in presets {
+            let config = resolve(&preset, &[], None)?;
+            assert!(
+                matches!(config.data, crate::config::DataConfig::Images(_)),
+                "{}",
+                preset.name
+            );
+            assert!(!config.description.contains(['{', '}']), "{}", config.description);
+            // A fixed-step likelihood says nothing: few steps can make it absurdly good.
+            let adaptive = matches!(config.solver.test.control, crate::config::StepConfig::Adaptive { .. });
+            assert!(adaptive && config.model.image.is_some(), "{}", preset.name);
+        }
+        assert!(Preset::find("mnist-multiscale-glow").is_err());
         Ok(())
     }
 

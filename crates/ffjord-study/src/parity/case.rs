@@ -129,6 +129,10 @@ fn once() -> usize {
     1
 }
 
+fn convolutions() -> bool {
+    true
+}
+
 /// A flow of images.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ImageCase {
@@ -143,6 +147,9 @@ pub struct ImageCase {
     pub layer: String,
     /// Nonlinearity.
     pub activation: String,
+    /// Whether networks are convolutions; without them images are rows of numbers.
+    #[serde(default = "convolutions")]
+    pub conv: bool,
     /// The margin of the logit; 0 or less stands for a shift in its place.
     pub alpha: f64,
     /// Whether networks are cut in two, with the trace at the bottleneck.

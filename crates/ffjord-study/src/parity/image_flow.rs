@@ -34,7 +34,9 @@ pub(super) fn compare_image_flow(file: &ReferenceFile, subject: Subject) -> Resu
         comparisons.push(Comparison::new(name, ours, file.get(name)?, limit)?);
         Ok(())
     };
-    let x = Var::from_tensor(file.get("x")?)?;
+    let shape = row_shape(file)?;
+    let rows = file.get("x")?;
+    let x = Var::from_tensor(&rows.reshape([&[rows.dim(0)?], shape.as_slice()].concat())?)?;
     let dimension = x.elem_count() / x.dim(0)?.max(1);
     let mut rng = Streams::new(0).rng(Purpose::Probe, 0, 0);
 
@@ -140,14 +142,14 @@ fn build(file: &ReferenceFile, subject: Subject, exact: bool) -> Result<ImageFlo
     let (Case::Multiscale(case) | Case::ImageFlow(case) | Case::ParallelFlow(case)) = &file.case else {
         return Err(file.refuse("it describes no flow of images"));
     };
-    let shape = file.row_shape("x")?;
+    let shape = row_shape(file)?;
     let mut names = flow_names(file).into_iter();
     let mut block = |shape: &[usize]| -> Result<Box<dyn Bijection>> {
         let name = names
             .next()
             .ok_or_else(|| file.refuse("it has fewer end times than flows"))?;
         let cnf = Cnf::new(
-            network(&file.case, case, shape)?.build(file, subject.dtype)?,
+            network(file, case, shape).build(file, subject.dtype)?,
             settings(file, case, subject, &name, exact)?,
         )?;
         Ok(Box::new(cnf.with_backend(subject.path.backend())))
@@ -185,22 +187,38 @@ fn build(file: &ReferenceFile, subject: Subject, exact: bool) -> Result<ImageFlo
     Ok(Flow::over_normal(bijection)?)
 }
 
-fn network<'a>(kind: &Case, case: &'a ImageCase, shape: &'a [usize]) -> Result<Network<'a>> {
-    Ok(Network {
+/// The shape of a row, `[D]` for networks of dense layers.
+fn row_shape(file: &ReferenceFile) -> Result<Vec<usize>> {
+    let shape = file.row_shape("x")?;
+    Ok(match &file.case {
+        Case::ImageFlow(case) if !case.conv => vec![shape.iter().product()],
+        _ => shape,
+    })
+}
+
+fn network<'a>(file: &ReferenceFile, case: &'a ImageCase, shape: &'a [usize]) -> Network<'a> {
+    Network {
         shape,
         hidden: &case.hidden,
         strides: case.strides.as_deref(),
         layer: &case.layer,
         activation: &case.activation,
-        form: match kind {
+        form: match &file.case {
             Case::ParallelFlow(_) => Form::Parallel {
-                scales: case.scales.unwrap_or(4),
+                scales: parallel_scales(file),
             },
             _ if case.autoencode => Form::Cut,
             _ => Form::Plain { squeezes: 0 },
         },
         residual: case.residual,
-    })
+    }
+}
+
+/// The scales of a parallel field, as its parameters tell.
+fn parallel_scales(file: &ReferenceFile) -> usize {
+    let number = |name: &String| name.split_once(".models.")?.1.split_once('.')?.0.parse::<usize>().ok();
+    let last = file.under("param.").keys().filter_map(number).max();
+    last.map_or(1, |last| last + 1)
 }
 
 /// The names of the continuous flows, in the order in which they stand.

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device};
 use ffjord_data::Matrix;
 use ffjord_flow::{Chain, Cnf, CnfSettings, Density, Flow, MovingBatchNorm, Pass, Squeeze};
-use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Stride};
+use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig};
 use ffjord_train::{
     Batch, CheckpointStore, HeldOut, MaximumLikelihood, ShuffledRows, Streams, Trainer, TrainerOptions, Validator,
 };

@@ -158,7 +158,7 @@ fn run_seed(
     }
     let summary = data.summary();
     let mut rng = streams.rng(Purpose::Initialise, 0, 0);
-    let model = Model::build(&config, summary.dimension, summary.given_len(), &mut rng)?;
+    let model = Model::for_data(&config, &summary, &mut rng)?;
     // A run that is resumed may have lost them since.
     // Weights that were trained elsewhere belong to the start that they were trained behind.
     let begins = !RunFolder::has_checkpoint(&folder);

@@ -113,6 +113,17 @@ impl Outcome<'_> {
                 "bare_lattice_columns": file.on_lattice,
                 "likelihood_is_a_density": file.on_lattice.is_empty(),
             })),
+            "bits_per_dimension": data.image.map(|image| {
+                json!({
+                    "mean": image.bits_per_dimension(self.test.nll),
+                    "standard_error": image.bits_of(self.test.standard_error),
+                    "tighter_difference": self
+                        .tighter
+                        .as_ref()
+                        .and_then(|tighter| tighter.difference)
+                        .map(|difference| image.bits_of(difference)),
+                })
+            }),
             "gaussian_nll": data.gaussian_nll,
             "start_nll": self.start_nll,
             "density_integral": self.density,
@@ -152,6 +163,13 @@ impl Outcome<'_> {
                     [one] => format!("column `{one}` lies"),
                     several => format!("columns {} lie", several.join(", ")),
                 }
+            );
+        }
+        if let Some(image) = self.data.image {
+            say!(
+                "that is {:.4} ± {:.4} bits per dimension over all images for testing",
+                image.bits_per_dimension(test.nll),
+                image.bits_of(test.standard_error)
             );
         }
         if let Some(Tighter {

@@ -1,0 +1,63 @@
+//! What can be wrong with files of images.
+
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why images could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// Pixels do not fill images, or have levels that there are not.
+    #[error(
+        "{pixels} pixels are no images of {shape:?} (channels, height, width) with {levels} levels: give whole images, 2 to \
+         256 levels, and no level from {levels} on"
+    )]
+    Shape {
+        /// Channels, height and width.
+        shape: [usize; 3],
+        /// Levels of a pixel.
+        levels: usize,
+        /// How many pixels were given.
+        pixels: usize,
+    },
+    /// A file is not what its name says, or is damaged.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of a set is not where it was looked for.
+    #[error("{name}: there is no {missing} at {}: {remedy}", path.display())]
+    Missing {
+        /// The set.
+        name: &'static str,
+        /// The file.
+        missing: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What to do.
+        remedy: String,
+    },
+    /// Images are not those that a manifest describes.
+    #[error("the images are not those of {name}: {what} is {given} where the manifest has {expected}")]
+    OtherImages {
+        /// The set.
+        name: &'static str,
+        /// What differs.
+        what: String,
+        /// What the images show.
+        given: f64,
+        /// What the manifest has.
+        expected: f64,
+    },
+    /// The name of no set.
+    #[error("unknown image set `{given}`: accepted are {accepted}")]
+    Unknown {
+        /// The name given.
+        given: String,
+        /// The names there are.
+        accepted: String,
+    },
+}

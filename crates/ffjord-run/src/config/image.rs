@@ -1,0 +1,72 @@
+//! What a configuration says of images and of flows of them.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A set of images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesConfig {
+    /// `digits`, which comes with the program, `mnist`, `fashion-mnist`, `cifar10`, `svhn`, or `folder` for PNG and JPEG
+    /// pictures of one size, of which the last tenth is for testing and the tenth before it for validation.
+    pub set: String,
+    /// A folder with the publisher's files, or the pictures; the cache if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Train on the first so many images; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_images: Option<usize>,
+    /// Evaluate on the first so many test images; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_images: Option<usize>,
+    /// Whether training images are turned left to right with probability one half.
+    #[serde(default)]
+    pub flips: bool,
+}
+
+/// A flow of images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageModelConfig {
+    /// The margin of the logit at the beginning; 0 shifts pixels by one half in its place. 1e-6 unless set.
+    pub alpha: f64,
+    /// Whether half of the channels leaves after every scale, with `blocks` continuous blocks before and after each squeeze.
+    pub multiscale: bool,
+    /// The vector field.
+    pub field: ImageField,
+    /// Strides of its convolutions, one a layer: 1, 2 (halves) and −2 (doubles); all 1 if there are none.
+    pub strides: Vec<i64>,
+    /// The scales of a parallel field; 4 unless set.
+    pub scales: usize,
+    /// Whether the last layer's weights are zero at the start.
+    pub zero_last_layer: bool,
+}
+
+impl Default for ImageModelConfig {
+    fn default() -> Self {
+        Self {
+            alpha: 1e-6,
+            multiscale: false,
+            field: ImageField::default(),
+            strides: Vec::new(),
+            scales: 4,
+            zero_last_layer: false,
+        }
+    }
+}
+
+/// The vector field of a flow of images; `model.hidden` are its hidden layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ImageField {
+    /// A stack of convolutions.
+    #[default]
+    Convolutional,
+    /// The same cut in two, for traces at the bottleneck.
+    EncoderDecoder,
+    /// The sum of stacks at several scales.
+    Parallel,
+    /// Dense layers on all pixels.
+    Dense,
+}
