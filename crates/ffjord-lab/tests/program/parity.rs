@@ -153,15 +153,15 @@ fn files_that_cannot_be_compared_fail_and_say_why() {
 }
 
 /// What must be compared, and one number of it that is wrong.
-fn passes_until_changed(case: &str, tensors: Vec<(String, Tensor)>, changed: &[&str]) {
+fn passes_until_changed(case: &str, tensors: &[(String, Tensor)], changed: &[&str]) {
     let place = Place::new();
     std::fs::create_dir(place.path("reference")).unwrap();
     let path = place.path("reference/a.safetensors");
-    save(&path, &tensors, Some(case));
+    save(&path, tensors, Some(case));
     let said = place.succeed(&["parity", "reference"]);
     assert!(said.contains("1 passed, 0 failed"), "{said}");
     for changed in changed {
-        let mut tensors = tensors.clone();
+        let mut tensors = tensors.to_vec();
         let (_, tensor) = tensors.iter_mut().find(|(name, _)| name == changed).expect(changed);
         let mut values: Vec<f64> = tensor.flatten_all().unwrap().to_vec1().unwrap();
         values[0] += 1e-5;
@@ -185,7 +185,7 @@ fn maps_of_images_are_compared() {
     let order = [0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15];
     let y = image(order.map(f64::from).to_vec(), (1, 16, 1, 1));
     let case = r#"{"kind":"squeeze","factor":2,"times":2}"#;
-    passes_until_changed(case, named([("x", x), ("y", y)]), &["y"]);
+    passes_until_changed(case, &named([("x", x), ("y", y)]), &["y"]);
 
     let alpha = 0.05;
     let pixels = [0.0, 0.25, 0.8, 1.0];
@@ -209,7 +209,7 @@ fn maps_of_images_are_compared() {
         ("b", one(b)),
         ("gx", whole(gx)),
     ]);
-    passes_until_changed(r#"{"kind":"logit","alpha":0.05}"#, tensors, &["y", "dlogp", "gx", "x"]);
+    passes_until_changed(r#"{"kind":"logit","alpha":0.05}"#, &tensors, &["y", "dlogp", "gx", "x"]);
 }
 
 #[test]
@@ -263,5 +263,5 @@ fn flows_of_images_are_compared() {
         "sample_dlogp",
         "bpd_exact",
     ];
-    passes_until_changed(case, tensors, &changed);
+    passes_until_changed(case, &tensors, &changed);
 }
