@@ -65,8 +65,13 @@ impl OwnTable {
         }
         let mut warnings = Vec::new();
         let dequantized = dequantized(own, &table, &columns, &findings, &mut warnings)?;
-        let spread = |column: &usize| dequantized[*column].is_some();
-        let open = |finding: &&Finding| !matches!(finding, Finding::OnLattice { column, .. } if spread(column));
+        // What is given may be as coarse as it is, and so may what noise is added to.
+        let is_given = |column: &usize| own.given.contains(&columns[*column]);
+        let open = |finding: &&Finding| match finding {
+            Finding::OnLattice { column, .. } => dequantized[*column].is_none() && !is_given(column),
+            Finding::Spike { column, .. } => !is_given(column),
+            _ => true,
+        };
         warnings.extend(findings.iter().filter(open).map(|finding| finding.describe(&columns)));
         let on_lattice = findings.iter().filter(open).filter_map(|finding| match finding {
             Finding::OnLattice { column, .. } => Some(*column),
@@ -307,6 +312,9 @@ mod tests {
             Some(1.0)
         );
         assert_eq!(plain.file.map(|file| file.on_lattice), Some(vec!["stars".to_string()]));
+        // What is given is not modelled.
+        let given = load(&path, &["data.given=[\"stars\"]"])?.file;
+        assert!(given.is_some_and(|file| file.warnings.is_empty() && file.on_lattice.is_empty()));
         for (settings, words) in [
             (
                 &["data.dequantize=[\"y\"]"][..],
