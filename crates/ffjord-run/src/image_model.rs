@@ -153,7 +153,7 @@ mod tests {
                 "cifar10-multiscale" => 1_358_868 + 14,
                 _ => 0,
             };
-            let parameters = ffjord_flow::Bijection::parameters(model.flow.bijection()).into_iter();
+            let parameters = Bijection::parameters(model.flow.bijection()).into_iter();
             let numbers: usize = parameters.map(|parameter| parameter.var.elem_count()).sum();
             assert!(published == 0 || numbers == published, "{}: {numbers}", preset.name());
             count += 1;
