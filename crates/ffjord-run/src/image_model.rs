@@ -116,3 +116,49 @@ fn finish<F: VectorField + 'static>(field: F, residual: bool) -> Arc<dyn VectorF
         false => Arc::new(field),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{DataConfig, Preset, resolve};
+    use crate::model::Model;
+    use crate::run_folder::DataSummary;
+    use ffjord_data::ImageSet;
+    use ffjord_train::{Purpose, Streams};
+
+    #[test]
+    fn every_preset_of_images_has_a_model() -> Result<()> {
+        let mut count = 0;
+        for preset in Preset::listed()? {
+            let config = resolve(&preset, &[], None)?;
+            let DataConfig::Images(images) = &config.data else {
+                continue;
+            };
+            let shape = match images.set.parse()? {
+                ImageSet::Digits => [1, 8, 8],
+                ImageSet::Cifar10 | ImageSet::Svhn => [3, 32, 32],
+                _ => [1, 28, 28],
+            };
+            let data = DataSummary {
+                dimension: shape.iter().product(),
+                scales: None,
+                given: None,
+                image: Some(ImageFormat { shape, levels: 256 }),
+            };
+            let model = Model::for_data(&config, &data, &mut Streams::new(0).rng(Purpose::Initialise, 0, 0))?;
+            assert_eq!(model.dimension(), data.dimension, "{}", preset.name());
+            // Weights and biases without the end times, as counted from the released code.
+            let published = match preset.name() {
+                "mnist-multiscale" => 800_636 + 10,
+                "cifar10-multiscale" => 1_358_868 + 14,
+                _ => 0,
+            };
+            let parameters = Bijection::parameters(model.flow.bijection()).into_iter();
+            let numbers: usize = parameters.map(|parameter| parameter.var.elem_count()).sum();
+            assert!(published == 0 || numbers == published, "{}: {numbers}", preset.name());
+            count += 1;
+        }
+        assert!(count >= 8, "{count}");
+        Ok(())
+    }
+}

@@ -25,7 +25,10 @@ fn datasets_are_listed_and_described() {
     }
     assert!(list.contains("852174"), "{list}");
     assert!(place.succeed(&["data", "fetch", "power"]).contains("nothing to fetch"));
-    place.refuse(&["data", "info", "mnist"], &["mnist", "choose one of power, gas"]);
+    place.refuse(
+        &["data", "info", "iris"],
+        &["iris", "accepted are the tables power, gas", "mnist"],
+    );
 }
 
 #[test]
