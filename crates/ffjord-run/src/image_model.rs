@@ -121,8 +121,8 @@ fn finish<F: VectorField + 'static>(field: F, residual: bool) -> Arc<dyn VectorF
 mod tests {
     use super::*;
     use crate::config::{DataConfig, Preset, resolve};
+    use crate::data_summary::DataSummary;
     use crate::model::Model;
-    use crate::run_folder::DataSummary;
     use ffjord_data::ImageSet;
     use ffjord_train::{Purpose, Streams};
 
@@ -141,9 +141,8 @@ mod tests {
             };
             let data = DataSummary {
                 dimension: shape.iter().product(),
-                scales: None,
-                given: None,
                 image: Some(ImageFormat { shape, levels: 256 }),
+                ..DataSummary::default()
             };
             let model = Model::for_data(&config, &data, &mut Streams::new(0).rng(Purpose::Initialise, 0, 0))?;
             assert_eq!(model.dimension(), data.dimension, "{}", preset.name());
