@@ -73,8 +73,8 @@ fn every_kind_of_flow_has_a_start_if_asked() {
         );
         let settings = ["--set", "data.path=rows.csv", "--set", &model];
         place.succeed(&table(kind, &settings));
-        place.succeed(&["eval", kind, "--data", "rows.csv", "--raw"]);
-        place.succeed(&["sample", kind, "-n", "5", "--raw", "--out", "samples.csv"]);
+        place.succeed(&["eval", kind, "--data", "rows.csv"]);
+        place.succeed(&["sample", kind, "-n", "5", "--out", "samples.csv"]);
         assert_eq!(
             fs::read_to_string(place.path("samples.csv")).unwrap().lines().count(),
             5

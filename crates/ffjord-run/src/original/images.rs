@@ -424,7 +424,12 @@ mod tests {
             ("strides", text("1,7,1"), "7"),
             ("strides", text("1"), "strides"),
         ] {
-            let error = image_model(&arguments(&[(key, value)]), Vec::new())
+            // As many numbers as the networks need at the least.
+            let stored = vec![(
+                "stored".to_string(),
+                Tensor::zeros(1000, DType::F64, &Device::Cpu).unwrap(),
+            )];
+            let error = image_model(&arguments(&[(key, value)]), stored)
                 .err()
                 .unwrap_or_default();
             assert!(error.contains(word), "{key}: {error}");

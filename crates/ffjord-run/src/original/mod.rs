@@ -57,6 +57,7 @@ pub(crate) fn original_in_blocks(path: &Path, block_rows: usize) -> Result<Model
         reason,
     };
     let mut archive = Archive::open(path).map_err(&fail)?;
+    let arguments = arguments(&archive.pickle).map_err(&fail)?;
     let stored = archive.state_dict().map_err(&fail)?;
     let mut tensors = Vec::new();
     for (name, Values { values, shape }) in stored {
@@ -67,7 +68,6 @@ pub(crate) fn original_in_blocks(path: &Path, block_rows: usize) -> Result<Model
         }
         tensors.push((name, Tensor::from_vec(values, shape, &Device::Cpu)?));
     }
-    let arguments = arguments(&archive.pickle).map_err(&fail)?;
     if is_image_model(&arguments) {
         return image_model(&arguments, without_common_prefix(tensors)).map_err(fail);
     }
