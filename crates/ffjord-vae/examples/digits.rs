@@ -1,5 +1,5 @@
 //! A variational autoencoder of handwritten digits with two latent dimensions, whose posterior is a continuous flow that
-//! takes the encoder's features as an input. It trains in about a minute and draws its latent plane:
+//! takes the encoder's features as an input. It trains in less than a minute and draws its latent plane:
 //!
 //! ```sh
 //! cargo run --release -p ffjord-vae --example digits

@@ -108,9 +108,11 @@ impl<A: Architecture, T: Real> Layered<A, T> {
             let (effective, scratch) = (&mut coefficients.effective[index], &mut coefficients.scratch);
             let (before, next) = neighbours(hidden, index, last);
             let x = before.map_or(input, |before| extent.stack(&before.stack, layer.input_len()));
-            let own = |y: StackMut<'_, T>| {
+            let room = &mut coefficients.own;
+            let mut own = |y: StackMut<'_, T>| {
                 if let Some(own) = self.architecture.own(index) {
-                    own.add(self.level, extent, self.own_rows(given), strides(layer), x, y);
+                    let numbers = (self.own_rows(given), &mut **room);
+                    own.add(self.level, extent, numbers, strides(layer), x, y);
                 }
             };
             let Some(next) = next else {

@@ -80,6 +80,8 @@ impl<T: Real> HiddenLayer<T> {
 pub(crate) struct Coefficients<A: Architecture, T: Real> {
     pub(crate) effective: Vec<<A::Layer<T> as Linear<T>>::Effective>,
     pub(crate) scratch: <A::Layer<T> as Linear<T>>::Scratch,
+    /// Two numbers for each rank of the rows' own parts.
+    pub(super) own: AlignedBuffer<T>,
 }
 
 /// What a thread needs for evaluations of one network; made by [`Kernel::workspace`](crate::Kernel::workspace).
@@ -110,6 +112,7 @@ impl<A: Architecture, T: Real> Workspace<A, T> {
     pub(super) fn new(network: &Layered<A, T>, capacity: usize) -> Self {
         let architecture = &network.architecture;
         let widest = hidden_lens(network).max().unwrap_or(0);
+        let own_ranks = (0..network.layers.len()).filter_map(|layer| Some(architecture.own(layer)?.rank));
         let [input, output] = [architecture.input_form(), architecture.output_form()]
             .map(|form| AlignedBuffer::zeros(if form.is_callers() { 0 } else { capacity * form.len() }));
         Self {
@@ -118,6 +121,7 @@ impl<A: Architecture, T: Real> Workspace<A, T> {
             coefficients: Coefficients {
                 effective: network.layers.iter().map(Linear::effective).collect(),
                 scratch: Linear::scratch(&network.layers),
+                own: AlignedBuffer::zeros(2 * own_ranks.max().unwrap_or(0)),
             },
             input,
             output,

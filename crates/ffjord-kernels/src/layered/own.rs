@@ -50,12 +50,12 @@ impl OwnLayer {
         (u, v, bias)
     }
 
-    /// Adds `(x U) V + b` to the values y and `(dx U) V` to the tangents.
+    /// Adds `(x U) V + b` to the values y and `(dx U) V` to the tangents; `room` has a number for each rank.
     pub(super) fn add<T: Real>(
         self,
         level: SimdLevel,
         extent: Extent,
-        own: OwnRows<'_, T>,
+        (own, room): (OwnRows<'_, T>, &mut [T]),
         strides: Strides,
         x: Stack<'_, T>,
         y: StackMut<'_, T>,
@@ -64,6 +64,7 @@ impl OwnLayer {
             layer: self,
             extent,
             own,
+            inner: &mut room[..self.rank],
             strides,
             x,
             y,
@@ -71,7 +72,8 @@ impl OwnLayer {
     }
 
     /// Adds to the cotangents x̄ of values, and of tangents where they are there, what those of y give, and to `gradient`
-    /// those of the own numbers, `[R, G]`.
+    /// those of the own numbers, `[R, G]`; `room` has two numbers for each rank.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn add_reverse<T: Real>(
         self,
         level: SimdLevel,
@@ -80,9 +82,13 @@ impl OwnLayer {
         strides: Strides,
         (x, y): (Stack<'_, T>, Stack<'_, T>),
         of_x: StackMut<'_, T>,
+        room: &mut [T],
     ) {
+        let (inner, of_inner) = room[..2 * self.rank].split_at_mut(self.rank);
         level.dispatch(AddReverse {
             layer: self,
+            inner,
+            of_inner,
             extent,
             own,
             gradient,
@@ -98,6 +104,7 @@ struct Add<'a, T> {
     layer: OwnLayer,
     extent: Extent,
     own: OwnRows<'a, T>,
+    inner: &'a mut [T],
     strides: Strides,
     x: Stack<'a, T>,
     y: StackMut<'a, T>,
@@ -112,33 +119,21 @@ impl<T: Real> Kernel for Add<'_, T> {
             layer,
             extent,
             own,
+            inner,
             strides,
             x,
-            y,
+            mut y,
         } = self;
-        let mut inner = vec![T::ZERO; layer.rank];
         for (row, numbers) in own.numbers.chunks_exact(own.each).enumerate() {
             let (u, v, bias) = layer.split(numbers);
             // The row's matrices are read once from memory and then from the cache, by values and tangents in turn.
             for stacked in 0..=extent.tangents {
-                let (x, y) = match stacked.checked_sub(1) {
-                    None => (
-                        row_of(x.value, row, strides.input),
-                        row_of_mut(y.value, row, strides.output),
-                    ),
-                    Some(tangent) => {
-                        let row = tangent * extent.rows + row;
-                        (
-                            row_of(x.tangents, row, strides.input),
-                            row_of_mut(y.tangents, row, strides.output),
-                        )
-                    }
-                };
-                let y = &mut y[..layer.outputs];
+                let at = extent.row(stacked, row);
+                let y = &mut at.of_mut(&mut y, strides.output)[..layer.outputs];
                 if stacked == 0 {
                     add::<T, S>(y, T::ONE, bias);
                 }
-                project::<T, S>(&x[..layer.inputs], u, &mut inner);
+                project::<T, S>(&at.of(x, strides.input)[..layer.inputs], u, inner);
                 for (&s, v) in inner.iter().zip(v.chunks_exact(layer.outputs)) {
                     add::<T, S>(y, s, v);
                 }
@@ -149,6 +144,8 @@ impl<T: Real> Kernel for Add<'_, T> {
 
 struct AddReverse<'a, T> {
     layer: OwnLayer,
+    inner: &'a mut [T],
+    of_inner: &'a mut [T],
     extent: Extent,
     own: OwnRows<'a, T>,
     gradient: &'a mut [T],
@@ -165,15 +162,16 @@ impl<T: Real> Kernel for AddReverse<'_, T> {
     fn run<S: Isa>(self) {
         let Self {
             layer,
+            inner,
+            of_inner,
             extent,
             own,
             gradient,
             strides,
             x,
             y,
-            of_x,
+            mut of_x,
         } = self;
-        let (mut inner, mut of_inner) = (vec![T::ZERO; layer.rank], vec![T::ZERO; layer.rank]);
         let rows = own
             .numbers
             .chunks_exact(own.each)
@@ -182,41 +180,31 @@ impl<T: Real> Kernel for AddReverse<'_, T> {
             let (u, v, _) = layer.split(numbers);
             let (of_u, of_v, of_bias) = layer.split_mut(gradient);
             for stacked in 0..=extent.tangents {
-                let (x, y, of_x) = match stacked.checked_sub(1) {
-                    None => (
-                        row_of(x.value, row, strides.input),
-                        row_of(y.value, row, strides.output),
-                        Some(row_of_mut(of_x.value, row, strides.input)),
-                    ),
-                    Some(tangent) => {
-                        let row = tangent * extent.rows + row;
-                        let of_x = (!of_x.tangents.is_empty()).then(|| row_of_mut(of_x.tangents, row, strides.input));
-                        (
-                            row_of(x.tangents, row, strides.input),
-                            row_of(y.tangents, row, strides.output),
-                            of_x,
-                        )
-                    }
-                };
-                let (x, y) = (&x[..layer.inputs], &y[..layer.outputs]);
+                let at = extent.row(stacked, row);
+                let (x, y) = (
+                    &at.of(x, strides.input)[..layer.inputs],
+                    &at.of(y, strides.output)[..layer.outputs],
+                );
                 if stacked == 0 {
                     add::<T, S>(of_bias, T::ONE, y);
                 }
                 if layer.rank == 0 {
                     continue;
                 }
-                project::<T, S>(x, u, &mut inner);
+                project::<T, S>(x, u, inner);
                 let matrices = v.chunks_exact(layer.outputs).zip(of_v.chunks_exact_mut(layer.outputs));
-                for ((v, of_v), (&s, of_s)) in matrices.zip(inner.iter().zip(&mut of_inner)) {
+                for ((v, of_v), (&s, of_s)) in matrices.zip(inner.iter().zip(of_inner.iter_mut())) {
                     *of_s = dot::<T, S>(v, y);
                     add::<T, S>(of_v, s, y);
                 }
                 for (of_u, &x) in of_u.chunks_exact_mut(layer.rank).zip(x) {
-                    add::<T, S>(of_u, x, &of_inner);
+                    add::<T, S>(of_u, x, of_inner);
                 }
-                if let Some(of_x) = of_x {
+                // The tangents of the state are constants, and have no cotangents.
+                if stacked == 0 || !of_x.tangents.is_empty() {
+                    let of_x = at.of_mut(&mut of_x, strides.input);
                     for (of_x, u) in of_x.iter_mut().zip(u.chunks_exact(layer.rank)) {
-                        *of_x += dot::<T, S>(u, &of_inner);
+                        *of_x += dot::<T, S>(u, of_inner);
                     }
                 }
             }
@@ -224,12 +212,41 @@ impl<T: Real> Kernel for AddReverse<'_, T> {
     }
 }
 
-fn row_of<T>(rows: &[T], row: usize, stride: usize) -> &[T] {
-    &rows[row * stride..][..stride]
+/// One row of the values, or of a tangent.
+#[derive(Clone, Copy, Debug)]
+enum StackedRow {
+    Value(usize),
+    /// Counted over the rows of all tangents.
+    Tangent(usize),
 }
 
-fn row_of_mut<T>(rows: &mut [T], row: usize, stride: usize) -> &mut [T] {
-    &mut rows[row * stride..][..stride]
+impl Extent {
+    /// Row `row` of the values, for `stacked` 0, or of tangent `stacked − 1`.
+    #[inline(always)]
+    fn row(self, stacked: usize, row: usize) -> StackedRow {
+        match stacked.checked_sub(1) {
+            None => StackedRow::Value(row),
+            Some(tangent) => StackedRow::Tangent(tangent * self.rows + row),
+        }
+    }
+}
+
+impl StackedRow {
+    #[inline(always)]
+    fn of<T: Real>(self, stack: Stack<'_, T>, stride: usize) -> &[T] {
+        match self {
+            Self::Value(row) => &stack.value[row * stride..][..stride],
+            Self::Tangent(row) => &stack.tangents[row * stride..][..stride],
+        }
+    }
+
+    #[inline(always)]
+    fn of_mut<'a, T>(self, stack: &'a mut StackMut<'_, T>, stride: usize) -> &'a mut [T] {
+        match self {
+            Self::Value(row) => &mut stack.value[row * stride..][..stride],
+            Self::Tangent(row) => &mut stack.tangents[row * stride..][..stride],
+        }
+    }
 }
 
 /// x U for U `[inputs, rank]`.

@@ -105,7 +105,8 @@ impl<A: Architecture, T: Real> Layered<A, T> {
             let x = extent.stack(before.map_or(&tape.input, |before| &before.stack), layer.input_len());
             if let Some(own) = self.architecture.own(index) {
                 let numbers = (self.own_rows(given), &mut *of_given);
-                own.add_reverse(self.level, extent, numbers, strides(layer), (x, y), to);
+                let room = &mut coefficients.own;
+                own.add_reverse(self.level, extent, numbers, strides(layer), (x, y), to, room);
             }
             let span = self.architecture.layout().span(index);
             of_time += layer.gradient(moment, effective, scratch, x, y, &mut gradient[span]);

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::terminal::say;
 use clap::{Args, ValueEnum};
-use ffjord_study::parity::{self, Comparison, Subject, compare, reference_files};
+use ffjord_study::parity::{self, Comparison, Subject, compare, reference_files, subjects};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,12 +44,17 @@ impl From<Path> for parity::Path {
 /// When the folder cannot be read or holds no reference file.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let files = reference_files(&arguments.directory)?;
-    let mut failures = 0;
-    let subjects = Subject::all(arguments.path.into());
-    for (path, &subject) in files
+    let (mut failures, mut total) = (0, 0);
+    // A file that cannot be read is reported where it is compared.
+    let of_file = |path: &PathBuf| {
+        let subjects = subjects(path, arguments.path.into());
+        subjects.unwrap_or_else(|_| Subject::all(arguments.path.into()))
+    };
+    let all = files
         .iter()
-        .flat_map(|path| subjects.iter().map(move |subject| (path, subject)))
-    {
+        .flat_map(|path| of_file(path).into_iter().map(move |subject| (path, subject)));
+    for (path, subject) in all {
+        total += 1;
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
@@ -71,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
         }
     }
-    say!("{} passed, {failures} failed", files.len() * subjects.len() - failures);
+    say!("{} passed, {failures} failed", total - failures);
     Ok(if failures == 0 {
         ExitCode::SUCCESS
     } else {

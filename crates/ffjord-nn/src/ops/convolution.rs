@@ -33,6 +33,7 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, padding: usize, stride: usize) -> Res
     }
     if let ((rows, inputs, height, width), (outputs, channels, kh, kw), 0) = (x.dims4()?, kernel.dims4()?, padding)
         && (inputs, height, width) == (channels, kh, kw)
+        && stride > 0
     {
         // One patch an image: a product of rows.
         let none = Tensor::zeros(outputs, x.dtype(), x.device())?;
@@ -322,6 +323,7 @@ mod tests {
         assert!(error.contains("should have 2 channels"), "{error}");
         assert!(conv2d(&x, &tensor((4, 3, 9, 9), 0.2), 1, 1).is_err());
         assert!(conv2d(&x, &tensor((4, 3, 3, 3), 0.2), 1, 0).is_err());
+        assert!(conv2d(&x, &tensor((4, 3, 4, 4), 0.2), 0, 0).is_err());
         assert!(conv_transpose2d(&x, &tensor((3, 2, 3, 3), 0.2), 1, 2, 2).is_err());
         let error = conv_transpose2d(&x, &kernel, 1, 0, 1).unwrap_err().to_string();
         assert!(error.contains("should have 4 channels"), "{error}");

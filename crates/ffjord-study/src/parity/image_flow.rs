@@ -285,8 +285,8 @@ fn stored(file: &ReferenceFile, all: &[Parameter], dtype: DType) -> Result<BTree
 
 /// The probes of a reference, one for each row.
 #[derive(Debug)]
-struct GivenProbes {
-    probes: Vec<f64>,
+pub(super) struct GivenProbes {
+    pub(super) probes: Vec<f64>,
 }
 
 impl TraceVectors for GivenProbes {

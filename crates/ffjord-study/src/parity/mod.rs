@@ -65,6 +65,23 @@ pub fn compare(path: &std::path::Path, subject: Subject) -> Result<Vec<Compariso
     }
 }
 
+/// What a file is compared along a path in: maps of images, variational autoencoders and checkpoints in double precision
+/// alone.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn subjects(file: &std::path::Path, path: Path) -> Result<Vec<Subject>> {
+    let double_alone = is_checkpoint(file)
+        || matches!(
+            ReferenceFile::open(file)?.case,
+            Case::Squeeze { .. } | Case::Logit { .. } | Case::Zeromean | Case::Batchnorm { .. } | Case::Vae(_)
+        );
+    let all = Subject::all(path).into_iter();
+    Ok(all
+        .filter(|subject| !double_alone || subject.dtype == DType::F64)
+        .collect())
+}
+
 /// One compared quantity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {

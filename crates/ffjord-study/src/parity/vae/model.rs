@@ -1,12 +1,12 @@
 //! The model that a reference file of a variational autoencoder is about.
 
 use super::super::ReferenceFile;
+use super::super::image_flow::GivenProbes;
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor, Var};
-use ffjord_flow::{Bijection, Chain, Cnf, CnfSettings, MovingBatchNorm, Pass, SolveSettings, TraceMode, TraceVectors};
+use ffjord_flow::{Bijection, Chain, Cnf, CnfSettings, MovingBatchNorm, Pass, SolveSettings, TraceMode};
 use ffjord_nn::{Amortisation, AmortisedMlpConfig, Mlp, MlpConfig, Parameter, Residual, VectorField};
 use ffjord_ode::{Method, Solver, Tolerance};
-use ffjord_trace::{Probes, TraceError};
 use ffjord_train::{Purpose, Streams};
 use ffjord_vae::posterior::{PlanarNumbers, SylvesterNumbers};
 use ffjord_vae::{
@@ -89,16 +89,6 @@ pub(super) enum ReferenceFlow {
 
 /// What a linear map made of the features, by the reference's names.
 pub(super) type Amortised = Vec<(String, Tensor)>;
-
-/// The reference's probes in place of drawn ones.
-#[derive(Debug)]
-struct Fixed(Vec<f64>);
-
-impl TraceVectors for Fixed {
-    fn draw(&self, rows: usize, dimension: usize, _rng: &mut dyn RngCore) -> Result<Probes<f64>, TraceError> {
-        Probes::from_vectors(1, rows, dimension, self.0.clone())
-    }
-}
 
 impl Model {
     pub(super) fn build(file: &ReferenceFile, case: &VaeCase) -> Result<Self> {
@@ -198,7 +188,7 @@ fn settings(file: &ReferenceFile, case: &VaeCase, name: &str) -> Result<CnfSetti
     Ok(CnfSettings {
         end_time: case.time_length,
         learn_end_time: false,
-        training: solve.clone().trace(TraceMode::Own(Arc::new(Fixed(probes)))),
+        training: solve.clone().trace(TraceMode::Own(Arc::new(GivenProbes { probes }))),
         evaluation: solve,
         ..CnfSettings::default()
     })
