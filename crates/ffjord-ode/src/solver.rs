@@ -55,13 +55,13 @@ impl Solver<StepsNotChosen> {
 }
 
 impl<C> Solver<C> {
-    /// Steps that keep the error of each within `tolerance`, chosen as torchdiffeq chooses them; those of `radau5` are
-    /// [`Predicted`](NextStep::Predicted).
+    /// Steps that keep the error of each within `tolerance`, chosen as torchdiffeq chooses them; those of `tsit5`, `vern7`
+    /// and `radau5`, which torchdiffeq does not have, are [`Predicted`](NextStep::Predicted).
     #[must_use]
     pub fn adaptive(self, tolerance: Tolerance) -> Solver {
         let settings = Adaptive::new(tolerance);
         let settings = match self.method {
-            Method::Radau5 => settings.next_step(NextStep::Predicted),
+            Method::Tsit5 | Method::Vern7 | Method::Radau5 => settings.next_step(NextStep::Predicted),
             _ => settings,
         };
         self.adaptive_with(settings)

@@ -17,7 +17,8 @@ pub enum NextStep {
     /// As long as its error says, but not longer right after a rejection (Hairer, Nørsett, Wanner I, II.4).
     ByError,
     /// The same, and shorter where the error grew from the step before to this one, by as much again (Gustafsson, ACM TOMS
-    /// 20(4), 1994; Hairer and Wanner II, IV.8). Saves rejections of implicit methods, whose steps grow fast.
+    /// 20(4), 1994; Hairer and Wanner II, IV.8). Saves rejections where the size of
+    /// the solution's derivatives changes fast, and with implicit methods, whose steps grow fast.
     Predicted,
 }
 
