@@ -262,8 +262,8 @@ impl RunData {
         let Prepared { splits, standardizer } = prepared;
         let train = first(splits.train, train_rows)?;
         let test = first(splits.test, test_rows)?;
-        let batch = config.training.batch;
-        require_rows_in_all(&train, batch, &splits.validation, &test)?;
+        require_rows_in_all(&train, &splits.validation, &test)?;
+        let batch = config.training.batch.min(train.rows());
         let gaussian_nll = gaussian_nll(&train, &test);
         let source = ShuffledRows::new(train, batch, dtype(config.model.precision))?;
         let source = Arc::new(source);
@@ -292,13 +292,20 @@ impl RunData {
         table: &OwnTable,
         streams: &Streams,
     ) -> Result<Self> {
-        let batch = config.training.batch;
         let Splits {
             train,
             validation,
             test,
         } = &table.splits;
-        require_rows_in_all(train, batch, validation, test)?;
+        require_rows_in_all(train, validation, test)?;
+        let batch = config.training.batch.min(train.rows());
+        let mut warnings = table.warnings.clone();
+        if batch < config.training.batch {
+            warnings.push(format!(
+                "every batch is all {batch} training rows, since training.batch={} asks for more than there are",
+                config.training.batch
+            ));
+        }
         let cut = Cut::new(&own.given, &table.columns)?;
         let dtype = dtype(config.model.precision);
         // Rows that are evaluated get their noise once; rows to train on get theirs afresh with every batch.
@@ -359,7 +366,7 @@ impl RunData {
             split: None,
             file: Some(TableFile {
                 reading: table.reading.clone(),
-                warnings: table.warnings.clone(),
+                warnings,
                 left_out: table.left_out.clone(),
                 dequantized: match steps {
                     Some(_) => cut.rest.iter().map(|&column| table.dequantized[column]).collect(),
@@ -389,30 +396,18 @@ fn first<T: Element>(matrix: Matrix<T>, rows: Option<usize>) -> Result<Matrix<T>
     })
 }
 
-fn require_rows_in_all<T: Element>(
-    train: &Matrix<T>,
-    batch: usize,
-    validation: &Matrix<T>,
-    test: &Matrix<T>,
-) -> Result<()> {
-    require_rows("training", train, batch, " or set training.batch to at most that")?;
-    require_rows("validation", validation, 1, "")?;
-    require_rows("test", test, 1, "")
-}
-
-fn require_rows<T: Element>(split: &'static str, rows: &Matrix<T>, needed: usize, remedy: &'static str) -> Result<()> {
-    if rows.rows() >= needed {
-        return Ok(());
+fn require_rows_in_all<T: Element>(train: &Matrix<T>, validation: &Matrix<T>, test: &Matrix<T>) -> Result<()> {
+    for (split, rows) in [("training", train), ("validation", validation), ("test", test)] {
+        if rows.rows() == 0 {
+            return Err(RunError::TooFewRows {
+                split,
+                rows: 0,
+                needed: "at least one is needed".to_string(),
+                remedy: "",
+            });
+        }
     }
-    Err(RunError::TooFewRows {
-        split,
-        rows: rows.rows(),
-        needed: match needed {
-            1 => "at least one is needed".to_string(),
-            batch => format!("a batch takes {batch}"),
-        },
-        remedy,
-    })
+    Ok(())
 }
 
 fn require_path(key: &str, path: &Path) -> Result<()> {

@@ -9,7 +9,8 @@ use ffjord_data::{
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::originals::{folder_with, gas_text, hepmass_text, miniboone_text, small_bsds300};
+use crate::originals::{folder_with, small_bsds300};
+use crate::texts::{gas_text, hepmass_text, miniboone_text};
 
 #[test]
 fn what_is_no_original_is_named() {

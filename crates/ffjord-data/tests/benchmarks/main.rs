@@ -4,3 +4,4 @@ mod damage;
 mod originals;
 mod rules;
 mod stored;
+mod texts;

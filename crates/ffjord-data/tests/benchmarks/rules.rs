@@ -5,7 +5,8 @@ use std::fs;
 use ffjord_data::{Benchmark, BenchmarkError, DataError, Matrix, Prepared, table::save_npy};
 use tempfile::TempDir;
 
-use crate::originals::{folder_with, gas_text, hepmass_text, miniboone_text, small_bsds300};
+use crate::originals::{folder_with, small_bsds300};
+use crate::texts::{gas_text, hepmass_text, miniboone_text};
 
 fn shape(matrix: &Matrix<f32>) -> (usize, usize) {
     (matrix.rows(), matrix.columns())

@@ -9,7 +9,8 @@ use ffjord_data::{
     table::NpyError,
 };
 
-use crate::originals::{folder_with, miniboone_text};
+use crate::originals::folder_with;
+use crate::texts::miniboone_text;
 
 #[test]
 fn prepared_data_survive_and_damage_is_found() {

@@ -1,18 +1,7 @@
 //! The tabular benchmarks by name: what is not here is answered with what to do, and what is here trains.
 
 use crate::harness::{Place, benchmark, json};
-
-/// Numbers of a column `[rows, D]` in the original's text, none of which repeats often.
-fn miniboone(signal: usize) -> String {
-    let row = |event: usize| {
-        let value = |column: usize| ((event * 53 + column * 17) as f64 * 0.618).sin();
-        (0..50)
-            .map(|column| format!("{:.6} ", value(column)))
-            .collect::<String>()
-            + "\n"
-    };
-    format!("{signal} 0\n") + &(0..signal).map(row).collect::<String>()
-}
+use crate::texts::{gas_text, hepmass_text, miniboone_text};
 
 #[test]
 fn datasets_are_listed_and_described() {
@@ -45,11 +34,11 @@ fn what_is_not_here_is_answered_with_what_to_do() {
         &benchmark("gas", "run", &["--set", "data.test_rows=0"]),
         &["data.test_rows", "from 1"],
     );
-    place.write("MiniBooNE_PID.txt", miniboone(300));
+    place.write("MiniBooNE_PID.txt", miniboone_text(300, 0));
     let import = ["data", "import", "miniboone", "--from", ".", "--cache", "cache"];
     place.refuse(
         &import,
-        &["not those of the published split", "50 where the manifest has 43"],
+        &["not those of the published split", "46 where the manifest has 43"],
     );
     // This one has no address: nothing is asked of the network.
     place.refuse(
@@ -59,29 +48,46 @@ fn what_is_not_here_is_answered_with_what_to_do() {
 }
 
 #[test]
-fn a_benchmark_trains_from_a_path_and_says_that_its_rows_are_others() {
+fn benchmarks_train_from_a_path_and_say_that_their_rows_are_others() {
     let place = Place::new();
-    place.write("MiniBooNE_PID.txt", miniboone(300));
-    let path = [
-        "--set",
-        "data.path=.",
-        "--set",
-        "model.blocks=1",
-        "--set",
-        "solver.test.trace=rademacher",
-    ];
-    let said = place.succeed(&benchmark("miniboone", "run", &path));
-    assert!(said.contains("not the published split"), "{said}");
-    let result = json(&place.path("run/result.json"));
-    assert_eq!(result["split"]["dataset"], "miniboone");
-    assert_eq!(result["split"]["published"], false);
-    assert!(place.path("run/plots/pairs.png").exists());
+    for folder in ["gas", "hepmass", "miniboone"] {
+        std::fs::create_dir(place.path(folder)).unwrap();
+    }
+    place.write("gas/ethylene_CO.txt", gas_text(600));
+    place.write("hepmass/1000_train.csv", hepmass_text(600, 3, false));
+    place.write("hepmass/1000_test.csv", hepmass_text(300, 5, true));
+    place.write("miniboone/MiniBooNE_PID.txt", miniboone_text(300, 0));
+    for (benchmark_name, preset, dimension) in [
+        ("gas", "gas-fast", 8),
+        ("gas", "gas-made", 8),
+        ("hepmass", "hepmass-fast", 22),
+        ("miniboone", "miniboone", 46),
+    ] {
+        let path = format!("data.path={benchmark_name}");
+        let out = format!("run-{preset}");
+        let mut settings = vec!["--set", path.as_str()];
+        if !preset.ends_with("made") {
+            settings.extend(["--set", "model.blocks=1", "--set", "solver.test.trace=rademacher"]);
+        }
+        if preset.ends_with("fast") {
+            settings.extend(["--set", "training.tolerance=none"]);
+        }
+        let said = place.succeed(&benchmark(preset, &out, &settings));
+        assert!(said.contains("not the published split"), "{said}");
+        let folder = place.path(&out);
+        let result = json(&folder.join("result.json"));
+        assert_eq!(result["split"]["dataset"], benchmark_name);
+        assert_eq!(result["split"]["published"], false);
+        assert!(result["test"]["likelihood"]["nll"].as_f64().unwrap().is_finite());
+        assert_eq!(json(&folder.join("data.json"))["dimension"], dimension);
+        assert!(folder.join("plots/pairs.png").exists());
+    }
 }
 
 #[test]
 fn a_draw_of_ones_own_carries_its_label_into_the_table() {
     let place = Place::new();
-    place.write("MiniBooNE_PID.txt", miniboone(300));
+    place.write("MiniBooNE_PID.txt", miniboone_text(300, 0));
     let cache = ["--cache", "cache"];
     let import = ["data", "import", "miniboone", "--from", ".", "--label", "own draw"];
     place.succeed(&[&import[..], &cache].concat());

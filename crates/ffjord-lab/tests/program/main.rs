@@ -16,4 +16,7 @@ mod refusals;
 mod running;
 mod samples;
 mod start;
+/// The generators that the data crate's own tests have.
+#[path = "../../../ffjord-data/tests/benchmarks/texts.rs"]
+mod texts;
 mod weights;

@@ -1,6 +1,6 @@
 //! Runs of own tables: columns by name, bad rows, going on, and folders in use.
 
-use crate::harness::{Answer, Place, json, table};
+use crate::harness::{Answer, Place, csv, json, table};
 use crate::samples::{doubles, npz, numbers, plain, text};
 
 /// A place with a run of `base.csv`.
@@ -53,6 +53,17 @@ fn columns_are_matched_by_name() {
         &["eval", "run", "--data", "other.csv", "--out", "none.csv"],
         &["missing (or there twice): c; unknown: d"],
     );
+}
+
+#[test]
+fn a_batch_larger_than_the_table_is_all_of_it() {
+    let place = Place::new();
+    place.write("rows.csv", csv(40));
+    let larger = ["--set", "data.path=rows.csv", "--set", "training.batch=512"];
+    let answer = place.run(&table("run", &larger));
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    let said = "every batch is all 33 training rows, since training.batch=512 asks for more";
+    assert!(answer.stderr.contains(said), "{}", answer.stderr);
 }
 
 #[test]

@@ -81,7 +81,6 @@ fn tables() {
     refuse("a,b\n1,2\n3\n", &["rows.csv", "line 3"]);
     refuse("a,b\n1,2\n3,nan\n", &["rows.csv", "line 3", "not finite"]);
     refuse("a,b\n1,2\n3,word\n", &["rows.csv", "line 3", "word"]);
-    refuse(&csv(15), &["training split", "a batch takes 16", "training.batch"]);
     refuse(&csv(2), &["split"]);
     place.refuse(&table("run", &["--set", "data.path=none.csv"]), &["none.csv"]);
     place.refuse(&table("run", &[]), &["data.path=FILE"]);
