@@ -61,6 +61,35 @@ impl<B: Bijection> Flow<B> {
     }
 }
 
+impl<B: Bijection> Flow<B> {
+    /// Samples `[rows, …]` of noise from `N(0, T² I)` carried to data: below a temperature T of 1 they stay near the middle
+    /// of what the flow has learnt. At 1 they are those of [`sample`](Density::sample), bit for bit.
+    ///
+    /// ```
+    /// use ffjord_flow::{Cnf, Flow, Pass};
+    /// use rand::SeedableRng;
+    ///
+    /// let flow = Flow::over_normal(Cnf::builder(2).hidden([16]).build()?)?;
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let x = flow.sample_at(0.7, 100, &mut Pass::sampling(&mut rng))?;
+    /// assert_eq!(x.dims(), [100, 2]);
+    /// # Ok::<(), ffjord_flow::FlowError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidSetting`] for a temperature that is negative or no number; when a solve fails.
+    pub fn sample_at(&self, temperature: f64, rows: usize, pass: &mut Pass<'_>) -> Result<Tensor> {
+        if !(temperature >= 0.0 && temperature.is_finite()) {
+            return Err(FlowError::InvalidSetting {
+                setting: "temperature",
+                given: temperature.to_string(),
+                accepted: "a finite number from 0",
+            });
+        }
+        self.carry(rows, pass, |z| Ok((z * temperature)?))
+    }
+}
+
 impl<B: Bijection, D: Density> Flow<B, D> {
     /// A flow over `base`.
     ///
@@ -246,6 +275,18 @@ impl<B: Bijection, D: Density> Flow<B, D> {
         Ok(load_parameters(&parameters, &stored)?)
     }
 
+    /// Samples of the base, changed by `change`, on the side of the data.
+    fn carry(&self, rows: usize, pass: &mut Pass<'_>, change: impl FnOnce(Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        self.check_condition(pass, rows)?;
+        if rows == 0 {
+            return self.no_rows();
+        }
+        let z = change(self.in_base(pass, |base, pass| base.sample(rows, pass))?)?;
+        let image = self.map(pass, |bijection, pass| bijection.inverse(&z, pass))?;
+        let image = image.checked(&self.bijection, rows, self.bijection.input_shape())?;
+        Ok(image.value)
+    }
+
     /// Everything that is saved.
     fn state(&self) -> impl Iterator<Item = Parameter> {
         let parameters = self.bijection.parameters().into_iter();
@@ -291,15 +332,7 @@ impl<B: Bijection, D: Density> Density for Flow<B, D> {
     }
 
     fn sample(&self, rows: usize, pass: &mut Pass<'_>) -> Result<Tensor> {
-        self.check_condition(pass, rows)?;
-        if rows == 0 {
-            return self.no_rows();
-        }
-        let z = self.in_base(pass, |base, pass| base.sample(rows, pass))?;
-        let image = self.map(pass, |bijection, pass| bijection.inverse(&z, pass))?;
-        Ok(image
-            .checked(&self.bijection, rows, self.bijection.input_shape())?
-            .value)
+        self.carry(rows, pass, Ok)
     }
 
     fn row_shape(&self) -> &[usize] {

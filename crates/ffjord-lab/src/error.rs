@@ -72,7 +72,7 @@ pub enum LabError {
         source: Box<ffjord_run::RunError>,
     },
     /// A file is to be written in a format that there is not.
-    #[error("{}: samples are written to files that end in .npy or .csv", .path.display())]
+    #[error("{}: samples are written to files that end in .npy or .csv, and images also to .png, .idx or a new folder", .path.display())]
     OutputFormat {
         /// The file.
         path: PathBuf,

@@ -43,6 +43,13 @@ pub struct ImageFormat {
 }
 
 impl ImageFormat {
+    /// What rows of this shape are if they are images, which have three axes; of 256 levels, as those that the original's
+    /// checkpoints were trained on.
+    pub(crate) fn of_rows(shape: &[usize]) -> Option<Self> {
+        let shape = shape.try_into().ok()?;
+        Some(Self { shape, levels: 256 })
+    }
+
     /// Bits per dimension of a mean negative log-likelihood in nats: that of the levels, whose probability the density of
     /// dequantised pixels bounds from below.
     pub fn bits_per_dimension(&self, nll: f64) -> f64 {

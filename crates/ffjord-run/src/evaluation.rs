@@ -69,7 +69,7 @@ pub fn scores<T: Element + WithDType>(
         // Parts that are still to be evaluated, the first one last: halves of a part whose solve failed.
         let mut parts = vec![range];
         while let Some(range) = parts.pop() {
-            let part = rows.batch(range.clone(), model.dtype(), model.device())?;
+            let part = rows.batch(range.clone(), model)?;
             let mut rng = streams.rng(purpose, index as u64, 1);
             let mut pass = Pass::evaluation(&mut rng);
             part.give(&mut pass);
@@ -111,10 +111,7 @@ fn in_batches<T: Element + WithDType>(
     let mut evaluations = 0.0;
     for (index, range) in batches.ranges().enumerate() {
         let first = range.start;
-        let mut part = rows.batch(range, model.dtype(), model.device())?;
-        // A table holds an image as a row of numbers.
-        let shape = [&[part.x.dim(0)?], Density::row_shape(&model.flow)].concat();
-        part.x = part.x.reshape(shape)?;
+        let part = rows.batch(range, model)?;
         let mut rng = streams.rng(purpose, index as u64, 1);
         let mut pass = Pass::evaluation(&mut rng);
         part.give(&mut pass);

@@ -40,7 +40,7 @@ pub use results::{CurvePoint, RunResult, SplitRecord, TestRecord, TrainingRecord
 pub use rows::Rows;
 pub use run_folder::{RunFolder, Started};
 pub use run_lock::RunLock;
-pub use sampling::{samples, samples_given};
+pub use sampling::{samples, samples_at, samples_given};
 pub use start::StartPart;
 pub use statistics::mean_and_standard_error;
 pub use trained::{Trained, Units};

@@ -1,8 +1,10 @@
 //! Rows of a table, and what they are given.
 
 use crate::error::{Result, RunError};
-use candle_core::{DType, Device, WithDType};
+use crate::model::Model;
+use candle_core::WithDType;
 use ffjord_data::{Element, Matrix};
+use ffjord_flow::Density;
 use ffjord_train::{Batch, to_tensor};
 use std::ops::Range;
 
@@ -64,13 +66,15 @@ impl<T: Element> Rows<T> {
         Ok(Self { x, given })
     }
 
-    /// A range of the rows as tensors.
-    pub(crate) fn batch(&self, range: Range<usize>, dtype: DType, device: &Device) -> Result<Batch>
+    /// A range of the rows as a model takes them; a table holds an image as a row of numbers.
+    pub(crate) fn batch(&self, range: Range<usize>, model: &Model) -> Result<Batch>
     where
         T: WithDType,
     {
         let part = self.slice(range)?;
-        let given = part.given.map(|given| to_tensor(&given, dtype, device)).transpose()?;
-        Ok(Batch::new(to_tensor(&part.x, dtype, device)?, given)?)
+        let tensor = |rows: &Matrix<T>| to_tensor(rows, model.dtype(), model.device());
+        let given = part.given.as_ref().map(tensor).transpose()?;
+        let shape = [&[part.x.rows()], Density::row_shape(&model.flow)].concat();
+        Ok(Batch::new(tensor(&part.x)?.reshape(shape)?, given)?)
     }
 }

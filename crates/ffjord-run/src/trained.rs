@@ -1,7 +1,7 @@
 //! A trained flow as it is used: opened, asked for densities and samples.
 
 use crate::config::RunConfig;
-use crate::data_summary::DataSummary;
+use crate::data_summary::{DataSummary, ImageFormat};
 use crate::dequantize::{NOISE, spread};
 use crate::error::{Result, RunError};
 use crate::evaluation::log_likelihoods;
@@ -10,11 +10,12 @@ use crate::model::Model;
 use crate::original::{BLOCK_ROWS, original_in_blocks};
 use crate::rows::Rows;
 use crate::run_folder::RunFolder;
-use crate::sampling::{samples, samples_given};
+use crate::sampling::{samples_at, samples_given};
 use candle_core::{DType, Tensor, WithDType};
+use ffjord_data::image::ImageRows;
 use ffjord_data::table::Table;
 use ffjord_data::{Element, Lattice, Matrix, Standardizer};
-use ffjord_flow::SolveSettings;
+use ffjord_flow::{Density, SolveSettings};
 use ffjord_train::{Purpose, Streams};
 use std::path::{Path, PathBuf};
 
@@ -71,6 +72,7 @@ pub struct Trained {
     columns: Option<Vec<String>>,
     left_out: Vec<String>,
     dequantized: Vec<Option<Lattice>>,
+    image: Option<ImageFormat>,
     units: Units,
 }
 
@@ -124,6 +126,9 @@ impl Trained {
             (model, data)
         };
         let standardizer = data.standardizer()?;
+        let image = data
+            .image
+            .or_else(|| ImageFormat::of_rows(Density::row_shape(&model.flow)));
         let DataSummary {
             names,
             left_out,
@@ -143,6 +148,7 @@ impl Trained {
             columns: names,
             left_out,
             dequantized,
+            image,
             units: Units::default(),
         })
     }
@@ -181,6 +187,32 @@ impl Trained {
     /// The lattices, in the training data's units, of the columns that noise was added to, `[D]`; empty where none was.
     pub fn dequantized(&self) -> &[Option<Lattice>] {
         &self.dequantized
+    }
+
+    /// Shape and levels, of flows of images.
+    pub fn image(&self) -> Option<ImageFormat> {
+        self.image
+    }
+
+    /// Images as rows of the model, `[N, C·H·W]`: levels get uniform noise, a function of the pixel's place alone, and
+    /// become numbers from 0 to 1.
+    ///
+    /// # Errors
+    /// Those of matrices.
+    pub fn image_rows(&self, images: ImageRows) -> Result<Rows<f64>> {
+        Ok(match images {
+            ImageRows::Levels(images) => {
+                let noise = &mut Streams::new(0).rng(Purpose::Test, 0, 0);
+                images.dequantised(0..images.len(), noise)?.cast().into()
+            }
+            ImageRows::Dequantised(rows) => rows.into(),
+            other => {
+                return Err(RunError::Setting {
+                    setting: "images".to_string(),
+                    reason: format!("{other:?} are of a kind that no flow takes"),
+                });
+            }
+        })
     }
 
     /// The log-determinant of the standardisation, `Σ ln σ`: by so much densities of standardised rows lie above those in
@@ -333,11 +365,26 @@ impl Trained {
     /// # Errors
     /// [`RunError::MissingCondition`] for a conditional flow, and the flow's when a solve fails.
     pub fn sample(&self, count: usize, seed: u64) -> Result<Matrix<f64>> {
+        self.sample_at(1.0, count, seed)
+    }
+
+    /// The same of noise whose standard deviation is `temperature`: below 1, samples stay near the middle of what the flow
+    /// has learnt.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample), and for a temperature that is negative or no number.
+    pub fn sample_at(&self, temperature: f64, count: usize, seed: u64) -> Result<Matrix<f64>> {
         self.check_condition(None)?;
         if count == 0 {
             return Ok(Matrix::new(0, self.dimension(), Vec::new())?);
         }
-        self.in_callers_units(&samples(&self.model, count, DRAWN, &Streams::new(seed))?)
+        self.in_callers_units(&samples_at(
+            &self.model,
+            temperature,
+            count,
+            DRAWN,
+            &Streams::new(seed),
+        )?)
     }
 
     /// A sample for every row of conditions `[B, C]`, `[B, D]`; the same seed and conditions draw the same ones.

@@ -1,4 +1,6 @@
 //! The idx format of MNIST: two zeros, the type, the number of axes, each axis' length, then bytes.
+//!
+//! Three axes are images of one channel; four are images, channels, height and width.
 
 use super::{ImageError, Images};
 use crate::DataError;
@@ -6,12 +8,12 @@ use flate2::read::MultiGzDecoder;
 use std::io::Read;
 use std::path::Path;
 
-/// Bytes in three axes.
-const MAGIC: [u8; 4] = [0, 0, 8, 3];
+/// What a file begins with, before the number of axes: bytes.
+const MAGIC: [u8; 3] = [0, 0, 8];
 /// Files of images beyond this are none that are known; bounds what a hostile one makes us hold.
 const MAX_BYTES: u64 = 1 << 31;
 
-/// Images of one channel from the bytes of an idx file, plain or gzip-compressed.
+/// Images from the bytes of an idx file, plain or gzip-compressed.
 ///
 /// # Errors
 /// [`ImageError::File`] with what is wrong.
@@ -35,32 +37,56 @@ pub(super) fn read(path: &Path, bytes: &[u8], levels: usize) -> Result<Images, D
 }
 
 fn parse(bytes: &[u8], levels: usize, fail: &dyn Fn(String) -> ImageError) -> Result<Images, DataError> {
-    let (header, pixels) = bytes
-        .split_at_checked(16)
-        .ok_or_else(|| fail("it is shorter than the header of an idx file".to_string()))?;
-    if header[..4] != MAGIC {
-        return Err(fail(format!(
-            "it begins with {:?}, where an idx file of images has {MAGIC:?}",
-            &header[..4]
-        ))
-        .into());
-    }
-    let axis = |index: usize| {
-        let number = &header[4 * index..][..4];
-        number
-            .iter()
-            .fold(0usize, |value, byte| value << 8 | usize::from(*byte))
+    let short = || fail("it is shorter than the header of an idx file".to_string());
+    let (start, rest) = bytes.split_at_checked(4).ok_or_else(short)?;
+    let axes = match start {
+        [magic @ .., axes @ (3 | 4)] if *magic == MAGIC => usize::from(*axes),
+        _ => {
+            return Err(fail(format!(
+                "it begins with {start:?}, where an idx file of images has {MAGIC:?} and 3 or 4"
+            ))
+            .into());
+        }
     };
-    let (count, height, width) = (axis(1), axis(2), axis(3));
-    let wanted = count.checked_mul(height).and_then(|numbers| numbers.checked_mul(width));
-    if wanted != Some(pixels.len()) || height * width == 0 {
+    let (header, pixels) = rest.split_at_checked(4 * axes).ok_or_else(short)?;
+    let axis = |bytes: &[u8]| bytes.iter().fold(0usize, |value, byte| value << 8 | usize::from(*byte));
+    let lengths: Vec<usize> = header.chunks_exact(4).map(axis).collect();
+    let (channels, height, width) = match lengths[..] {
+        [_, channels, height, width] => (channels, height, width),
+        _ => (1, lengths[1], lengths[2]),
+    };
+    let wanted = lengths
+        .iter()
+        .try_fold(1usize, |product, length| product.checked_mul(*length));
+    if wanted != Some(pixels.len()) || channels * height * width == 0 {
         return Err(fail(format!(
-            "it says that it holds {count} images of {height}×{width}, but {} bytes follow",
+            "it says that it holds {} images of {channels}×{height}×{width}, but {} bytes follow",
+            lengths[0],
             pixels.len()
         ))
         .into());
     }
-    Images::new([1, height, width], levels, pixels.to_vec())
+    Images::new([channels, height, width], levels, pixels.to_vec())
+}
+
+/// The bytes of an idx file: three axes for images of one channel, else four.
+#[cfg(feature = "image")]
+pub(super) fn write(images: &Images, file: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let [channels, height, width] = images.shape();
+    let all = [images.len(), channels, height, width];
+    let axes: Vec<usize> = all
+        .into_iter()
+        .enumerate()
+        .filter(|axis| *axis != (1, 1))
+        .map(|(_, length)| length)
+        .collect();
+    file.write_all(&MAGIC)?;
+    file.write_all(&[axes.len() as u8])?;
+    for length in axes {
+        let length = u32::try_from(length).map_err(std::io::Error::other)?;
+        file.write_all(&length.to_be_bytes())?;
+    }
+    file.write_all(&images.pixels)
 }
 
 #[cfg(test)]
@@ -85,6 +111,8 @@ mod tests {
         assert!(read(path, &bytes, 256).is_err());
         bytes[3] = 1;
         assert!(read(path, &bytes, 256).is_err(), "labels");
+        bytes[3] = 4;
+        assert!(read(path, &bytes, 256).is_err(), "a longer header");
         assert!(read(path, &[0x1f, 0x8b, 8, 0, 1], 256).is_err());
     }
 }

@@ -9,6 +9,8 @@ mod batches;
 mod dataset;
 mod error;
 #[cfg(feature = "image")]
+mod files;
+#[cfg(feature = "image")]
 mod folder;
 mod idx;
 mod matlab;
@@ -16,6 +18,8 @@ pub mod store;
 
 pub use dataset::{ImageSet, ImageSplits};
 pub use error::ImageError;
+#[cfg(feature = "image")]
+pub use files::{ImageRows, is_idx, read_images, write_images};
 #[cfg(feature = "image")]
 pub use folder::read_folder;
 

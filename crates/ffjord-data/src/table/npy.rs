@@ -111,6 +111,37 @@ pub(super) fn load_with<T: Element>(path: &Path, keep_non_finite: bool) -> Resul
     })
 }
 
+/// The shape, whether elements are bytes, and the numbers of an array of any number of axes, in C's order.
+#[cfg(feature = "image")]
+pub(crate) fn load_flat(path: &Path) -> Result<(Vec<usize>, bool, Vec<f64>), DataError> {
+    let (file, length) = open(path)?;
+    let read = |mut reader: BufReader<File>| -> Result<_, NpyError> {
+        let header = Header::read(&mut reader)?;
+        let counts = header.shape.iter().map(|count| usize::try_from(*count).ok());
+        let shape: Option<Vec<usize>> = counts.collect();
+        let (Some(shape), false) = (shape, header.fortran_order) else {
+            return Err(NpyError::Dimensions { shape: header.shape });
+        };
+        let bytes = shape.iter().fold(header.kind.width() as u128, |bytes, count| {
+            bytes.saturating_mul(*count as u128)
+        });
+        let present = length.saturating_sub(header.bytes);
+        if bytes != u128::from(present) || bytes == 0 {
+            return Err(NpyError::Length {
+                shape: header.shape,
+                expected: bytes,
+                present,
+            });
+        }
+        let values = read_values(&mut reader, &header, present as usize / header.kind.width())?;
+        Ok((shape, header.kind.is_byte(), values))
+    };
+    read(BufReader::new(file)).map_err(|error| DataError::Npy {
+        path: path.to_owned(),
+        error,
+    })
+}
+
 /// Calls `visit` with every row of a `.npy` file in order; of an array in C's order one row is in memory at a time.
 pub(crate) fn for_each_row(
     path: &Path,

@@ -11,6 +11,12 @@ pub(super) enum NumberKind {
 }
 
 impl NumberKind {
+    /// Whether numbers are whole and from 0 to 255, as numpy keeps pictures.
+    #[cfg(feature = "image")]
+    pub(super) fn is_byte(self) -> bool {
+        matches!(self, Self::Unsigned { width: 1, .. })
+    }
+
     pub(super) fn parse(given: &str) -> Result<Self, HeaderError> {
         let rest = given.trim_start_matches(['<', '>', '|', '=']);
         let big_endian = given.starts_with('>');

@@ -32,7 +32,8 @@ pub struct Arguments {
     /// A run folder, a .safetensors file in one, or a checkpoint of the original implementation (.pth)
     model: PathBuf,
     /// The rows: `.npy`, `.npz` or text, in the units of the training data's file, with its columns in any order if both
-    /// have names; of a conditional run, with the condition's columns among them, unless --given holds these
+    /// have names; of a conditional run, with the condition's columns among them, unless --given holds these; of a run of
+    /// images, a folder of PNG or JPEG pictures, an idx file, or a `.npy` array of bytes or of numbers from 0 to 1
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// What the rows of a conditional run are given, row by row, in the same units
@@ -114,6 +115,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             likelihood.nfe,
             out.display()
         );
+        if let Some(format) = trained.image() {
+            let error = format.bits_of(likelihood.standard_error);
+            say!(
+                "{:.6}{} bits per dimension of levels",
+                format.bits_per_dimension(likelihood.nll),
+                if error.is_finite() {
+                    format!(" ± {error:.6}")
+                } else {
+                    String::new()
+                }
+            );
+        }
         if !trained.dequantized().is_empty() {
             say!("of rows with uniform noise of the lattice's step: on average at most ln(P/step)");
         }

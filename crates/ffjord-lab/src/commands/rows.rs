@@ -4,8 +4,9 @@ use super::reading::ReadArguments;
 use crate::error::{LabError, Result};
 use candle_core::DType;
 use ffjord_data::DataError;
+use ffjord_data::image::{ImageRows, read_images};
 use ffjord_data::table::{self, LoadOptions, NpyError, Table};
-use ffjord_run::{Matrix, Rows, Scores, Trained};
+use ffjord_run::{ImageFormat, Matrix, Rows, Scores, Trained};
 use std::path::{Path, PathBuf};
 
 /// Rows as they stand in files, with values that are not finite.
@@ -80,6 +81,9 @@ impl RowsOfFiles {
     /// # Errors
     /// When a file cannot be read, or its columns are not those of the model.
     pub fn load(trained: &Trained, data: &Path, read: &ReadArguments, given: Option<&Path>) -> Result<Self> {
+        if let Some(format) = trained.image() {
+            return Self::load_images(trained, format, data, given);
+        }
         let table = load_rows(data, &read.of_rows())?;
         let mut said = vec![format!("read {}: {}", data.display(), table.describe())];
         let table = trained.familiar(table);
@@ -132,6 +136,40 @@ impl RowsOfFiles {
             said,
             x: Origin::new(data, &table, x),
             given: of_given,
+        })
+    }
+
+    /// Images of a folder or file, as rows.
+    fn load_images(trained: &Trained, format: ImageFormat, data: &Path, given: Option<&Path>) -> Result<Self> {
+        let images = read_images(data, format.shape, format.levels)?;
+        let [channels, height, width] = format.shape;
+        let what = match &images {
+            ImageRows::Levels(_) => "levels, which uniform noise is added to",
+            _ => "numbers from 0 to 1, which are taken as they are",
+        };
+        let rows = trained.image_rows(images)?;
+        let rows = Rows {
+            given: given
+                .map(|path| load(path, &LoadOptions::default()))
+                .transpose()?
+                .map(|table| table.values),
+            ..rows
+        };
+        trained.check(&rows)?;
+        let said = format!(
+            "read {}: {} images of {channels}×{height}×{width}, {what}",
+            data.display(),
+            rows.rows()
+        );
+        Ok(Self {
+            x: Origin {
+                path: data.to_path_buf(),
+                columns: (0..rows.x.columns()).map(|pixel| format!("pixel {pixel}")).collect(),
+                bad: Vec::new(),
+            },
+            rows,
+            said: vec![said],
+            given: None,
         })
     }
 

@@ -5,9 +5,11 @@ use super::rows::load_conditions;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use clap::Args;
-use ffjord_data::table;
+use ffjord_data::image::write_images;
+use ffjord_data::{Images, table};
 use ffjord_files::refuse_same_file;
-use ffjord_run::{Matrix, Trained, Units};
+use ffjord_plot::{ImageGrid, image_grid};
+use ffjord_run::{ImageFormat, Matrix, Trained, Units};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +29,12 @@ pub struct Arguments {
     /// The seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The file to write, `.npy` or `.csv`; a device or pipe gets the text of a `.csv`
+    /// The standard deviation of the noise that samples are made of: below 1 they stay near the middle of what the flow has
+    /// learnt
+    #[arg(long, value_name = "T", default_value_t = 1.0, conflicts_with = "given")]
+    temperature: f64,
+    /// The file to write, `.npy` or `.csv`; a device or pipe gets the text of a `.csv`. Of images also `.png`, one picture
+    /// of all, `.idx`, or else a new folder of PNG pictures
     #[arg(long, value_name = "FILE", default_value = "samples.npy")]
     out: PathBuf,
     /// Writes standardised samples instead of such in the units of the training data's file, and reads --given so
@@ -42,15 +49,17 @@ pub struct Arguments {
 enum Format {
     Npy,
     Csv,
+    Images(ImageFormat),
 }
 
 impl Format {
-    fn of(path: &Path) -> Result<Self> {
+    fn of(path: &Path, image: Option<ImageFormat>) -> Result<Self> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("npy") => Ok(Self::Npy),
             Some("csv") => Ok(Self::Csv),
             // `/dev/null` and `/dev/stdout` have no ending.
             _ if path.metadata().is_ok_and(|path| !path.is_file() && !path.is_dir()) => Ok(Self::Csv),
+            _ if let Some(format) = image => Ok(Self::Images(format)),
             _ => Err(LabError::OutputFormat {
                 path: path.to_path_buf(),
             }),
@@ -63,7 +72,6 @@ impl Format {
 /// # Errors
 /// When the model cannot be loaded, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let format = Format::of(&arguments.out)?;
     refuse_same_file(
         &arguments.out,
         std::iter::once(&arguments.model).chain(&arguments.given),
@@ -73,16 +81,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         true => Units::Standardised,
         false => Units::Data,
     });
+    let format = Format::of(&arguments.out, trained.image())?;
     let samples = match &arguments.given {
         Some(path) => {
             let conditions = load_conditions(&trained, path, &arguments.read)?;
             trained.sample_given(&repeated(&conditions, number)?, arguments.seed)?
         }
-        None => trained.sample(number, arguments.seed)?,
+        None => trained.sample_at(arguments.temperature, number, arguments.seed)?,
     };
     match format {
         Format::Csv => table::save_csv(&arguments.out, &samples, trained.columns())?,
         Format::Npy => table::save_npy(&arguments.out, &samples)?,
+        Format::Images(format) => save_images(&samples, format, &arguments.out)?,
     }
     say!(
         "{} samples of dimension {}: {}",
@@ -91,6 +101,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         arguments.out.display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Images as pictures, or as levels in an idx file.
+fn save_images(samples: &Matrix<f64>, format: ImageFormat, out: &Path) -> Result<()> {
+    if out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+        let grid = ImageGrid {
+            shape: format.shape,
+            across: samples.rows().isqrt().max(1),
+        };
+        return Ok(image_grid(samples.cast::<f32>().as_slice(), grid)?.save(out)?);
+    }
+    let top = (format.levels - 1) as f64;
+    let level = |value: &f64| (value * format.levels as f64).floor().clamp(0.0, top) as u8;
+    let pixels = samples.as_slice().iter().map(level).collect();
+    Ok(write_images(out, &Images::new(format.shape, format.levels, pixels)?)?)
 }
 
 /// Every row so many times, one after the other.

@@ -1,18 +1,35 @@
-//! Pictures of images: samples, and some for testing beside which to see them.
+//! Pictures of images: samples beside images for testing, samples at several temperatures, images that went to noise and
+//! back, and ways between two images through the noise.
 
 use crate::error::Result;
-use candle_core::DType;
+use candle_core::{DType, Tensor};
+use ffjord_flow::{Bijection, Density, Pass};
 use ffjord_plot::{ImageGrid, image_grid};
 use ffjord_run::config::RunConfig;
-use ffjord_run::{ImageFormat, Model, RunData, samples};
-use ffjord_train::Streams;
+use ffjord_run::{ImageFormat, Model, RunData, samples, samples_at};
+use ffjord_train::{Purpose, Streams, to_tensor};
 use std::path::Path;
 
 /// Images in a picture at most, and of a row of them.
 const MOST: usize = 100;
 const ACROSS: usize = 10;
+/// Standard deviations of the noise, a row of samples each.
+const TEMPERATURES: [f64; 6] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+/// Pairs of images that ways lead between.
+const WAYS: usize = 6;
 
-/// `samples.png` and `test-images.png`, ten images a row.
+/// What is drawn with.
+struct Drawing<'a> {
+    model: &'a Model,
+    format: ImageFormat,
+    batch: usize,
+    plots: &'a Path,
+    streams: &'a Streams,
+}
+
+/// `samples.png` and `test-images.png`, ten images a row; `temperatures.png`, a row a temperature, the same noise in a
+/// column; `reconstructions.png`, images for testing above what comes back from their noise; `interpolations.png`, ways
+/// through the noise between such images.
 pub(super) fn draw(
     config: &RunConfig,
     data: &RunData,
@@ -25,14 +42,131 @@ pub(super) fn draw(
     if count == 0 {
         return Ok(());
     }
-    let grid = ImageGrid {
-        shape: format.shape,
-        across: ACROSS,
+    let batch = config.evaluation.batch;
+    let drawing = Drawing {
+        model,
+        format,
+        batch,
+        plots,
+        streams,
     };
-    let drawn = samples(model, count, config.evaluation.batch, streams)?;
-    let drawn: Vec<f32> = drawn.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-    image_grid(&drawn, grid)?.save(plots.join("samples.png"))?;
+    drawing.save("samples.png", &samples(model, count, batch, streams)?)?;
     let shown = data.test.first(count)?;
-    image_grid(shown.x.cast::<f32>().as_slice(), grid)?.save(plots.join("test-images.png"))?;
-    Ok(())
+    let shown = to_tensor(&shown.x, model.dtype(), model.device())?;
+    drawing.save("test-images.png", &shown)?;
+    let across = count.min(ACROSS);
+    let mut rows = Vec::new();
+    for temperature in TEMPERATURES {
+        rows.push(samples_at(model, temperature, across, batch, streams)?);
+    }
+    drawing.save("temperatures.png", &Tensor::cat(&rows, 0)?)?;
+    let whole = shown.reshape([&[shown.dim(0)?], Density::row_shape(&model.flow)].concat())?;
+    let noise = drawing.noise(&whole.narrow(0, 0, across.min(whole.dim(0)?))?)?;
+    drawing.reconstructions(&whole, &noise)?;
+    drawing.interpolations(&noise)
+}
+
+impl Drawing<'_> {
+    fn save(&self, name: &str, images: &Tensor) -> Result<()> {
+        let grid = ImageGrid {
+            shape: self.format.shape,
+            across: ACROSS,
+        };
+        let images: Vec<f32> = images.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        Ok(image_grid(&images, grid)?.save(self.plots.join(name))?)
+    }
+
+    /// Noise `[B, D]` that images are carried to, and the way back. No density is asked for, which for an exact trace
+    /// would cost a product a pixel.
+    fn noise(&self, images: &Tensor) -> Result<Tensor> {
+        let mut rng = self.streams.rng(Purpose::Test, 0, 2);
+        let noise = self
+            .model
+            .flow
+            .bijection()
+            .forward(images, &mut Pass::sampling(&mut rng))?;
+        Ok(noise.value)
+    }
+
+    fn images(&self, noise: &Tensor) -> Result<Tensor> {
+        let mut rng = self.streams.rng(Purpose::Test, 0, 3);
+        let rows = noise.dim(0)?;
+        let parts = (0..rows).step_by(self.batch.max(1)).map(|start| {
+            let part = noise.narrow(0, start, self.batch.max(1).min(rows - start))?;
+            let images = self
+                .model
+                .flow
+                .bijection()
+                .inverse(&part, &mut Pass::sampling(&mut rng))?;
+            Ok(images.value)
+        });
+        Ok(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)?)
+    }
+
+    fn reconstructions(&self, images: &Tensor, noise: &Tensor) -> Result<()> {
+        let images = images.narrow(0, 0, noise.dim(0)?)?;
+        // A row that is not full would be filled with the reconstructions.
+        if images.dim(0)? == ACROSS {
+            self.save(
+                "reconstructions.png",
+                &Tensor::cat(&[&images, &self.images(noise)?], 0)?,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Ways on great circles: noise between two draws of a normal distribution has their length, on a line less.
+    fn interpolations(&self, noise: &Tensor) -> Result<()> {
+        let rows = noise.flatten_from(1)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let mut ways: Vec<f64> = Vec::new();
+        for pair in rows.windows(2).take(WAYS) {
+            for step in 0..ACROSS {
+                let part = step as f64 / (ACROSS - 1) as f64;
+                ways.extend(on_great_circle(&pair[0], &pair[1], part));
+            }
+        }
+        if ways.is_empty() {
+            return Ok(());
+        }
+        let mut shape = noise.dims().to_vec();
+        shape[0] = ways.len() / rows[0].len();
+        let ways = Tensor::from_vec(ways, shape, noise.device())?.to_dtype(noise.dtype())?;
+        self.save("interpolations.png", &self.images(&ways)?)
+    }
+}
+
+/// The point at this part of the way from `a` to `b`, along the circle around the origin for directions and evenly for
+/// lengths.
+fn on_great_circle(a: &[f64], b: &[f64], part: f64) -> Vec<f64> {
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let (length_a, length_b) = (product(a, a).sqrt(), product(b, b).sqrt());
+    let angle = (product(a, b) / (length_a * length_b)).clamp(-1.0, 1.0).acos();
+    let length = length_a + part * (length_b - length_a);
+    // Directions that are the same, or opposite, or none, have no circle.
+    let (of_a, of_b) = match angle.sin() > 1e-6 {
+        true => {
+            let of = |part: f64| (part * angle).sin() / angle.sin() * length;
+            (of(1.0 - part) / length_a, of(part) / length_b)
+        }
+        false => (1.0 - part, part),
+    };
+    a.iter().zip(b).map(|(a, b)| of_a * a + of_b * b).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_keep_their_distance_from_the_origin() {
+        let (a, b) = ([3.0, 0.0], [0.0, 5.0]);
+        let middle = on_great_circle(&a, &b, 0.5);
+        assert!((middle[0].hypot(middle[1]) - 4.0).abs() < 1e-12 && (middle[0] - middle[1]).abs() < 1e-12);
+        for (part, end) in [(0.0, a), (1.0, b)] {
+            let point = on_great_circle(&a, &b, part);
+            assert!(point.iter().zip(end).all(|(x, y)| (x - y).abs() < 1e-12));
+        }
+        assert_eq!(on_great_circle(&a, &[-3.0, 0.0], 0.5), [0.0, 0.0]);
+        assert_eq!(on_great_circle(&[0.0], &[0.0], 0.5), [0.0]);
+    }
 }

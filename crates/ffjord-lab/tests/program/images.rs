@@ -91,6 +91,49 @@ fn every_kind_of_flow_of_images_runs() {
 }
 
 #[test]
+fn pictures_come_out_and_go_in_again() {
+    let place = Place::new();
+    let settings = [
+        "model.image.field=convolutional",
+        "evaluation.tighter_rows=0",
+        "evaluation.samples=10",
+        "data.test_images=10",
+    ];
+    place.succeed(&digits("run", &settings, &[]));
+    for name in ["temperatures", "reconstructions", "interpolations"] {
+        assert!(place.path(&format!("run/plots/{name}.png")).exists(), "{name}");
+    }
+    let sample = ["sample", "run", "-n", "4", "--temperature", "0.7", "--out"];
+    for out in ["pictures", "drawn.idx", "drawn.npy", "all.png"] {
+        place.succeed(&[&sample[..], &[out]].concat());
+    }
+    let drawn = std::fs::read(place.path("drawn.idx")).unwrap();
+    assert_eq!(drawn[..16], [0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 8, 0, 0, 0, 8]);
+    assert!(place.path("pictures/0003.png").exists() && place.path("all.png").exists());
+    let eval = |data: &str| {
+        let said = place.succeed(&["eval", "run", "--data", data, "--out", "scores.csv"]);
+        assert!(
+            said.contains("4 images of 1×8×8") && said.contains("bits per dimension"),
+            "{said}"
+        );
+        std::fs::read_to_string(place.path("scores.csv")).unwrap()
+    };
+    // Pictures show 17 levels from black to white, and are read back as these.
+    assert_eq!(eval("drawn.idx"), eval("pictures"));
+    assert_ne!(eval("drawn.idx"), eval("drawn.npy"));
+    place.refuse(&[&sample[..], &["pictures"]].concat(), &["not empty"]);
+    place.write("bytes.idx", [&drawn[..16], &[17; 256]].concat());
+    place.refuse(
+        &["eval", "run", "--data", "bytes.idx", "--out", "scores.csv"],
+        &["bytes.idx", "holds 17", "levels from 0 to 16"],
+    );
+    place.refuse(
+        &["sample", "run", "-n", "1", "--temperature=-1", "--out", "x.npy"],
+        &["temperature", "from 0"],
+    );
+}
+
+#[test]
 fn settings_that_do_not_fit_images_are_named() {
     let place = Place::new();
     for (setting, word) in [
