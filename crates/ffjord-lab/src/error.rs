@@ -22,9 +22,6 @@ pub enum LabError {
         /// The sets of images.
         images: String,
     },
-    /// Images are to carry a label.
-    #[error("images are taken as they are published, or not at all: leave out --label")]
-    LabelOfImages,
     /// Rows do not fit the model.
     #[error("{}: its rows have {given} columns, but the model was trained on {expected}", .path.display())]
     Columns {

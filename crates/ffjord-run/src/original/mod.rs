@@ -2,8 +2,6 @@
 
 mod archive;
 mod images;
-mod machine;
-mod pickle;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -14,13 +12,13 @@ use crate::error::{Result, RunError};
 use crate::model::{Model, Part};
 use archive::{Archive, Values};
 use candle_core::{DType, Device, Tensor};
+use ffjord_data::pickle::{Node, Pickle};
 use ffjord_flow::{Cnf, CnfSettings, MovingBatchNorm, SolveSettings, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Residual, VectorField, load_parameters};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver, Tolerance};
 use ffjord_train::{Purpose, Streams};
 use images::{image_model, is_image_model};
-use pickle::{Node, Pickle};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
