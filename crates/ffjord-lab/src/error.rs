@@ -52,6 +52,12 @@ pub enum LabError {
         /// What is wrong.
         source: Box<ffjord_run::RunError>,
     },
+    /// No rows are given to a model that has none of its own.
+    #[error("{}: give the rows to evaluate, with --data FILE", .path.display())]
+    WithoutRows {
+        /// The model.
+        path: PathBuf,
+    },
     /// A condition that samples cannot be given.
     #[error("{}: row {row} (from 0, below any header) holds a value that is not finite: leave it out", .path.display())]
     BadCondition {
@@ -141,6 +147,9 @@ pub enum LabError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] ffjord_files::FileError),
+    /// Variational autoencoders.
+    #[error(transparent)]
+    Vae(#[from] ffjord_vae::VaeError),
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),

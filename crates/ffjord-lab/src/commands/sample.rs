@@ -4,10 +4,13 @@ use super::reading::ReadArguments;
 use super::rows::load_conditions;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
+use candle_core::DType;
 use clap::Args;
 use ffjord_data::table;
 use ffjord_files::refuse_same_file;
-use ffjord_run::{Matrix, Trained, Units};
+use ffjord_flow::Pass;
+use ffjord_run::{Matrix, RunFolder, Trained, Units};
+use ffjord_train::{Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -69,6 +72,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         std::iter::once(&arguments.model).chain(&arguments.given),
     )?;
     let number = arguments.number.map_or(1, NonZeroUsize::get);
+    if let Some(folder) = RunFolder::of_vae(&arguments.model)? {
+        let samples = images(&folder, number, arguments.seed)?;
+        return save(arguments, format, &samples, None);
+    }
     let trained = Trained::open(&arguments.model)?.in_units(match arguments.standardized {
         true => Units::Standardised,
         false => Units::Data,
@@ -80,9 +87,23 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         None => trained.sample(number, arguments.seed)?,
     };
+    save(arguments, format, &samples, trained.columns())
+}
+
+/// Means of pixels that latent states from the prior give.
+fn images(folder: &RunFolder, number: usize, seed: u64) -> Result<Matrix<f64>> {
+    let vae = folder.vae()?;
+    let mut rng = Streams::new(seed).rng(Purpose::Sample, 0, 0);
+    let means = vae.sample(number, &mut Pass::sampling(&mut rng))?.flatten_from(1)?;
+    let columns = means.dim(1)?;
+    let values = means.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    Ok(Matrix::new(number, columns, values)?)
+}
+
+fn save(arguments: &Arguments, format: Format, samples: &Matrix<f64>, names: Option<&[String]>) -> Result<ExitCode> {
     match format {
-        Format::Csv => table::save_csv(&arguments.out, &samples, trained.columns())?,
-        Format::Npy => table::save_npy(&arguments.out, &samples)?,
+        Format::Csv => table::save_csv(&arguments.out, samples, names)?,
+        Format::Npy => table::save_npy(&arguments.out, samples)?,
     }
     say!(
         "{} samples of dimension {}: {}",

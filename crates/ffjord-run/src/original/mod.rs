@@ -48,6 +48,31 @@ pub fn load_original(path: &Path) -> Result<Model> {
     original_in_blocks(path, BLOCK_ROWS)
 }
 
+/// The tensors of a `.pth` file that holds a state dictionary, by name, without the `module.` of several GPUs.
+///
+/// # Errors
+/// [`RunError::OriginalCheckpoint`] when the file is none, which for a module that was pickled whole says what to do.
+pub(crate) fn state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let fail = |reason: String| RunError::OriginalCheckpoint {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let mut archive = Archive::open(path).map_err(&fail)?;
+    if !matches!(archive.pickle.root(), Node::Dict(_)) {
+        return Err(fail(
+            "it is a module that was pickled whole, which only its own code can read; save its state dictionary where \
+             that code is: python -c \"import torch; m = torch.load('IN', map_location='cpu', weights_only=False); \
+             torch.save({'state_dict': m.state_dict()}, 'OUT.pth')\""
+                .to_string(),
+        ));
+    }
+    let mut tensors = Vec::new();
+    for (name, Values { values, shape }) in archive.state_dict().map_err(&fail)? {
+        tensors.push((name, Tensor::from_vec(values, shape, &Device::Cpu)?));
+    }
+    Ok(without_common_prefix(tensors).into_iter().collect())
+}
+
 /// As [`load_original`], evaluated in blocks of so many rows.
 pub(crate) fn original_in_blocks(path: &Path, block_rows: usize) -> Result<Model> {
     let fail = |reason: String| RunError::OriginalCheckpoint {
