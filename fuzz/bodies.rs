@@ -5,7 +5,7 @@
 //! `seeds/`.
 
 use ffjord_data::table::{self, LoadOptions, Table};
-use ffjord_data::{Benchmark, diagnose};
+use ffjord_data::{Benchmark, ImageSet, diagnose};
 use std::path::Path;
 
 /// A reader and its name, which is also that of its folder of seeds.
@@ -19,6 +19,9 @@ pub const ALL: &[Body] = &[
     ("pth", pth),
     ("safetensors", safetensors),
     ("hdf5", hdf5),
+    ("amat", amat),
+    ("mat", mat),
+    ("faces", faces),
     ("config", config),
     ("data_summary", data_summary),
     ("metrics", metrics),
@@ -84,6 +87,37 @@ pub fn safetensors(bytes: &[u8]) {
 /// The file of BSDS300.
 pub fn hdf5(bytes: &[u8]) {
     with_file("BSDS300.hdf5", bytes, |path| drop(Benchmark::Bsds300.prepare(path)));
+}
+
+/// Reads a set of images from a file of this name.
+fn images(set: ImageSet, name: &str, bytes: &[u8]) {
+    with_file(name, bytes, |path| drop(set.find(Some(path), 0)));
+}
+
+/// The texts of binary digits; all three are needed.
+pub fn amat(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+    for split in ["train", "valid", "test"] {
+        let path = folder.path().join(format!("binarized_mnist_{split}.amat"));
+        std::fs::write(path, bytes).expect("it can be written to");
+    }
+    drop(ImageSet::BinarizedMnist.find(Some(folder.path()), 0));
+}
+
+/// MATLAB files, whose arrays different sets want in different ways.
+pub fn mat(bytes: &[u8]) {
+    images(ImageSet::Omniglot, "chardata.mat", bytes);
+    images(ImageSet::FreyFaces, "frey_rawface.mat", bytes);
+    images(
+        ImageSet::Caltech101Silhouettes,
+        "caltech101_silhouettes_28_split1.mat",
+        bytes,
+    );
+}
+
+/// The pickle of the Frey Faces.
+pub fn faces(bytes: &[u8]) {
+    images(ImageSet::FreyFaces, "freyfaces.pkl", bytes);
 }
 
 /// The configuration of a run folder.

@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=presets");
     let presets = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("presets");
     let mut list = String::from("&[\n");
-    for folder in ["datasets", "images", "parts", "variants"] {
+    for folder in ["datasets", "images", "parts", "vae", "vae-variants", "variants"] {
         let mut files: Vec<PathBuf> = fs::read_dir(presets.join(folder))?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<io::Result<_>>()?;

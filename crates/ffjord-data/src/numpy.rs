@@ -58,6 +58,30 @@ impl LegacyGenerator {
         }
     }
 
+    /// `binomial(1, p)` of a probability, by inversion as numpy had it before version 1.17: a pixel that is never ink takes
+    /// a draw, too.
+    pub fn bernoulli(&mut self, p: f64) -> bool {
+        if p > 0.5 {
+            return !self.inversion(1.0 - p);
+        }
+        self.inversion(p)
+    }
+
+    /// Whether a uniform number lies beyond the probability of 0; one that rounding leaves beyond 1, too, is drawn again.
+    fn inversion(&mut self, p: f64) -> bool {
+        let q = 1.0 - p;
+        let none = q.ln().exp();
+        loop {
+            let rest = self.random_sample() - none;
+            if rest <= 0.0 {
+                return false;
+            }
+            if rest <= p * none / q {
+                return true;
+            }
+        }
+    }
+
     /// `random_sample()`, also called `rand()`: a uniform multiple of 2⁻⁵³ in [0, 1).
     pub fn random_sample(&mut self) -> f64 {
         let high = self.twister.next_u32() >> 5;
@@ -82,6 +106,18 @@ mod tests {
         for value in expected {
             assert_eq!(generator.random_sample(), value);
         }
+    }
+
+    #[test]
+    fn bernoulli_numbers_are_uniform_ones_beyond_a_threshold() {
+        // The first four uniform numbers are those above: each is ink where it exceeds 1 − p, or for p > ½ is at most p.
+        let mut generator = LegacyGenerator::new(42);
+        let drawn = [0.3, 0.06, 0.8, 0.3].map(|p| generator.bernoulli(p));
+        assert_eq!(drawn, [false, true, true, false]);
+        let mut generator = LegacyGenerator::new(1);
+        assert!((0..100).all(|_| !generator.bernoulli(0.0) && generator.bernoulli(1.0)));
+        let count = (0..10_000).filter(|_| generator.bernoulli(0.7)).count();
+        assert!(count.abs_diff(7_000) < 5 * 46, "{count}");
     }
 
     #[test]

@@ -67,3 +67,44 @@ fn the_reduced_miniboone_and_our_bsds300_prepare_by_name() {
         assert!(matches!(check, Err(ManifestError::Prepared { given: 60_000.0, .. })));
     }
 }
+
+#[test]
+fn the_sets_of_variational_autoencoders_have_the_published_splits() {
+    use ffjord_data::ImageSet;
+
+    for (set, folder, counts) in [
+        (ImageSet::BinarizedMnist, "binarized_mnist", [50_000, 10_000, 10_000]),
+        (ImageSet::FreyFaces, "frey_faces", [1_565, 200, 200]),
+        (
+            ImageSet::Caltech101Silhouettes,
+            "caltech101_silhouettes",
+            [4_100, 2_264, 2_307],
+        ),
+    ] {
+        let Some(path) = shared(folder) else { continue };
+        let splits = set.load(Some(&path)).unwrap();
+        assert_eq!(
+            [&splits.train, &splits.validation, &splits.test].map(ffjord_data::Images::len),
+            counts
+        );
+    }
+    let (Some(pickle), Some(matlab)) = (
+        shared("frey_faces/freyfaces.pkl"),
+        shared("frey_faces/frey_rawface.mat"),
+    ) else {
+        return;
+    };
+    for seed in [123, 321] {
+        let of = |path| ImageSet::FreyFaces.find(Some(path), seed).unwrap().splits.test;
+        assert_eq!(of(pickle.as_path()), of(matlab.as_path()));
+    }
+    let Some(substitute) = shared("omniglot_substitute") else {
+        return;
+    };
+    let found = ImageSet::Omniglot.find(Some(&substitute), 123).unwrap();
+    let splits = &found.splits;
+    let counts = [&splits.train, &splits.validation, &splits.test].map(ffjord_data::Images::len);
+    assert_eq!(counts, [23_000, 1_345, 8_115]);
+    assert_eq!((splits.train.levels(), splits.test.levels()), (256, 2));
+    assert!(found.difference.unwrap().contains("number of test images is 8115"));
+}

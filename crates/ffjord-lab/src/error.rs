@@ -22,9 +22,6 @@ pub enum LabError {
         /// The sets of images.
         images: String,
     },
-    /// Images are to carry a label.
-    #[error("images are taken as they are published, or not at all: leave out --label")]
-    LabelOfImages,
     /// Rows do not fit the model.
     #[error("{}: its rows have {given} columns, but the model was trained on {expected}", .path.display())]
     Columns {
@@ -54,6 +51,12 @@ pub enum LabError {
         path: PathBuf,
         /// What is wrong.
         source: Box<ffjord_run::RunError>,
+    },
+    /// No rows are given to a model that has none of its own.
+    #[error("{}: give the rows to evaluate, with --data FILE", .path.display())]
+    WithoutRows {
+        /// The model.
+        path: PathBuf,
     },
     /// A condition that samples cannot be given.
     #[error("{}: row {row} (from 0, below any header) holds a value that is not finite: leave it out", .path.display())]
@@ -144,6 +147,9 @@ pub enum LabError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] ffjord_files::FileError),
+    /// Variational autoencoders.
+    #[error(transparent)]
+    Vae(#[from] ffjord_vae::VaeError),
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),

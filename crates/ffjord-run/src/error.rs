@@ -209,6 +209,23 @@ pub enum RunError {
         /// The command.
         command: &'static str,
     },
+    /// What is for flows is asked of a variational autoencoder.
+    #[error(
+        "this run is of a variational autoencoder, not of {command}: accepted for it are `experiment`, `eval`, `sample` and \
+         `plot`"
+    )]
+    VariationalAutoencoder {
+        /// What was expected in its place.
+        command: &'static str,
+    },
+    /// A likelihood of 256 grey levels is asked for images of others.
+    #[error(
+        "the images have {given} levels, but `vae.likelihood` is of 256: set it to bernoulli, or take images of 256 levels"
+    )]
+    GreyLevels {
+        /// The images' levels.
+        given: usize,
+    },
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
@@ -240,6 +257,9 @@ pub enum RunError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] ffjord_files::FileError),
+    /// Variational autoencoders.
+    #[error(transparent)]
+    Vae(#[from] ffjord_vae::VaeError),
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),

@@ -79,22 +79,30 @@ impl RunData {
 
 fn splits(images: &ImagesConfig, cache: &Path) -> Result<ImageSplits> {
     if images.set == "folder" {
-        let path = images.path.as_ref().ok_or_else(|| RunError::Setting {
-            setting: "data.path".to_string(),
-            reason: "a set `folder` needs the folder of pictures: give --set data.path=FOLDER".to_string(),
-        })?;
-        let all = read_folder(path)?;
-        let tenth = (all.len() / 10).max(1);
-        let (rest, test) = (all.len().saturating_sub(2 * tenth), all.len().saturating_sub(tenth));
-        return Ok(ImageSplits {
-            train: all.slice(0..rest)?,
-            validation: all.slice(rest..test)?,
-            test: all.slice(test..all.len())?,
-        });
+        return folder_splits(images);
     }
     let set: ImageSet = images.set.parse()?;
     let path = images.path.clone().unwrap_or_else(|| cache.join(set.name()));
-    Ok(set.load(Some(&path))?)
+    Ok(match images.split_seed {
+        Some(seed) => set.find(Some(&path), seed)?.splits,
+        None => set.load(Some(&path))?,
+    })
+}
+
+/// Pictures of the user's own, of which the last tenth is for testing and the one before for validation.
+pub(crate) fn folder_splits(images: &ImagesConfig) -> Result<ImageSplits> {
+    let path = images.path.as_ref().ok_or_else(|| RunError::Setting {
+        setting: "data.path".to_string(),
+        reason: "a set `folder` needs the folder of pictures: give --set data.path=FOLDER".to_string(),
+    })?;
+    let all = read_folder(path)?;
+    let tenth = (all.len() / 10).max(1);
+    let (rest, test) = (all.len().saturating_sub(2 * tenth), all.len().saturating_sub(tenth));
+    Ok(ImageSplits {
+        train: all.slice(0..rest)?,
+        validation: all.slice(rest..test)?,
+        test: all.slice(test..all.len())?,
+    })
 }
 
 /// Batches of images in an order that is drawn anew for every epoch, with fresh noise.

@@ -24,6 +24,7 @@ mod sampling;
 mod start;
 mod statistics;
 mod trained;
+pub mod vae;
 
 pub use data::{RunData, SplitLabel, TableFile};
 pub use data_summary::{DataSource, DataSummary, ImageFormat};

@@ -118,6 +118,7 @@ impl Model {
     /// As [`build`](Self::build).
     pub fn for_data(config: &RunConfig, data: &DataSummary, rng: &mut dyn RngCore) -> Result<Self> {
         match &data.image {
+            _ if config.model.kind == ModelKind::Vae => Err(RunError::VariationalAutoencoder { command: "a flow" }),
             Some(format) => Self::new(image_parts(config, format, rng)?, dtype(config.model.precision)),
             None => Self::build(config, data.dimension, data.given_len(), rng),
         }
@@ -200,6 +201,7 @@ fn architecture(model: &ModelConfig) -> Result<Option<Architecture>> {
         ModelKind::Glow => Some(Architecture::Glow),
         ModelKind::Maf => Some(Architecture::Maf),
         ModelKind::Made => Some(Architecture::Made),
+        ModelKind::Vae => return Err(RunError::VariationalAutoencoder { command: "a flow" }),
         ModelKind::Spline => {
             let (bins, tail_bound) = (model.bins.unwrap_or(8), model.tail_bound.unwrap_or(3.0));
             Some(Architecture::Spline(RationalQuadraticSpline::new(bins, tail_bound)?))

@@ -1,7 +1,7 @@
 //! The objective of a configuration.
 
 use crate::config::{ObjectiveConfig, RunConfig};
-use crate::error::Result;
+use crate::error::{Result, RunError};
 use ffjord_flow::{Chain, Flow};
 use ffjord_train::{FlowMatching, MaximumLikelihood, NoiseCoupling, Objective};
 
@@ -17,6 +17,7 @@ pub fn objective(config: &RunConfig) -> Result<Box<dyn Objective<Flow<Chain>>>> 
         ObjectiveConfig::MaximumLikelihood => {
             return Ok(Box::new(MaximumLikelihood::new(config.regularisation.weights())));
         }
+        ObjectiveConfig::Elbo => return Err(RunError::VariationalAutoencoder { command: "a flow" }),
         ObjectiveConfig::FlowMatching => NoiseCoupling::Independent,
         ObjectiveConfig::OptimalTransportFlowMatching => NoiseCoupling::OptimalTransport { rows: TRANSPORT_ROWS },
     };

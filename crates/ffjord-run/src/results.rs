@@ -128,7 +128,7 @@ fn is_result(path: &Path) -> Result<bool> {
 }
 
 /// The paths in a folder, sorted; none where there is no folder.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }

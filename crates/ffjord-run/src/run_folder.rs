@@ -213,7 +213,8 @@ impl RunFolder {
         self.path.join(CONFIG)
     }
 
-    fn weights(&self) -> PathBuf {
+    /// The final weights' file.
+    pub fn weights(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
 
@@ -242,7 +243,15 @@ impl RunFolder {
     /// # Errors
     /// When they cannot be written.
     pub fn save_model(&self, model: &Model) -> Result<()> {
-        let all = model.flow.parameters().into_iter().chain(model.flow.buffers());
+        self.save_weights(&model.flow)
+    }
+
+    /// As [`save_model`](Self::save_model), of a model of any kind.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn save_weights(&self, model: &impl ffjord_train::Model) -> Result<()> {
+        let all = model.parameters().into_iter().chain(model.buffers());
         let tensors: Vec<_> = all
             .map(|parameter| (parameter.name, parameter.var.as_detached_tensor()))
             .collect();
@@ -337,6 +346,7 @@ fn difference_of(stored: &RunConfig, given: &RunConfig) -> Result<Option<String>
         }
         let (options, own) = (&mut config.training.options, &stored.training.options);
         options.patience = own.patience;
+        options.patience_from = own.patience_from;
         options.checkpoint_every = own.checkpoint_every;
         options.on_failure = own.on_failure;
         if !fixed_length {

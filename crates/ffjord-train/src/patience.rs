@@ -36,6 +36,16 @@ impl Patience {
         improved
     }
 
+    /// As [`record`](Self::record), but a value that is not the best counts for nothing.
+    pub fn record_patiently(&mut self, value: f64) -> bool {
+        let before = (self.without_improvement, self.longest_without_improvement);
+        let improved = self.record(value);
+        if !improved {
+            (self.without_improvement, self.longest_without_improvement) = before;
+        }
+        improved
+    }
+
     /// The best value so far; none before the first finite one.
     #[must_use]
     pub fn best(&self) -> Option<f64> {
@@ -77,6 +87,17 @@ mod tests {
         assert_eq!(patience.longest_without_improvement(), 2);
         assert!(!patience.exhausted(2));
         assert!(patience.exhausted(1));
+    }
+
+    #[test]
+    fn what_is_recorded_patiently_can_only_be_best() {
+        let mut patience = Patience::default();
+        let improved: Vec<bool> = [3.0, 4.0, 2.0, f64::NAN]
+            .map(|value| patience.record_patiently(value))
+            .into();
+        assert_eq!(improved, [true, false, true, false]);
+        assert_eq!((patience.best(), patience.without_improvement()), (Some(2.0), 0));
+        assert_eq!(patience.longest_without_improvement(), 0);
     }
 
     #[test]

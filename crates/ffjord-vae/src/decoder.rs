@@ -24,6 +24,20 @@ pub trait Decoder: std::fmt::Debug + Send + Sync {
     fn parameters(&self) -> Vec<Parameter>;
 }
 
+impl<T: Decoder + ?Sized> Decoder for Box<T> {
+    fn decode(&self, z: &Tensor) -> Result<Tensor> {
+        self.as_ref().decode(z)
+    }
+
+    fn latent(&self) -> usize {
+        self.as_ref().latent()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.as_ref().parameters()
+    }
+}
+
 /// The gated decoder of transposed convolutions of van den Berg et al. (2018), the mirror image of
 /// [`ConvEncoder`](crate::ConvEncoder).
 ///

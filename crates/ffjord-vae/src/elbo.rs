@@ -1,5 +1,6 @@
 //! What training maximises.
 
+use crate::doubly_reparametrised;
 use crate::error::{Result, VaeError, check_positive};
 use crate::vae::Vae;
 use candle_core::{DType, Tensor};
@@ -19,9 +20,12 @@ use ffjord_train::{Batch, Loss, Objective, TrainError};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Elbo {
     warm_up: u64,
+    /// Iterations over which β keeps its value while it rises.
+    step: u64,
     beta: f64,
     free_nats: f64,
     samples: usize,
+    doubly_reparametrised: bool,
 }
 
 impl Default for Elbo {
@@ -29,9 +33,11 @@ impl Default for Elbo {
     fn default() -> Self {
         Self {
             warm_up: 0,
+            step: 1,
             beta: 1.0,
             free_nats: 0.0,
             samples: 1,
+            doubly_reparametrised: false,
         }
     }
 }
@@ -41,6 +47,22 @@ impl Elbo {
     #[must_use]
     pub fn warm_up(mut self, iterations: u64) -> Self {
         self.warm_up = iterations;
+        self
+    }
+
+    /// The same with β rising in steps of so many iterations, an epoch's for instance, and not in every one.
+    #[must_use]
+    pub fn in_steps_of(mut self, iterations: u64) -> Self {
+        self.step = iterations.max(1);
+        self
+    }
+
+    /// The same with the doubly reparametrised gradient of the bound of several samples (Tucker et al. 2019, eq. 8): that of
+    /// the encoder has the same mean and less variance. It needs a posterior without a flow, and leaves β and free nats
+    /// unread.
+    #[must_use]
+    pub fn doubly_reparametrised(mut self) -> Self {
+        self.doubly_reparametrised = true;
         self
     }
 
@@ -78,7 +100,10 @@ impl Elbo {
     pub fn beta_at(&self, iteration: u64) -> f64 {
         match self.warm_up {
             0 => self.beta,
-            warm_up => self.beta * ((iteration + 1) as f64 / warm_up as f64).min(1.0),
+            warm_up => {
+                let step = (iteration / self.step + 1).saturating_mul(self.step);
+                self.beta * (step as f64 / warm_up as f64).min(1.0)
+            }
         }
     }
 }
@@ -95,18 +120,21 @@ fn not_negative(setting: &'static str, given: f64) -> Result<f64> {
 }
 
 /// `ln Σₛ eˣ` over the first axis of `[S, B]`.
-fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
     let largest = x.detach().max_keepdim(0)?;
     let sum = x.broadcast_sub(&largest)?.exp()?.sum(0)?;
     Ok((sum.log()? + largest.squeeze(0)?)?)
 }
 
-fn mean(values: &Tensor) -> Result<f64> {
+pub(crate) fn mean(values: &Tensor) -> Result<f64> {
     Ok(values.mean_all()?.to_dtype(DType::F64)?.to_scalar()?)
 }
 
 impl Elbo {
     fn of(&self, model: &Vae, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
+        if self.doubly_reparametrised {
+            return doubly_reparametrised::loss(model, batch, self.samples, pass);
+        }
         let beta = self.beta_at(pass.iteration());
         let rows = batch.x.dim(0)?;
         let x = Tensor::cat(&vec![&batch.x; self.samples], 0)?;

@@ -51,6 +51,28 @@ pub trait Encoder: std::fmt::Debug + Send + Sync {
     fn parameters(&self) -> Vec<Parameter>;
 }
 
+impl<T: Encoder + ?Sized> Encoder for Box<T> {
+    fn encode(&self, x: &Tensor) -> Result<Encoded> {
+        self.as_ref().encode(x)
+    }
+
+    fn observation_shape(&self) -> &[usize] {
+        self.as_ref().observation_shape()
+    }
+
+    fn latent(&self) -> usize {
+        self.as_ref().latent()
+    }
+
+    fn features(&self) -> usize {
+        self.as_ref().features()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.as_ref().parameters()
+    }
+}
+
 /// Mean and variance of z₀ from features: two linear maps, softplus on the second.
 #[derive(Debug)]
 struct Heads {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod decoder;
+mod doubly_reparametrised;
 mod elbo;
 mod encoder;
 mod error;

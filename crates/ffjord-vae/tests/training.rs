@@ -86,6 +86,10 @@ fn beta_rises_over_the_warm_up() {
     let betas: Vec<f64> = [0, 1, 3, 4, 100].map(|iteration| objective.beta_at(iteration)).to_vec();
     assert_eq!(betas, [0.25, 0.5, 1.0, 1.0, 1.0]);
     assert_eq!(Elbo::default().beta_at(0), 1.0);
+    // Two epochs of three iterations: as the released code counts them from 1.
+    let by_epoch = Elbo::default().warm_up(6).in_steps_of(3);
+    let betas: Vec<f64> = [0, 2, 3, 5, 6].map(|iteration| by_epoch.beta_at(iteration)).to_vec();
+    assert_eq!(betas, [0.5, 0.5, 1.0, 1.0, 1.0]);
 }
 
 #[test]

@@ -29,12 +29,64 @@ impl Images {
         }
         Matrix::new(rows.len(), self.dimension(), values)
     }
+
+    /// The images of these numbers with their levels as grey from 0 to 1, `k / (levels − 1)`.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    pub fn grey(&self, rows: &[u32]) -> Result<Matrix<f32>, DataError> {
+        self.each(rows, |grey| grey)
+    }
+
+    /// The images of these numbers made binary: a pixel is 1 with the probability of its grey. Only pixels between black and
+    /// white take a random number.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    pub fn binary(&self, rows: &[u32], rng: &mut impl Rng) -> Result<Matrix<f32>, DataError> {
+        self.each(rows, |grey| match grey {
+            between if between > 0.0 && between < 1.0 => f32::from(u8::from(rng.random::<f32>() < between)),
+            end => end,
+        })
+    }
+
+    fn each(&self, rows: &[u32], mut pixel: impl FnMut(f32) -> f32) -> Result<Matrix<f32>, DataError> {
+        let top = (self.levels - 1) as f32;
+        let mut values = Vec::with_capacity(rows.len() * self.dimension());
+        for &row in rows {
+            let image = self.get(row as usize).ok_or(DataError::RowOutOfRange {
+                row: row as usize,
+                rows: self.len(),
+            })?;
+            values.extend(image.iter().map(|level| pixel(f32::from(*level) / top)));
+        }
+        Matrix::new(rows.len(), self.dimension(), values)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rand::SeedableRng;
+
+    #[test]
+    fn ink_has_the_probability_of_its_grey() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(2);
+        let images = Images::new([1, 1, 3], 5, vec![0, 4, 1, 4, 0, 1]).unwrap();
+        assert_eq!(
+            images.grey(&[1, 0]).unwrap().as_slice(),
+            [1.0, 0.0, 0.25, 0.0, 1.0, 0.25]
+        );
+        let drawn = images.binary(&[0; 4_000], &mut rng).unwrap();
+        assert!(
+            drawn
+                .iter_rows()
+                .all(|row| row[..2] == [0.0, 1.0] && [0.0, 1.0].contains(&row[2]))
+        );
+        let ink: f32 = drawn.iter_rows().map(|row| row[2]).sum();
+        assert!((ink - 1_000.0).abs() < 5.0 * 27.4, "{ink}");
+        assert!(images.binary(&[2], &mut rng).is_err());
+    }
 
     #[test]
     fn noise_stays_in_its_level_and_flips_turn_lines() {

@@ -1,6 +1,6 @@
 //! The sets of images that have a name.
 
-use super::{ImageError, Images, idx, matlab};
+use super::{ImageError, Images, idx, observed, svhn};
 use crate::{DataError, fs, manifest::Manifest};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -32,6 +32,14 @@ pub enum ImageSet {
     Cifar10,
     /// House numbers of 3 × 32 × 32 pixels.
     Svhn,
+    /// MNIST made binary once, of 28 × 28 pixels.
+    BinarizedMnist,
+    /// Handwritten characters of 28 × 28 pixels: grey for training, binary for validation and testing.
+    Omniglot,
+    /// One face of 28 × 20 pixels.
+    FreyFaces,
+    /// Silhouettes of things and animals of 28 × 28 pixels.
+    Caltech101Silhouettes,
 }
 
 /// Images for training, for validation and for testing.
@@ -39,11 +47,23 @@ pub enum ImageSet {
 pub struct ImageSplits {
     /// For training.
     pub train: Images,
-    /// The last of the published training images.
+    /// For validation: the publisher's own, or the last for training.
     pub validation: Images,
     /// All published test images.
     pub test: Images,
 }
+
+/// Images with what tells them apart from those that are published, if anything does.
+#[derive(Debug, Clone)]
+pub struct FoundImages {
+    /// The splits.
+    pub splits: ImageSplits,
+    /// What differs from the manifest.
+    pub difference: Option<String>,
+}
+
+/// What makes images of a file's name and bytes.
+type Reader<'a> = &'a dyn Fn(&Path, &[u8]) -> Result<Images, DataError>;
 
 /// A file's name and its contents.
 pub(super) type Member = (String, Vec<u8>);
@@ -58,7 +78,21 @@ const MOMENT_TOLERANCE: f64 = 2e-4;
 
 impl ImageSet {
     /// All sets.
-    pub const ALL: [Self; 5] = [Self::Digits, Self::Mnist, Self::FashionMnist, Self::Cifar10, Self::Svhn];
+    pub const ALL: [Self; 9] = [
+        Self::Digits,
+        Self::Mnist,
+        Self::FashionMnist,
+        Self::Cifar10,
+        Self::Svhn,
+        Self::BinarizedMnist,
+        Self::Omniglot,
+        Self::FreyFaces,
+        Self::Caltech101Silhouettes,
+    ];
+
+    /// The seed that sets without a published split are split with unless another is given: the first of the three that
+    /// the FFJORD paper has for the Frey Faces.
+    pub const SPLIT_SEED: u32 = 123;
 
     /// Its name on command lines and in configurations.
     #[must_use]
@@ -69,6 +103,10 @@ impl ImageSet {
             Self::FashionMnist => "fashion-mnist",
             Self::Cifar10 => "cifar10",
             Self::Svhn => "svhn",
+            Self::BinarizedMnist => "binarized-mnist",
+            Self::Omniglot => "omniglot",
+            Self::FreyFaces => "frey-faces",
+            Self::Caltech101Silhouettes => "caltech101-silhouettes",
         }
     }
 
@@ -83,62 +121,89 @@ impl ImageSet {
             Self::FashionMnist => include_str!("../../datasets/fashion-mnist/manifest.json"),
             Self::Cifar10 => include_str!("../../datasets/cifar10/manifest.json"),
             Self::Svhn => include_str!("../../datasets/svhn/manifest.json"),
+            Self::BinarizedMnist => include_str!("../../datasets/binarized-mnist/manifest.json"),
+            Self::Omniglot => include_str!("../../datasets/omniglot/manifest.json"),
+            Self::FreyFaces => include_str!("../../datasets/frey-faces/manifest.json"),
+            Self::Caltech101Silhouettes => include_str!("../../datasets/caltech101-silhouettes/manifest.json"),
         })?)
     }
 
     /// The splits, from a folder that holds the publisher's files or, for CIFAR-10, their archive; the digits are part of
-    /// the program and need none.
+    /// the program and need none. Sets without a published split are split with [`SPLIT_SEED`](Self::SPLIT_SEED).
     ///
     /// # Errors
     /// [`ImageError`] for files that are missing or damaged, and for images that are not those of the manifest.
     pub fn load(self, path: Option<&Path>) -> Result<ImageSplits, DataError> {
-        let members = match (self, path) {
-            (Self::Digits, _) => Vec::new(),
-            (_, Some(path)) => self.gather(path)?,
-            (_, None) => return Err(self.missing(Path::new("."), self.files()[0]).into()),
+        self.published(&self.members(path)?)
+    }
+
+    /// As [`load`](Self::load), but images that are not those of the manifest are said to be others rather than refused;
+    /// Omniglot and the Frey Faces, which have no published split, are split with this seed.
+    ///
+    /// # Errors
+    /// [`ImageError`] for files that are missing or damaged.
+    pub fn find(self, path: Option<&Path>, seed: u32) -> Result<FoundImages, DataError> {
+        let splits = self.decode(&self.members(path)?, seed)?;
+        let difference = match self.check(&splits) {
+            Ok(()) => None,
+            Err(DataError::Images(error)) => Some(error.to_string()),
+            Err(other) => return Err(other),
         };
-        self.splits(&members)
+        Ok(FoundImages { splits, difference })
+    }
+
+    fn members(self, path: Option<&Path>) -> Result<Vec<Member>, DataError> {
+        match (self, path) {
+            (Self::Digits, _) => Ok(Vec::new()),
+            (_, Some(path)) => self.gather(path),
+            (_, None) => Err(self.missing(Path::new("."), self.alternatives()[0][0]).into()),
+        }
     }
 
     /// The splits that the publisher's files make.
-    pub(super) fn splits(self, members: &[Member]) -> Result<ImageSplits, DataError> {
+    pub(super) fn published(self, members: &[Member]) -> Result<ImageSplits, DataError> {
+        let splits = self.decode(members, Self::SPLIT_SEED)?;
+        self.check(&splits)?;
+        Ok(splits)
+    }
+
+    /// Whether splits are those of the manifest.
+    fn check(self, splits: &ImageSplits) -> Result<(), DataError> {
         let prepared = self.manifest()?.prepared;
-        let validation = prepared.validation_rows as usize;
-        let (train, test) = self.decode(members)?;
         for (what, given, expected) in [
             (
-                "number of training images",
-                train.len(),
+                "number of images for training and validation",
+                splits.train.len() + splits.validation.len(),
                 prepared.train_rows + prepared.validation_rows,
             ),
-            ("number of test images", test.len(), prepared.test_rows),
-            ("numbers of an image", train.dimension(), prepared.dimension),
+            (
+                "number of validation images",
+                splits.validation.len(),
+                prepared.validation_rows,
+            ),
+            ("number of test images", splits.test.len(), prepared.test_rows),
+            ("numbers of an image", splits.train.dimension(), prepared.dimension),
         ] {
             self.require(what.to_string(), given as f64, expected as f64, 0.0)?;
         }
         let expected = prepared.means.iter().zip(&prepared.stds);
         for (channel, ((mean, std), (wanted_mean, wanted_std))) in
-            train.channel_moments().iter().zip(expected).enumerate()
+            moments(&splits.train, &splits.validation).zip(expected).enumerate()
         {
             self.require(
                 format!("mean of channel {channel}"),
-                *mean,
+                mean,
                 *wanted_mean,
                 MOMENT_TOLERANCE,
             )?;
             self.require(
                 format!("deviation of channel {channel}"),
-                *std,
+                std,
                 *wanted_std,
                 MOMENT_TOLERANCE,
             )?;
         }
-        let rest = train.len().saturating_sub(validation);
-        Ok(ImageSplits {
-            validation: train.slice(rest..train.len())?,
-            train: train.slice(0..rest)?,
-            test,
-        })
+        Ok(())
     }
 
     fn require(self, what: String, given: f64, expected: f64, tolerance: f64) -> Result<(), ImageError> {
@@ -153,21 +218,35 @@ impl ImageSet {
         })
     }
 
-    /// The names of the publisher's files; those of the idx format may also be gzip-compressed.
-    pub(super) fn files(self) -> &'static [&'static str] {
+    /// The names of the publisher's files, one list for each way to have all images; texts and files of the idx format may
+    /// also be gzip-compressed.
+    pub(super) fn alternatives(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::Digits => &[],
-            Self::Mnist | Self::FashionMnist => &["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"],
-            Self::Cifar10 => &[
+            Self::Digits => &[&[]],
+            Self::Mnist | Self::FashionMnist => &[&["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"]],
+            Self::Cifar10 => &[&[
                 "data_batch_1.bin",
                 "data_batch_2.bin",
                 "data_batch_3.bin",
                 "data_batch_4.bin",
                 "data_batch_5.bin",
                 "test_batch.bin",
-            ],
-            Self::Svhn => &["train_32x32.mat", "test_32x32.mat"],
+            ]],
+            Self::Svhn => &[&["train_32x32.mat", "test_32x32.mat"]],
+            Self::BinarizedMnist => &[&[
+                "binarized_mnist_train.amat",
+                "binarized_mnist_valid.amat",
+                "binarized_mnist_test.amat",
+            ]],
+            Self::Omniglot => &[&["chardata.mat"]],
+            Self::FreyFaces => &[&["freyfaces.pkl"], &["frey_rawface.mat"]],
+            Self::Caltech101Silhouettes => &[&["caltech101_silhouettes_28_split1.mat"]],
         }
+    }
+
+    /// All names of the publisher's files.
+    fn files(self) -> impl Iterator<Item = &'static str> {
+        self.alternatives().iter().flat_map(|files| files.iter().copied())
     }
 
     fn missing(self, path: &Path, missing: &'static str) -> ImageError {
@@ -183,21 +262,36 @@ impl ImageSet {
     /// Whether a file of this name is one of the set's, and under which name.
     fn known(self, name: &str) -> Option<&'static str> {
         let stem = name.strip_suffix(".gz").unwrap_or(name);
-        self.files().iter().find(|known| **known == stem).copied()
+        self.files().find(|known| *known == stem)
     }
 
-    /// The publisher's files at a path.
+    /// The publisher's files at a path: a folder, an archive, or the only file that a set needs.
     pub(super) fn gather(self, path: &Path) -> Result<Vec<Member>, DataError> {
-        let found = match path.is_file() {
-            true => self.unpack(path)?,
-            false => self.in_folder(path)?,
+        let single = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .filter(|_| path.is_file());
+        let found = match single {
+            Some(name) if self.known(name).is_some() => vec![(name.to_string(), fs::read(path)?)],
+            Some(_) => self.unpack(path)?,
+            None => self.in_folder(path)?,
         };
-        for known in self.files() {
-            if !found.iter().any(|(name, _)| self.known(name) == Some(known)) {
-                return Err(self.missing(path, known).into());
+        let absent = |files: &&[&'static str]| {
+            let has = |known: &str| found.iter().any(|(name, _)| self.known(name) == Some(known));
+            files.iter().copied().find(|known| !has(known))
+        };
+        let complete = self.alternatives().iter().find(|files| absent(files).is_none());
+        match complete {
+            Some(files) => {
+                let needed = |name: &str| self.known(name).is_some_and(|known| files.contains(&known));
+                Ok(found.into_iter().filter(|(name, _)| needed(name)).collect())
+            }
+            None => {
+                // Of several ways the one that is said first is the published one.
+                let missing = absent(&self.alternatives()[0]).unwrap_or_default();
+                Err(self.missing(path, missing).into())
             }
         }
-        Ok(found)
     }
 
     fn in_folder(self, folder: &Path) -> Result<Vec<Member>, DataError> {
@@ -225,8 +319,8 @@ impl ImageSet {
         let reader = BufReader::new(file);
         let plain = archive.extension().is_some_and(|ending| ending == "tar");
         let members = match plain {
-            true => self.members(reader),
-            false => self.members(MultiGzDecoder::new(reader)),
+            true => self.archived(reader),
+            false => self.archived(MultiGzDecoder::new(reader)),
         };
         members.map_err(|error| {
             ImageError::File {
@@ -237,7 +331,7 @@ impl ImageSet {
         })
     }
 
-    fn members(self, reader: impl Read) -> std::io::Result<Vec<Member>> {
+    fn archived(self, reader: impl Read) -> std::io::Result<Vec<Member>> {
         let mut found = Vec::new();
         for entry in tar::Archive::new(reader).entries()? {
             let entry = entry?;
@@ -252,53 +346,76 @@ impl ImageSet {
         Ok(found)
     }
 
-    /// All training and all test images.
-    fn decode(self, members: &[Member]) -> Result<(Images, Images), DataError> {
-        let of = |index: usize| -> Result<(&Path, &[u8]), DataError> {
-            let wanted = self.files()[index];
+    /// The splits in the publisher's files, with this seed where the publisher has none.
+    fn decode(self, members: &[Member], seed: u32) -> Result<ImageSplits, DataError> {
+        let of = |wanted: &'static str| -> Result<&Member, DataError> {
             let member = members.iter().find(|(name, _)| self.known(name) == Some(wanted));
-            let (name, bytes) = member.ok_or_else(|| self.missing(Path::new("."), wanted))?;
-            Ok((Path::new(name), bytes))
+            Ok(member.ok_or_else(|| self.missing(Path::new("."), wanted))?)
         };
-        match self {
-            Self::Digits => {
+        let images = |wanted, read: Reader<'_>| {
+            let (name, bytes) = of(wanted)?;
+            read(Path::new(name), bytes)
+        };
+        let (train, test) = match (self, self.alternatives()[0]) {
+            (Self::Digits, _) => {
                 let all = idx::read(Path::new("images-idx3-ubyte.gz"), DIGITS, 17)?;
                 let train = all.len() - self.manifest()?.prepared.test_rows as usize;
-                Ok((all.slice(0..train)?, all.slice(train..all.len())?))
+                (all.slice(0..train)?, all.slice(train..all.len())?)
             }
-            Self::Mnist | Self::FashionMnist => {
-                let read = |index| -> Result<Images, DataError> {
-                    let (path, bytes) = of(index)?;
-                    idx::read(path, bytes, 256)
-                };
-                Ok((read(0)?, read(1)?))
+            (Self::Mnist | Self::FashionMnist, &[train, test, ..]) => {
+                let read = |path: &Path, bytes: &[u8]| idx::read(path, bytes, 256);
+                (images(train, &read)?, images(test, &read)?)
             }
-            Self::Svhn => {
-                let read = |index| -> Result<Images, DataError> {
-                    let (path, bytes) = of(index)?;
-                    matlab::read(path, bytes)
-                };
-                Ok((read(0)?, read(1)?))
+            (Self::Svhn, &[train, test, ..]) => (images(train, &svhn::read)?, images(test, &svhn::read)?),
+            (Self::BinarizedMnist, &[train, validation, test, ..]) => {
+                return observed::binarized_mnist([of(train)?, of(validation)?, of(test)?]);
             }
-            Self::Cifar10 => {
+            (Self::Omniglot, &[file, ..]) => return observed::omniglot(of(file)?, seed),
+            (Self::FreyFaces, &[pickle, ..]) => {
+                // Either file has them all.
+                let file = members.first().map_or_else(|| of(pickle), Ok)?;
+                return observed::frey_faces(file, seed);
+            }
+            (Self::Caltech101Silhouettes, &[file, ..]) => return observed::caltech101_silhouettes(of(file)?),
+            (_, batches) => {
                 let mut train = Vec::new();
-                for index in 0..5 {
-                    train.extend(cifar(of(index)?)?);
+                let (last, first) = batches.split_last().unwrap_or((&"", &[]));
+                for batch in first {
+                    train.extend(cifar(of(batch)?)?);
                 }
-                Ok((
+                (
                     Images::new([3, 32, 32], 256, train)?,
-                    Images::new([3, 32, 32], 256, cifar(of(5)?)?)?,
-                ))
+                    Images::new([3, 32, 32], 256, cifar(of(last)?)?)?,
+                )
             }
-        }
+        };
+        let rest = train
+            .len()
+            .saturating_sub(self.manifest()?.prepared.validation_rows as usize);
+        Ok(ImageSplits {
+            validation: train.slice(rest..train.len())?,
+            train: train.slice(0..rest)?,
+            test,
+        })
     }
 }
 
+/// Mean and deviation of every channel of two sets of images together.
+fn moments(a: &Images, b: &Images) -> impl Iterator<Item = (f64, f64)> {
+    let share = a.len() as f64 / (a.len() + b.len()).max(1) as f64;
+    let both = a.channel_moments().into_iter().zip(b.channel_moments());
+    both.map(move |((mean_a, std_a), (mean_b, std_b))| {
+        let mean = share * mean_a + (1.0 - share) * mean_b;
+        let squares = share * (std_a * std_a + mean_a * mean_a) + (1.0 - share) * (std_b * std_b + mean_b * mean_b);
+        (mean, (squares - mean * mean).max(0.0).sqrt())
+    })
+}
+
 /// The pixels of a binary batch without the labels.
-fn cifar((path, bytes): (&Path, &[u8])) -> Result<Vec<u8>, DataError> {
+fn cifar((name, bytes): &Member) -> Result<Vec<u8>, DataError> {
     if bytes.is_empty() || !bytes.len().is_multiple_of(CIFAR_RECORD) {
         return Err(ImageError::File {
-            path: path.to_path_buf(),
+            path: PathBuf::from(name),
             reason: format!(
                 "{} bytes are no whole number of records of {CIFAR_RECORD} bytes",
                 bytes.len()
@@ -365,13 +482,13 @@ mod tests {
         }
         let other = ImageSet::Mnist.load(Some(folder.path())).unwrap_err().to_string();
         assert!(
-            other.contains("number of training images is 1 where the manifest has 60000"),
+            other.contains("number of images for training and validation is 1 where the manifest has 60000"),
             "{other}"
         );
-        let short = cifar((Path::new("data_batch_1.bin"), &[0; 3072]));
+        let short = cifar(&("data_batch_1.bin".to_string(), vec![0; 3072]));
         assert!(short.is_err());
         let (record, next) = ([&[9u8][..], &[1; 3072]].concat(), [&[8u8][..], &[2; 3072]].concat());
-        let pixels = cifar((Path::new("data_batch_1.bin"), &[record, next].concat()))?;
+        let pixels = cifar(&("data_batch_1.bin".to_string(), [record, next].concat()))?;
         assert_eq!((pixels.len(), pixels[0], pixels[3072]), (6144, 1, 2));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What can be wrong with files of images.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why images could not be read.
@@ -41,7 +41,10 @@ pub enum ImageError {
         remedy: String,
     },
     /// Images are not those that a manifest describes.
-    #[error("the images are not those of {name}: {what} is {given} where the manifest has {expected}")]
+    #[error(
+        "the images are not those of {name}: {what} is {given} where the manifest has {expected}; use the files named by \
+         `data info {name}`, or import others under a `--label`"
+    )]
     OtherImages {
         /// The set.
         name: &'static str,
@@ -60,4 +63,15 @@ pub enum ImageError {
         /// The names there are.
         accepted: String,
     },
+}
+
+impl ImageError {
+    /// Adds to what is wrong the file that it is wrong with.
+    pub(super) fn file(path: &Path) -> impl Fn(String) -> Self {
+        let path = path.to_path_buf();
+        move |reason| Self::File {
+            path: path.clone(),
+            reason,
+        }
+    }
 }

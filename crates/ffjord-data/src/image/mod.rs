@@ -1,5 +1,5 @@
-//! Images with whole levels: MNIST and its relatives, CIFAR-10, SVHN, handwritten digits that come with the program, and
-//! folders of pictures.
+//! Images with whole levels: MNIST and its relatives, CIFAR-10, SVHN, Omniglot, the Frey Faces, silhouettes, handwritten
+//! digits that come with the program, and folders of pictures.
 //!
 //! Pixels stay the bytes that a publisher's file has; a run sees `(k + u) / levels` with u uniform on [0, 1)
 //! ([`Images::dequantised`]), whose density bounds the probability of the levels (Theis, van den Oord and Bethge 2016).
@@ -13,10 +13,11 @@ mod files;
 #[cfg(feature = "image")]
 mod folder;
 mod idx;
-mod matlab;
+mod observed;
 pub mod store;
+mod svhn;
 
-pub use dataset::{ImageSet, ImageSplits};
+pub use dataset::{FoundImages, ImageSet, ImageSplits};
 pub use error::ImageError;
 #[cfg(feature = "image")]
 pub use files::{ImageRows, is_idx, read_images, write_images};

@@ -4,6 +4,7 @@ use super::{ImageError, ImageSet};
 use crate::DataError;
 use crate::manifest::{FileRecord, ManifestError};
 use ffjord_files::write_atomic;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const RECORD: &str = "images.json";
@@ -13,50 +14,81 @@ pub fn is_prepared(folder: &Path) -> bool {
     folder.join(RECORD).is_file()
 }
 
-/// Copies a set's files from a folder or an archive to the folder `cache/NAME`, once they are known to hold its images.
+/// What a folder in the cache holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRecord {
+    /// The files.
+    pub files: Vec<FileRecord>,
+    /// What the images are if they are not the published ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// Copies a set's files from a folder, an archive or a file to the folder `cache/NAME`, once they are known to hold its
+/// images; others are taken with a label that says what they are.
 ///
 /// # Errors
 /// Those of [`ImageSet::load`], and [`DataError::Io`] or [`DataError::File`] if they cannot be written.
-pub fn import(set: ImageSet, from: &Path, cache: &Path) -> Result<Vec<FileRecord>, DataError> {
+pub fn import(set: ImageSet, from: &Path, cache: &Path, label: Option<&str>) -> Result<ImageRecord, DataError> {
     let members = set.gather(from)?;
-    set.splits(&members)?;
+    match label {
+        None => drop(set.published(&members)?),
+        Some(_) => drop(set.find(Some(from), ImageSet::SPLIT_SEED)?),
+    }
     let folder = cache.join(set.name());
     std::fs::create_dir_all(&folder).map_err(|source| DataError::Io {
         action: "write",
         path: folder.clone(),
         source,
     })?;
-    let mut records = Vec::new();
+    let mut files = Vec::new();
     for (name, bytes) in &members {
         write_atomic(folder.join(name), bytes)?;
-        records.push(FileRecord::of(name, bytes));
+        files.push(FileRecord::of(name, bytes));
     }
-    let text = serde_json::to_string_pretty(&records).map_err(ManifestError::from)?;
+    let record = ImageRecord {
+        files,
+        label: label.map(str::to_owned),
+    };
+    let text = serde_json::to_string_pretty(&record).map_err(ManifestError::from)?;
     // Last, so that a folder with it is whole.
     write_atomic(folder.join(RECORD), text)?;
-    Ok(records)
+    Ok(record)
 }
 
-/// Checks that a folder's files are those that were imported, and hold the set's images.
+/// The record of a folder that [`import`] wrote.
+///
+/// # Errors
+/// [`DataError::Io`] where there is none, [`ImageError::File`] for a damaged one.
+pub fn record(folder: &Path) -> Result<ImageRecord, DataError> {
+    let path = folder.join(RECORD);
+    let text = crate::fs::read(&path)?;
+    // Older programs wrote the list alone.
+    let older = |_| serde_json::from_slice(&text).map(|files| ImageRecord { files, label: None });
+    serde_json::from_slice(&text)
+        .or_else(older)
+        .map_err(|error: serde_json::Error| ImageError::file(&path)(format!("it is damaged: {error}")).into())
+}
+
+/// Checks that a folder's files are those that were imported, and hold the set's images, and says what they are labelled.
 ///
 /// # Errors
 /// [`ImageError::Missing`] for a folder that [`import`] did not write; [`DataError::Manifest`] for a file that has changed,
 /// and those of [`ImageSet::load`].
-pub fn verify(folder: &Path, set: ImageSet) -> Result<(), DataError> {
+pub fn verify(folder: &Path, set: ImageSet) -> Result<Option<String>, DataError> {
     if set == ImageSet::Digits {
-        return set.load(None).map(drop);
+        return set.load(None).map(|_| None);
     }
     if !is_prepared(folder) {
-        return set.load(Some(folder)).map(drop);
+        return set.load(Some(folder)).map(|_| None);
     }
-    let path = folder.join(RECORD);
-    let text = crate::fs::read(&path)?;
-    let records: Vec<FileRecord> = serde_json::from_slice(&text).map_err(|error| ImageError::File {
-        path,
-        reason: format!("it is damaged: {error}"),
-    })?;
-    for record in records {
-        record.verify_file(&folder.join(&record.name))?;
+    let ImageRecord { files, label } = record(folder)?;
+    for file in files {
+        file.verify_file(&folder.join(&file.name))?;
     }
-    set.load(Some(folder)).map(drop)
+    match label {
+        None => set.load(Some(folder)).map(|_| None),
+        label => set.find(Some(folder), ImageSet::SPLIT_SEED).map(|_| label),
+    }
 }

@@ -74,8 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         },
         Action::Import { name, from, label } => match (dataset(name)?, label) {
             (Named::Table(benchmark), label) => import(benchmark, from, &cache, label.as_deref()),
-            (Named::Images(set), None) => image_sets::import(set, from, &cache),
-            (Named::Images(_), Some(_)) => Err(LabError::LabelOfImages),
+            (Named::Images(set), label) => image_sets::import(set, from, &cache, label.as_deref()),
         },
         Action::Verify { name } => match dataset(name)? {
             Named::Table(benchmark) => verify(benchmark, &cache),

@@ -1,5 +1,6 @@
 //! `eval`: the log-likelihood of a file's rows.
 
+use super::eval_vae;
 use super::reading::ReadArguments;
 use super::rows::RowsOfFiles;
 use super::units::suspicion;
@@ -9,7 +10,7 @@ use clap::Args;
 use ffjord_data::Matrix;
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_files::refuse_same_file;
-use ffjord_run::{Trained, scores, summarise};
+use ffjord_run::{RunFolder, Trained, scores, summarise};
 use ffjord_train::{Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -33,9 +34,10 @@ pub struct Arguments {
     model: PathBuf,
     /// The rows: `.npy`, `.npz` or text, in the units of the training data's file, with its columns in any order if both
     /// have names; of a conditional run, with the condition's columns among them, unless --given holds these; of a run of
-    /// images, a folder of PNG or JPEG pictures, an idx file, or a `.npy` array of bytes or of numbers from 0 to 1
+    /// images, a folder of PNG or JPEG pictures, an idx file, or a `.npy` array of bytes or of numbers from 0 to 1;
+    /// of a variational autoencoder, images with a number from 0 to 1 a pixel (default: its test images)
     #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    data: Option<PathBuf>,
     /// What the rows of a conditional run are given, row by row, in the same units
     #[arg(long, value_name = "FILE")]
     given: Option<PathBuf>,
@@ -62,14 +64,20 @@ pub struct Arguments {
 /// # Errors
 /// When the model or the rows cannot be loaded, a solve fails, or the file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let out = arguments.out.clone().unwrap_or_else(|| default_output(&arguments.data));
-    let inputs = [&arguments.model, &arguments.data].into_iter().chain(&arguments.given);
+    if let Some(folder) = RunFolder::of_vae(&arguments.model)? {
+        return eval_vae::run(&folder, arguments.data.as_deref(), arguments.out.as_deref());
+    }
+    let data = arguments.data.as_ref().ok_or_else(|| LabError::WithoutRows {
+        path: arguments.model.clone(),
+    })?;
+    let out = arguments.out.clone().unwrap_or_else(|| default_output(data));
+    let inputs = [&arguments.model, data].into_iter().chain(&arguments.given);
     refuse_same_file(&out, inputs)?;
     let trained = match arguments.shared_steps {
         true => Trained::open(&arguments.model)?,
         false => Trained::open_per_row(&arguments.model)?,
     };
-    let files = RowsOfFiles::load(&trained, &arguments.data, &arguments.read, arguments.given.as_deref())?;
+    let files = RowsOfFiles::load(&trained, data, &arguments.read, arguments.given.as_deref())?;
     files.said.iter().for_each(|line| say!("{line}"));
     if let Some(suspicion) = suspicion(&trained, &files.rows.x, arguments.standardized) {
         eprintln!("{suspicion}");
@@ -80,8 +88,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let rows = trained.dequantised(rows)?;
     let randomness = (&Streams::new(0), Purpose::Test);
-    let mut scores = scores(trained.model(), &rows, arguments.batch.get(), randomness)
-        .map_err(LabError::in_rows_of(&arguments.data))?;
+    let mut scores =
+        scores(trained.model(), &rows, arguments.batch.get(), randomness).map_err(LabError::in_rows_of(data))?;
     scores.values.iter_mut().for_each(|value| *value -= log_scale);
     let values = &scores.values;
     table::save_csv(
@@ -131,7 +139,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             say!("of rows with uniform noise of the lattice's step: on average at most ln(P/step)");
         }
     }
-    if let Some(error) = reference_error(&arguments.data, values) {
+    if let Some(error) = reference_error(data, values) {
         say!("largest difference from the file's own `logp`: {error:.3e} nats");
     }
     let left_out = files.left_out(&scores, &rows, trained.model().dtype());
@@ -147,7 +155,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-fn default_output(data: &Path) -> PathBuf {
+pub(super) fn default_output(data: &Path) -> PathBuf {
     let stem = data
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())

@@ -43,7 +43,7 @@ pub(super) fn fetch(set: ImageSet, cache: &Path) -> Result<()> {
     for original in set.manifest()?.originals {
         // Sets have files of the same names.
         let place = cache.join("downloads").join(set.name());
-        let imported = download(&original, &place).and_then(|downloaded| import(set, &downloaded, cache));
+        let imported = download(&original, &place).and_then(|downloaded| import(set, &downloaded, cache, None));
         match imported {
             Ok(()) => return Ok(()),
             Err(error) => reasons.push(format!("{}: {error}", original.title)),
@@ -55,11 +55,11 @@ pub(super) fn fetch(set: ImageSet, cache: &Path) -> Result<()> {
     })
 }
 
-/// Takes a set from files that are here.
-pub(super) fn import(set: ImageSet, from: &Path, cache: &Path) -> Result<()> {
-    let files = store::import(set, from, cache)?;
+/// Takes a set from files that are here, with a label if they are other images than the published ones.
+pub(super) fn import(set: ImageSet, from: &Path, cache: &Path, label: Option<&str>) -> Result<()> {
+    let record = store::import(set, from, cache, label)?;
     say!("{}: kept in {}", set.name(), cache.join(set.name()).display());
-    for file in files {
+    for file in record.files {
         say!("from {}, {} bytes, SHA-256 {}", file.name, file.bytes, file.sha256);
     }
     Ok(())
@@ -67,7 +67,9 @@ pub(super) fn import(set: ImageSet, from: &Path, cache: &Path) -> Result<()> {
 
 /// Checks a set in the cache.
 pub(super) fn verify(set: ImageSet, cache: &Path) -> Result<()> {
-    store::verify(&cache.join(set.name()), set)?;
-    say!("{}: undamaged, and the images that its manifest describes", set.name());
+    match store::verify(&cache.join(set.name()), set)? {
+        Some(label) => say!("{}: undamaged, but not the published images: {label}", set.name()),
+        None => say!("{}: undamaged, and the images that its manifest describes", set.name()),
+    }
     Ok(())
 }

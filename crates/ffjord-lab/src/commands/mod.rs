@@ -4,6 +4,7 @@ pub mod bench;
 pub mod compare;
 pub mod data;
 pub mod eval;
+mod eval_vae;
 pub mod experiment;
 pub mod figure;
 pub mod gradcheck;

@@ -5,6 +5,7 @@ use crate::pictures;
 use crate::terminal::say;
 use crate::workspace::default_cache;
 use clap::Args;
+use ffjord_run::vae::VaeData;
 use ffjord_run::{RunData, RunFolder, RunResult};
 use ffjord_train::Streams;
 use std::path::{Path, PathBuf};
@@ -40,12 +41,24 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn draw(run: &Path) -> Result<()> {
+    if let Some(folder) = RunFolder::of_vae(run)? {
+        return draw_vae(&folder);
+    }
     let folder = RunFolder::existing(run)?;
     let config = folder.located_config()?;
     let streams = Streams::new(config.seed);
     let data = RunData::load(&config, &streams, &default_cache())?;
     let model = folder.model()?;
     pictures::draw(&config, &data, &model, &folder, &streams)?;
+    say!("pictures: {}", folder.plots().display());
+    Ok(())
+}
+
+fn draw_vae(folder: &RunFolder) -> Result<()> {
+    let config = folder.located_config()?;
+    let streams = Streams::new(config.seed);
+    let data = VaeData::load(&config, &streams, &default_cache())?;
+    pictures::vae::draw(&config, &data, &folder.vae()?, folder, &streams)?;
     say!("pictures: {}", folder.plots().display());
     Ok(())
 }

@@ -4,12 +4,15 @@ use super::reading::ReadArguments;
 use super::rows::load_conditions;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
+use candle_core::DType;
 use clap::Args;
 use ffjord_data::image::write_images;
 use ffjord_data::{Images, table};
 use ffjord_files::refuse_same_file;
+use ffjord_flow::Pass;
 use ffjord_plot::{ImageGrid, image_grid};
-use ffjord_run::{ImageFormat, Matrix, Trained, Units};
+use ffjord_run::{ImageFormat, Matrix, RunError, RunFolder, Trained, Units};
+use ffjord_train::{Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,6 +80,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         std::iter::once(&arguments.model).chain(&arguments.given),
     )?;
     let number = arguments.number.map_or(1, NonZeroUsize::get);
+    if let Some(folder) = RunFolder::of_vae(&arguments.model)? {
+        let format = Format::of(&arguments.out, folder.data()?.image)?;
+        if arguments.temperature != 1.0 {
+            return Err(RunError::Setting {
+                setting: "--temperature".to_string(),
+                reason: format!(
+                    "it is {}, but states of a variational autoencoder are drawn from its prior: accepted is 1",
+                    arguments.temperature
+                ),
+            }
+            .into());
+        }
+        let samples = images(&folder, number, arguments.seed)?;
+        return save(arguments, format, &samples, None);
+    }
     let trained = Trained::open(&arguments.model)?.in_units(match arguments.standardized {
         true => Units::Standardised,
         false => Units::Data,
@@ -89,10 +107,24 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         None => trained.sample_at(arguments.temperature, number, arguments.seed)?,
     };
+    save(arguments, format, &samples, trained.columns())
+}
+
+/// Means of pixels that latent states from the prior give.
+fn images(folder: &RunFolder, number: usize, seed: u64) -> Result<Matrix<f64>> {
+    let vae = folder.vae()?;
+    let mut rng = Streams::new(seed).rng(Purpose::Sample, 0, 0);
+    let means = vae.sample(number, &mut Pass::sampling(&mut rng))?.flatten_from(1)?;
+    let columns = means.dim(1)?;
+    let values = means.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    Ok(Matrix::new(number, columns, values)?)
+}
+
+fn save(arguments: &Arguments, format: Format, samples: &Matrix<f64>, names: Option<&[String]>) -> Result<ExitCode> {
     match format {
-        Format::Csv => table::save_csv(&arguments.out, &samples, trained.columns())?,
-        Format::Npy => table::save_npy(&arguments.out, &samples)?,
-        Format::Images(format) => save_images(&samples, format, &arguments.out)?,
+        Format::Csv => table::save_csv(&arguments.out, samples, names)?,
+        Format::Npy => table::save_npy(&arguments.out, samples)?,
+        Format::Images(format) => save_images(samples, format, &arguments.out)?,
     }
     say!(
         "{} samples of dimension {}: {}",

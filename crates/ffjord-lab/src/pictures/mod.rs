@@ -6,6 +6,7 @@ mod path;
 mod table;
 mod training;
 mod two_dimensional;
+pub mod vae;
 
 pub use comparison::compare;
 

@@ -158,6 +158,56 @@ fn settings_that_do_not_fit_images_are_named() {
     );
 }
 
+/// A MATLAB file whose arrays of bytes `[2, 784]` have these names.
+fn silhouettes(names: [&str; 3]) -> Vec<u8> {
+    let tagged = |kind: u32, content: &[u8]| {
+        let mut bytes = [kind.to_le_bytes(), (content.len() as u32).to_le_bytes()].concat();
+        bytes.extend(content);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    };
+    let mut bytes = b"MATLAB 5.0 MAT-file".to_vec();
+    bytes.resize(124, b' ');
+    bytes.extend([0, 1, b'I', b'M']);
+    for name in names {
+        let axes = [2u32.to_le_bytes(), 784u32.to_le_bytes()].concat();
+        let content = [
+            tagged(6, &[0; 8]),
+            tagged(5, &axes),
+            tagged(1, name.as_bytes()),
+            tagged(2, &[1; 1568]),
+        ];
+        bytes.extend(tagged(14, &content.concat()));
+    }
+    bytes
+}
+
+#[test]
+fn images_of_another_source_carry_their_label() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("files")).unwrap();
+    let file = silhouettes(["train_data", "val_data", "test_data"]);
+    place.write("files/caltech101_silhouettes_28_split1.mat", file);
+    let import = [
+        "data",
+        "import",
+        "caltech101-silhouettes",
+        "--from",
+        "files",
+        "--cache",
+        "cache",
+    ];
+    place.refuse(&import, &["is 4 where the manifest has 6364", "--label"]);
+    place.succeed(&[&import[..], &["--label", "own draw"]].concat());
+    let verify = ["data", "verify", "caltech101-silhouettes", "--cache", "cache"];
+    assert!(place.succeed(&verify).contains("not the published images: own draw"));
+    place.write(
+        "cache/caltech101-silhouettes/caltech101_silhouettes_28_split1.mat",
+        "other",
+    );
+    place.refuse(&verify, &["damaged or another version"]);
+}
+
 #[test]
 fn images_are_imported_checked_and_listed() {
     let place = Place::new();
@@ -184,10 +234,8 @@ fn images_are_imported_checked_and_listed() {
     for name in ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"] {
         place.write(&format!("files/{name}"), [&header[..], &[7; 784]].concat());
     }
-    place.refuse(&import, &["number of training images is 1"]);
+    place.refuse(&import, &["number of images for training and validation is 1"]);
     place.write("files/t10k-images-idx3-ubyte", [255; 20]);
     place.refuse(&import, &["t10k-images-idx3-ubyte", "idx file"]);
-    let labelled = [&import[..], &["--label", "own"]].concat();
-    place.refuse(&labelled, &["--label"]);
     place.refuse(&["data", "info", "faces"], &["faces", "fashion-mnist"]);
 }

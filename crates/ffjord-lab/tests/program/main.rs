@@ -1,5 +1,6 @@
 //! The program as its users meet it: commands, files, exit codes and messages.
 
+mod autoencoders;
 mod conditional;
 mod datasets;
 mod estimators;

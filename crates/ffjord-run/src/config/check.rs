@@ -15,6 +15,7 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_data(&config.data)?;
     check_model(&config.model)?;
     check_images(config)?;
+    super::vae::check(config)?;
     check_objective(config.objective, &config.model)?;
     check_solver(config)?;
     check_training(&config.training)?;
@@ -69,8 +70,8 @@ fn check_model(model: &ModelConfig) -> Check {
 fn check_images(config: &RunConfig) -> Check {
     let (images, model) = (matches!(config.data, DataConfig::Images(_)), &config.model);
     let Some(image) = &model.image else {
-        return match images && model.kind != ModelKind::Cnf {
-            true => Err("at `model.kind`: images have flows of kind `cnf`".to_string()),
+        return match images && !matches!(model.kind, ModelKind::Cnf | ModelKind::Vae) {
+            true => Err("at `model.kind`: images have models of kind `cnf` or `vae`".to_string()),
             false => Ok(()),
         };
     };
@@ -101,7 +102,9 @@ fn check_images(config: &RunConfig) -> Check {
 }
 
 fn check_objective(objective: ObjectiveConfig, model: &ModelConfig) -> Check {
-    if objective == ObjectiveConfig::MaximumLikelihood || (model.kind == ModelKind::Cnf && !model.batch_norm) {
+    if matches!(objective, ObjectiveConfig::MaximumLikelihood | ObjectiveConfig::Elbo)
+        || (model.kind == ModelKind::Cnf && !model.batch_norm)
+    {
         return Ok(());
     }
     Err(
@@ -113,7 +116,8 @@ fn check_objective(objective: ObjectiveConfig, model: &ModelConfig) -> Check {
 
 /// Discrete flows solve nothing.
 fn check_solver(config: &RunConfig) -> Check {
-    if config.model.kind != ModelKind::Cnf {
+    let continuous = config.vae.as_ref().is_some_and(|vae| vae.posterior.is_continuous());
+    if config.model.kind != ModelKind::Cnf && !continuous {
         return Ok(());
     }
     let built = config.solver.build(config.model.blocks);

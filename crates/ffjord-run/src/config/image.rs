@@ -7,12 +7,16 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesConfig {
-    /// `digits`, which comes with the program, `mnist`, `fashion-mnist`, `cifar10`, `svhn`, or `folder` for PNG and JPEG
-    /// pictures of one size, of which the last tenth is for testing and the tenth before it for validation.
+    /// `digits`, which comes with the program, `mnist`, `fashion-mnist`, `cifar10`, `svhn`, `binarized-mnist`, `omniglot`,
+    /// `frey-faces`, `caltech101-silhouettes`, or `folder` for PNG and JPEG pictures of one size, of which the last tenth is
+    /// for testing and the tenth before it for validation.
     pub set: String,
     /// A folder with the publisher's files, or the pictures; the cache if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// The seed of the split of sets that have no published one (`frey-faces`, `omniglot`); 123 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u32>,
     /// Train on the first so many images; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_images: Option<usize>,

@@ -9,6 +9,7 @@ mod start;
 mod table;
 mod training;
 mod unread;
+mod vae;
 
 pub use image::{ImageField, ImageModelConfig, ImagesConfig};
 pub use model::{ModelConfig, ModelKind, Precision};
@@ -17,6 +18,7 @@ pub use resolve::{resolve, resolve_changed, resolve_stored};
 pub use start::{StartConfig, StartMap};
 pub use table::{DequantizeConfig, ScaleConfig, SplitConfig, TableConfig};
 pub use training::TrainingConfig;
+pub use vae::{BoundGradient, ImportanceConfig, LikelihoodKind, PosteriorKind, VaeConfig, VaeNetworks};
 
 pub use ffjord_flow::config::{
     AdjointKind, BackwardConfig, IntegralWeights, SolveConfig, SolverConfig, StepConfig, TraceConfig,
@@ -42,6 +44,9 @@ pub struct RunConfig {
     pub data: DataConfig,
     /// The flow.
     pub model: ModelConfig,
+    /// `model.kind=vae`: the autoencoder whose posterior the flow is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae: Option<VaeConfig>,
     /// How equations are solved; discrete flows solve none.
     pub solver: SolverConfig,
     /// What training minimises.
@@ -138,6 +143,8 @@ pub enum ObjectiveConfig {
     FlowMatching,
     /// The same, with noise that the batch's rows were matched with.
     OptimalTransportFlowMatching,
+    /// The negative evidence lower bound of a variational autoencoder.
+    Elbo,
 }
 
 /// What is computed and drawn after training.

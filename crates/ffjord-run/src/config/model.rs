@@ -44,6 +44,8 @@ pub enum ModelKind {
     Made,
     /// Couplings of rational-quadratic splines.
     Spline,
+    /// A variational autoencoder: the section `vae` says more, and what follows is of the flow of its posterior.
+    Vae,
 }
 
 /// The flow.
@@ -65,19 +67,19 @@ pub struct ModelConfig {
     /// Maps before the flow that are fitted to the training rows; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StartConfig>,
-    /// `cnf`: how every layer depends on time; concatsquash if absent.
+    /// `cnf`, `vae`: how every layer depends on time; concatsquash if absent.
     #[serde(with = "ffjord_nn::text::option", default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<LayerKind>,
-    /// `cnf`: whether the field is `f(z, t) − z`.
+    /// `cnf`, `vae`: whether the field is `f(z, t) − z`.
     #[serde(default)]
     pub residual: bool,
     /// `cnf`: whether moving batch normalisation stands before, between and after the blocks.
     #[serde(default)]
     pub batch_norm: bool,
-    /// `cnf`: the end time T of every block at the start of training; 1 if absent.
+    /// `cnf`, `vae`: the end time T of every block at the start of training; 1 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<f64>,
-    /// `cnf`: whether T is trained.
+    /// `cnf`, `vae`: whether T is trained.
     #[serde(default)]
     pub learn_end_time: bool,
     /// `cnf`: what flows of images have besides; for data that are images.
@@ -104,8 +106,13 @@ impl ModelConfig {
             ("bins", ModelKind::Spline, "spline", self.bins.is_some()),
             ("tail_bound", ModelKind::Spline, "spline", self.tail_bound.is_some()),
         ];
+        // A posterior may be a continuous flow.
+        let of_posterior = |key: &str| self.kind == ModelKind::Vae && !["batch_norm", "image"].contains(&key);
         keys.into_iter()
-            .find(|(_, kind, _, given)| *given && *kind != self.kind)
+            .find(|(key, kind, _, given)| {
+                let own = *kind == self.kind || (*kind == ModelKind::Cnf && of_posterior(key));
+                *given && !own
+            })
             .map(|(key, _, name, _)| (key, name))
     }
 }

@@ -1,6 +1,8 @@
 //! The presets: a dataset, by itself or with a variant, both readable files that come with the program.
 //!
-//! `DATASET` is the file `presets/datasets/DATASET.toml`, or for images `presets/images/DATASET.toml`. `DATASET-VARIANT` lays `presets/variants/VARIANT.toml` over it,
+//! `DATASET` is the file `presets/datasets/DATASET.toml`, for images `presets/images/DATASET.toml`, and for variational
+//! autoencoders `presets/vae/DATASET.toml`, whose variants are in `presets/vae-variants/`; `VARIANT-fast` there lays
+//! `vae-variants/fast.toml` over `DATASET-VARIANT`. `DATASET-VARIANT` lays `presets/variants/VARIANT.toml` over it,
 //! and last the dataset's own table `with.VARIANT`, for what only this pair needs; images have no variants but such tables. A file's or a table's values lie over
 //! those of the files that it `extends`; a variant that builds `onto` another lies over the dataset with that one.
 //! `{title}`, `{note}` and `{width}` in a description are the dataset's title, the pair's note and the width of the hidden
@@ -119,9 +121,14 @@ fn in_folder(folder: &'static str) -> impl Iterator<Item = &'static str> {
         .filter_map(move |(name, _)| name.strip_prefix(folder)?.strip_prefix('/'))
 }
 
-/// The datasets of both kinds.
+/// The datasets of all kinds.
 fn datasets() -> impl Iterator<Item = &'static str> {
-    in_folder("datasets").chain(in_folder("images"))
+    in_folder("datasets").chain(in_folder("images")).chain(in_folder("vae"))
+}
+
+/// Whether a dataset is one of variational autoencoders.
+fn has_vae(dataset: &str) -> bool {
+    in_folder("vae").any(|name| name == dataset)
 }
 
 /// Whether a dataset is one of images.
@@ -131,12 +138,21 @@ fn has_images(dataset: &str) -> bool {
 
 /// A dataset's file.
 fn file_of(dataset: &str) -> String {
-    let folder = if has_images(dataset) { "images" } else { "datasets" };
+    let folder = match (has_images(dataset), has_vae(dataset)) {
+        (true, _) => "images",
+        (_, true) => "vae",
+        _ => "datasets",
+    };
     format!("{folder}/{dataset}")
 }
 
 /// Whether a dataset can be had with a variant.
 fn has_variant(dataset: &str, variant: &str) -> Result<bool> {
+    if has_vae(dataset) {
+        // One that is complete by itself has no variants.
+        let listed = strings(layers(&file_of(dataset))?.get("listed"));
+        return Ok(listed.iter().any(|listed| listed == variant));
+    }
     Ok(
         (!has_images(dataset) && in_folder("variants").any(|name| name == variant))
             || layers(&file_of(dataset))?["with"].get(variant).is_some(),
@@ -145,9 +161,20 @@ fn has_variant(dataset: &str, variant: &str) -> Result<bool> {
 
 /// The values of a dataset with a variant, and what composition itself reads.
 fn composed(dataset: &str, variant: Option<&str>) -> Result<Value> {
-    let mut value = layers(&file_of(dataset))?;
-    let Some(variant) = variant else { return Ok(value) };
-    let file = format!("variants/{variant}");
+    let Some(variant) = variant else {
+        return layers(&file_of(dataset));
+    };
+    if let Some(slow) = variant.strip_suffix("-fast").filter(|_| has_vae(dataset)) {
+        let value = composed(dataset, Some(slow))?;
+        return with_variant(value, dataset, "fast");
+    }
+    with_variant(layers(&file_of(dataset))?, dataset, variant)
+}
+
+/// Values of a dataset with those of a variant over them.
+fn with_variant(mut value: Value, dataset: &str, variant: &str) -> Result<Value> {
+    let folder = if has_vae(dataset) { "vae-variants" } else { "variants" };
+    let file = format!("{folder}/{variant}");
     let own = value["with"].get(variant).cloned();
     let over = match (FILES.iter().any(|(name, _)| *name == file), &own) {
         (true, _) => layers(&file)?,
@@ -248,7 +275,7 @@ mod tests {
     #[test]
     fn the_list_has_the_names_that_it_had() -> Result<()> {
         let presets = Preset::listed()?.into_iter();
-        let tables = presets.filter(|preset| !has_images(preset.dataset));
+        let tables = presets.filter(|preset| !has_images(preset.dataset) && !has_vae(preset.dataset));
         let listed: Vec<String> = tables.map(|preset| preset.name).collect();
         let expected: Vec<&str> = SNAPSHOT.lines().filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(listed, expected);
@@ -272,6 +299,49 @@ mod tests {
                 assert!(!config.description.contains(['{', '}']), "{}", config.description);
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn every_cell_of_table_3_is_a_preset_with_the_papers_settings() -> Result<()> {
+        use crate::config::PosteriorKind;
+        let variants = [
+            ("", PosteriorKind::None),
+            ("-planar", PosteriorKind::Planar),
+            ("-iaf", PosteriorKind::Iaf),
+            ("-sylvester", PosteriorKind::SylvesterOrthogonal),
+            ("-ffjord", PosteriorKind::CnfLowRank),
+        ];
+        // Hidden layers, flow steps and rank of table 5.
+        for (dataset, hidden, blocks, rank) in [
+            ("mnist", vec![1024; 2], 2, 64),
+            ("omniglot", vec![512; 2], 5, 20),
+            ("frey", vec![512; 2], 2, 20),
+            ("caltech", vec![2048], 1, 20),
+        ] {
+            for (variant, posterior) in &variants {
+                for fast in ["", "-fast"] {
+                    let name = format!("vae-{dataset}{variant}{fast}");
+                    let config = resolve(&Preset::find(&name)?, &[], None)?;
+                    let vae = config
+                        .vae
+                        .as_ref()
+                        .ok_or_else(|| invalid(&name, "no `vae`".to_string()))?;
+                    assert_eq!((vae.posterior, vae.latent), (*posterior, 64), "{name}");
+                    assert!(!config.description.contains(['{', '}']), "{}", config.description);
+                    if *variant == "-ffjord" {
+                        assert_eq!(
+                            (&config.model.hidden, config.model.blocks, vae.rank),
+                            (&hidden, blocks, rank)
+                        );
+                    }
+                    if fast.is_empty() {
+                        assert_eq!((vae.warm_up_epochs, config.training.batch), (100, 100), "{name}");
+                    }
+                }
+            }
+        }
+        assert!(Preset::find("vae-digits-quick-planar").is_err() && Preset::find("vae-mnist-maf").is_err());
         Ok(())
     }
 

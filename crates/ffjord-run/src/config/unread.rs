@@ -5,7 +5,13 @@ use super::{ModelKind, ObjectiveConfig, RunConfig};
 impl RunConfig {
     /// A sentence that names the keys which are set but which training does not read, if there are any.
     pub fn unread(&self) -> Option<String> {
-        let (reason, mut keys) = if self.model.kind != ModelKind::Cnf {
+        let posterior = self.vae.as_ref().map(|vae| vae.posterior);
+        let (reason, mut keys) = if posterior.is_some_and(super::vae::PosteriorKind::is_continuous) {
+            (
+                "the bound of a variational autoencoder has no path integrals",
+                Vec::new(),
+            )
+        } else if self.model.kind != ModelKind::Cnf {
             // Every configuration has a `solver`: that it is there says nothing of what its author expects.
             ("a discrete flow solves no equation", Vec::new())
         } else if self.objective != ObjectiveConfig::MaximumLikelihood {
@@ -16,7 +22,7 @@ impl RunConfig {
         };
         let weights = self.regularisation.weights().into_iter();
         keys.extend(weights.map(|(integral, _)| format!("regularisation.{integral}").replace('-', "_")));
-        if self.training.options.tolerance.is_some() {
+        if self.training.options.tolerance.is_some() && posterior.is_none_or(|posterior| !posterior.is_continuous()) {
             keys.push("training.tolerance".to_string());
         }
         if self.training.end_time_spread != 0.0 {

@@ -1,8 +1,8 @@
 //! The two files that `torch.save` has written: a zip archive since PyTorch 1.6, and before a stream of pickles that is
 //! followed by the numbers.
 
-use super::pickle::{Node, Pickle};
 use super::view::{View, storage, view};
+use ffjord_data::pickle::{Node, Pickle};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -1,9 +1,9 @@
 //! Image models of the original implementation, from the arguments of its `train_cnf.py` and the names of its tensors.
 
-use super::pickle::Node;
 use crate::error::{Result, RunError};
 use crate::model::{Model, Part};
 use candle_core::{DType, Device, Tensor};
+use ffjord_data::pickle::Node;
 use ffjord_flow::{
     Bijection, Chain, Cnf, CnfSettings, FlowError, Logit, MovingBatchNorm, Multiscale, SolveSettings, TraceMode,
     ZeroMean,

@@ -2,8 +2,6 @@
 
 mod archive;
 mod images;
-mod machine;
-mod pickle;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -14,13 +12,13 @@ use crate::error::{Result, RunError};
 use crate::model::{Model, Part};
 use archive::{Archive, Values};
 use candle_core::{DType, Device, Tensor};
+use ffjord_data::pickle::{Node, Pickle};
 use ffjord_flow::{Cnf, CnfSettings, MovingBatchNorm, SolveSettings, TraceMode};
 use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig, Residual, VectorField, load_parameters};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver, Tolerance};
 use ffjord_train::{Purpose, Streams};
 use images::{image_model, is_image_model};
-use pickle::{Node, Pickle};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +46,31 @@ struct Architecture {
 /// [`RunError::OriginalCheckpoint`] when the file is none, or describes a model that does not exist here.
 pub fn load_original(path: &Path) -> Result<Model> {
     original_in_blocks(path, BLOCK_ROWS)
+}
+
+/// The tensors of a `.pth` file that holds a state dictionary, by name, without the `module.` of several GPUs.
+///
+/// # Errors
+/// [`RunError::OriginalCheckpoint`] when the file is none, which for a module that was pickled whole says what to do.
+pub(crate) fn state_dict(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let fail = |reason: String| RunError::OriginalCheckpoint {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let mut archive = Archive::open(path).map_err(&fail)?;
+    if !matches!(archive.pickle.root(), Node::Dict(_)) {
+        return Err(fail(
+            "it is a module that was pickled whole, which only its own code can read; save its state dictionary where \
+             that code is: python -c \"import torch; m = torch.load('IN', map_location='cpu', weights_only=False); \
+             torch.save({'state_dict': m.state_dict()}, 'OUT.pth')\""
+                .to_string(),
+        ));
+    }
+    let mut tensors = Vec::new();
+    for (name, Values { values, shape }) in archive.state_dict().map_err(&fail)? {
+        tensors.push((name, Tensor::from_vec(values, shape, &Device::Cpu)?));
+    }
+    Ok(without_common_prefix(tensors).into_iter().collect())
 }
 
 /// As [`load_original`], evaluated in blocks of so many rows.

@@ -1,6 +1,6 @@
 //! Tensors as a checkpoint's pickle describes them: a storage, and which of its numbers.
 
-use super::pickle::{Id, Node, Pickle};
+use ffjord_data::pickle::{Id, Node, Pickle};
 use half::{bf16, f16};
 
 /// A tensor as a pickle describes it.

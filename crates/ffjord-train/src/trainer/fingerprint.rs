@@ -32,6 +32,7 @@ impl Fingerprint {
     fn comparable(&self, fixed_length: bool) -> Result<Value> {
         let mut same = self.clone();
         same.options.patience = None;
+        same.options.patience_from = 0;
         same.options.checkpoint_every = 1;
         same.options.on_failure = FailurePolicy::Skip;
         if !fixed_length {

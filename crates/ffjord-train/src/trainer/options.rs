@@ -79,12 +79,20 @@ pub struct TrainerOptions {
     /// iterations cannot stop early by this. Validations that fail do not count.
     #[serde(default)]
     pub patience: Option<u32>,
+    /// Validations in earlier iterations than this never count as ones without improvement, as while a loss is still being
+    /// warmed up; 0 unless set.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub patience_from: u64,
     /// Iterations between checkpoints, at least 1, and 500 unless set; a last one follows the last iteration.
     #[serde(default = "checkpoint_every")]
     pub checkpoint_every: u64,
     /// What happens when an iteration or a validation fails; [`FailurePolicy::Skip`] unless set.
     #[serde(default)]
     pub on_failure: FailurePolicy,
+}
+
+fn is_zero(iterations: &u64) -> bool {
+    *iterations == 0
 }
 
 fn validate_every() -> u64 {
@@ -123,6 +131,7 @@ impl TrainerOptions {
             average: None,
             validate_every: validate_every(),
             patience: None,
+            patience_from: 0,
             checkpoint_every: checkpoint_every(),
             on_failure: FailurePolicy::default(),
         }
@@ -139,6 +148,7 @@ impl TrainerOptions {
         average: f64 => Some(average),
         validate_every: u64 => validate_every,
         patience: u32 => Some(patience),
+        patience_from: u64 => patience_from,
         checkpoint_every: u64 => checkpoint_every,
         on_failure: FailurePolicy => on_failure,
     }

@@ -158,6 +158,9 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
         }
         let outcome = validator.validate(self.trainer.model, &self.trainer.streams);
         let best = match &outcome {
+            Ok(validation) if self.iteration < self.trainer.options.patience_from => {
+                self.state.patience.record_patiently(validation.nll)
+            }
             Ok(validation) => self.state.patience.record(validation.nll),
             Err(_) => false,
         };

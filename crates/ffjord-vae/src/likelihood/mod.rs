@@ -30,6 +30,20 @@ pub trait Likelihood: std::fmt::Debug + Send + Sync {
     fn mean(&self, parameters: &Tensor) -> Result<Tensor>;
 }
 
+impl<T: Likelihood + ?Sized> Likelihood for Box<T> {
+    fn parameters_per_number(&self) -> usize {
+        self.as_ref().parameters_per_number()
+    }
+
+    fn log_prob(&self, parameters: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.as_ref().log_prob(parameters, x)
+    }
+
+    fn mean(&self, parameters: &Tensor) -> Result<Tensor> {
+        self.as_ref().mean(parameters)
+    }
+}
+
 /// The parameters `[B, K·C, …]` as `[B, K, C, …]`.
 fn by_parameter(parameters: &Tensor, count: usize) -> Result<Tensor> {
     let mut shape = parameters.dims().to_vec();

@@ -4,13 +4,14 @@ mod outcome;
 mod seeds;
 mod tighter;
 mod training;
+mod vae;
 
 use crate::error::{LabError, Result};
 use crate::pictures;
 use crate::terminal::say;
 use crate::workspace::default_cache;
 use clap::Args;
-use ffjord_run::config::{Preset, RunConfig, resolve, resolve_changed};
+use ffjord_run::config::{ModelKind, Preset, RunConfig, resolve, resolve_changed};
 use ffjord_run::{Model, RunData, RunFolder, RunLock, Started, load_initial_weights};
 use ffjord_train::{Purpose, Streams, TrainingEnd};
 use outcome::Outcome;
@@ -22,6 +23,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use tighter::Tighter;
 use training::INTERRUPTED;
+pub(super) use vae::Measured;
 
 /// So many findings about a table are said at most; wide tables can have one a column.
 const WARNINGS: usize = 12;
@@ -135,6 +137,9 @@ fn run_seed(
     stop: &mut Option<Arc<AtomicBool>>,
 ) -> Result<Option<SeedRun>> {
     let plan = plan(arguments, preset, seed, folder)?;
+    if plan.config.model.kind == ModelKind::Vae {
+        return vae::run(plan, preset, arguments.resume, stop);
+    }
     let Plan {
         config,
         located,
@@ -204,6 +209,7 @@ fn run_seed(
     Ok(Some(SeedRun {
         seed: config.seed,
         folder: folder.path().to_path_buf(),
+        measure: "test NLL",
         test,
         seconds: outcome.summary.seconds,
     }))

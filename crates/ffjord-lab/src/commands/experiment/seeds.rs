@@ -14,6 +14,8 @@ pub(super) struct SeedRun {
     pub seed: u64,
     /// The run folder.
     pub folder: PathBuf,
+    /// What the likelihood is called: of a variational autoencoder it is a bound.
+    pub measure: &'static str,
     /// The likelihood of the test rows.
     pub test: Likelihood,
     /// Seconds of training.
@@ -38,8 +40,10 @@ pub(super) fn summarise(preset: &str, settings: &[String], runs: &[SeedRun], fil
             })
         })
         .collect();
+    let measure = runs.first().map_or("test NLL", |run| run.measure);
     let report = json!({
         "preset": preset,
+        "measure": measure,
         "settings": settings,
         "provenance": Provenance::now(),
         "nll": { "mean": mean, "standard_error_over_seeds": standard_error },
@@ -49,7 +53,7 @@ pub(super) fn summarise(preset: &str, settings: &[String], runs: &[SeedRun], fil
     write_atomic(file, text.as_bytes())?;
     let error = standard_error.map(|error| format!(" ± {error:.4}"));
     say!(
-        "test NLL over {} seeds: {mean:.4}{} nats; {}",
+        "{measure} over {} seeds: {mean:.4}{} nats; {}",
         runs.len(),
         error.unwrap_or_default(),
         file.display()

@@ -1,6 +1,6 @@
 //! The stack machine that pickles are programs of, as far as they describe data.
 
-use super::pickle::{Id, Node};
+use super::{Id, Node};
 use std::collections::HashMap;
 
 /// A machine on its way through a pickle.
@@ -80,11 +80,13 @@ impl<'a> Machine<'a> {
                 digits => digits.parse().map_or(Node::LargeInt, Node::Int),
             },
             b'F' => Node::Float(self.line()?.parse().map_err(|_| "a number was expected")?),
-            b'X' | b'T' => self.text(4)?,
-            b'U' | 0x8c => self.text(1)?,
+            b'X' => self.text(4)?,
+            0x8c => self.text(1)?,
+            b'T' => text_or_bytes(self.sized(4)?.to_vec()),
+            b'U' => text_or_bytes(self.sized(1)?.to_vec()),
             0x8d => self.text(8)?,
             b'V' => Node::Text(self.line()?.to_owned()),
-            b'S' => Node::Text(self.line()?.trim_matches(['\'', '"']).to_owned()),
+            b'S' => text_or_bytes(unescaped(self.line()?).ok_or("bytes are written as Python does not write them")?),
             b'C' => self.blob(1)?,
             b'B' => self.blob(4)?,
             0x8e => self.blob(8)?,
@@ -261,7 +263,7 @@ impl<'a> Machine<'a> {
     }
 
     fn blob(&mut self, prefix: usize) -> Result<Node, String> {
-        self.sized(prefix).map(|_| Node::Bytes)
+        Ok(Node::Bytes(self.sized(prefix)?.to_vec()))
     }
 
     /// A whole number in two's complement, the lowest byte first.
@@ -285,6 +287,37 @@ impl<'a> Machine<'a> {
         self.take(1)?;
         std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).map_err(|_| "a line is no text".to_owned())
     }
+}
+
+/// Bytes as Python 2 has them: a text where they are one.
+fn text_or_bytes(bytes: Vec<u8>) -> Node {
+    String::from_utf8(bytes).map_or_else(|error| Node::Bytes(error.into_bytes()), Node::Text)
+}
+
+/// The bytes that a literal `'…'` or `"…"` of Python 2 stands for.
+fn unescaped(literal: &str) -> Option<Vec<u8>> {
+    let quote = literal.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;
+    let inside = literal.get(1..)?.strip_suffix(quote)?;
+    let mut bytes = Vec::with_capacity(inside.len());
+    let mut rest = inside.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'x' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                (digit()? * 16 + digit()?) as u8
+            }
+            same @ (b'\\' | b'\'' | b'"') => same,
+            _ => return None,
+        });
+    }
+    Some(bytes)
 }
 
 fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, String> {

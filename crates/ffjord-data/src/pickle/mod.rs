@@ -1,63 +1,102 @@
 //! Python's pickles as data: what a pickle would build is described, and nothing is ever built or called.
 //!
+//! Checkpoints of PyTorch and the Frey Faces are such files.
+//!
 //! See Lib/pickletools.py of CPython for the operations. Nodes refer to each other by number, so that shared and nested
 //! objects cost neither copies nor recursion, and every operation adds one node at most: memory is bounded by the
 //! pickle's length.
 
-use super::machine::Machine;
+mod machine;
+
+use machine::Machine;
 
 /// The place of a node in its [`Pickle`].
-pub(super) type Id = usize;
+pub type Id = usize;
 
 /// An object of a pickle.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+#[non_exhaustive]
+pub enum Node {
+    /// Nothing.
     None,
+    /// True or false.
     Bool(bool),
+    /// A whole number.
     Int(i64),
     /// A whole number of more than 64 bits.
     LargeInt,
+    /// A number.
     Float(f64),
+    /// A text, and bytes of Python 2 that are one.
     Text(String),
-    Bytes,
+    /// Bytes, and bytes of Python 2 that are no text.
+    Bytes(Vec<u8>),
+    /// A tuple.
     Tuple(Vec<Id>),
+    /// A list.
     List(Vec<Id>),
+    /// A dictionary with its entries in their order.
     Dict(Vec<(Id, Id)>),
     /// The name of a class or function.
     Global(String, String),
     /// What a call would give, and the state it would be given afterwards.
     Call {
+        /// What is called.
         callable: Id,
+        /// The tuple of arguments.
         arguments: Id,
+        /// The state.
         state: Option<Id>,
     },
     /// What the application stored elsewhere under this name.
     Persistent(Id),
 }
 
+impl Node {
+    /// The bytes of a text or of bytes: which of the two Python 2's are, their content decides.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Text(text) => Some(text.as_bytes()),
+            Self::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
 /// The objects of one pickle.
+///
+/// ```
+/// use ffjord_data::pickle::{Node, Pickle};
+///
+/// // pickle.dumps({"a": 1}, 0)
+/// let pickle = Pickle::read(&mut &b"(dp0\nVa\np1\nI1\ns."[..])?;
+/// assert_eq!(pickle.get(pickle.root(), "a"), Some(&Node::Int(1)));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct Pickle {
+pub struct Pickle {
     nodes: Vec<Node>,
     root: Id,
 }
 
 impl Pickle {
-    pub(super) fn node(&self, id: Id) -> &Node {
+    /// The object of this number.
+    pub fn node(&self, id: Id) -> &Node {
         &self.nodes[id]
     }
 
-    pub(super) fn root(&self) -> &Node {
+    /// The object that the pickle is of.
+    pub fn root(&self) -> &Node {
         self.node(self.root)
     }
 
     /// All objects.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter()
     }
 
     /// The value under a text key of a dictionary.
-    pub(super) fn get(&self, node: &Node, key: &str) -> Option<&Node> {
+    pub fn get(&self, node: &Node, key: &str) -> Option<&Node> {
         let Node::Dict(entries) = node else { return None };
         // Of equal keys the last one counts.
         let found = entries.iter().rev();
@@ -66,7 +105,7 @@ impl Pickle {
     }
 
     /// The text keys of a dictionary with their values.
-    pub(super) fn entries<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = (&'a str, &'a Node)> {
+    pub fn entries<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = (&'a str, &'a Node)> {
         let entries = match node {
             Node::Dict(entries) => entries.as_slice(),
             _ => &[],
@@ -78,7 +117,7 @@ impl Pickle {
     }
 
     /// The elements of a tuple or list.
-    pub(super) fn elements(&self, node: &Node) -> Option<Vec<&Node>> {
+    pub fn elements(&self, node: &Node) -> Option<Vec<&Node>> {
         match node {
             Node::Tuple(elements) | Node::List(elements) => Some(elements.iter().map(|id| self.node(*id)).collect()),
             _ => None,
@@ -89,7 +128,7 @@ impl Pickle {
     ///
     /// # Errors
     /// What is wrong, and at which byte.
-    pub(super) fn read(bytes: &mut &[u8]) -> Result<Self, String> {
+    pub fn read(bytes: &mut &[u8]) -> Result<Self, String> {
         let mut machine = Machine::new(bytes);
         loop {
             let start = machine.position();
@@ -139,6 +178,27 @@ mod tests {
             for length in 0..bytes.len() {
                 assert!(read(&bytes[..length]).is_err(), "{length}");
             }
+        }
+    }
+
+    #[test]
+    fn bytes_of_python_2_are_kept() {
+        // pickle.dumps of "a'\\\n\xff\x00" and of "it's", protocols 0 and 1.
+        for bytes in [&b"S'a\\'\\\\\\n\\xff\\x00'\np0\n."[..], b"U\x06a'\\\n\xff\x00q\x00."] {
+            let pickle = read(bytes).unwrap();
+            assert_eq!(pickle.root(), &Node::Bytes(b"a'\\\n\xff\x00".to_vec()), "{bytes:?}");
+        }
+        let pickle = read(b"S\"it's\"\n.").unwrap();
+        assert_eq!(pickle.root(), &Node::Text("it's".to_owned()));
+        for bytes in [
+            &b"S'a\n."[..],
+            b"Sa'\n.",
+            b"S'\n.",
+            b"S'\\'\n.",
+            b"S'\\x0'\n.",
+            b"S'\\xzz'\n.",
+        ] {
+            assert!(read(bytes).is_err(), "{bytes:?}");
         }
     }
 

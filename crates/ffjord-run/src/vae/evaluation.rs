@@ -1,0 +1,122 @@
+//! Bounds of many images, and what the latent dimensions are used for.
+
+use super::data::shaped;
+use crate::error::Result;
+use crate::statistics::mean_and_standard_error;
+use candle_core::DType;
+use ffjord_data::{Batches, LastBatch, Matrix};
+use ffjord_flow::Pass;
+use ffjord_train::{Purpose, Streams};
+use ffjord_vae::Vae;
+use serde::{Deserialize, Serialize};
+
+/// A latent dimension is in use if the variance of its posterior mean over images exceeds this (Burda et al. 2016,
+/// section 5.2).
+const ACTIVE: f64 = 0.01;
+
+/// The evidence lower bound of a set of images, with one latent state each.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// The mean of the negative bound, in nats an image.
+    pub negative_elbo: f64,
+    /// Its standard error over images, in nats; 0 of a single one.
+    pub standard_error: f64,
+    /// The mean of −ln p(x | z), in nats.
+    pub reconstruction: f64,
+    /// The mean of ln q(z | x) − ln p(z), in nats.
+    pub divergence: f64,
+    /// The number of images.
+    pub images: usize,
+    /// Evaluations of the posterior's vector field, mean over batches; 0 without an equation.
+    pub nfe: f64,
+}
+
+/// The bounds of images `[N, C·H·W]` of this shape, each image's own in nats and their mean; `batch` at a time, in training
+/// passes (with the estimated trace) or evaluation passes.
+///
+/// # Errors
+/// When the images do not fit the model or a solve fails.
+pub fn bounds(
+    vae: &Vae,
+    (images, shape): (&Matrix<f32>, [usize; 3]),
+    batch: usize,
+    (streams, purpose): (&Streams, Purpose),
+    as_in_training: bool,
+    mut progress: impl FnMut(usize),
+) -> Result<(Vec<f64>, Bounds)> {
+    let batches = Batches::new(images.rows(), batch.clamp(1, images.rows().max(1)), LastBatch::Keep)?;
+    let (mut elbo, mut evaluations) = (Vec::with_capacity(images.rows()), 0.0);
+    let (mut likelihood, mut divergence) = (0.0, 0.0);
+    for (index, range) in batches.ranges().enumerate() {
+        let x = shaped(&images.slice(range)?, shape, vae.number_type().0)?;
+        let mut rng = streams.rng(purpose, index as u64, 1);
+        let mut pass = match as_in_training {
+            true => Pass::training(&mut rng),
+            false => Pass::evaluation(&mut rng),
+        };
+        let evaluated = vae.evaluate(&x, &mut pass)?;
+        let sum = |values: &candle_core::Tensor| -> Result<f64> {
+            Ok(values.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?)
+        };
+        likelihood += sum(&evaluated.log_likelihood)?;
+        divergence += sum(&evaluated.divergence)?;
+        elbo.extend(evaluated.elbo()?.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        evaluations += pass.cost().snapshot().forward_evaluations;
+        progress(elbo.len());
+    }
+    let (mean, standard_error) = mean_and_standard_error(&elbo);
+    let count = elbo.len() as f64;
+    let summary = Bounds {
+        negative_elbo: -mean,
+        standard_error: standard_error.unwrap_or(0.0),
+        reconstruction: -likelihood / count,
+        divergence: divergence / count,
+        images: elbo.len(),
+        nfe: evaluations / batches.len() as f64,
+    };
+    Ok((elbo, summary))
+}
+
+/// What the encoder makes of the latent dimensions, over a set of images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LatentUnits {
+    /// KL(N(μ, σ²) ‖ N(0, 1)) of z₀ by dimension, mean over images, in nats, `[D]`; the flow behind z₀ is not counted.
+    pub divergence: Vec<f64>,
+    /// The variance of μ over images by dimension, `[D]`.
+    pub activity: Vec<f64>,
+    /// How many dimensions have an activity above 0.01.
+    pub active: usize,
+}
+
+/// What the encoder makes of the latent dimensions over images `[N, C·H·W]`, `batch` at a time.
+///
+/// # Errors
+/// When the images do not fit the model.
+pub fn latent_units(vae: &Vae, (images, shape): (&Matrix<f32>, [usize; 3]), batch: usize) -> Result<LatentUnits> {
+    let latent = vae.latent();
+    let batches = Batches::new(images.rows(), batch.clamp(1, images.rows().max(1)), LastBatch::Keep)?;
+    let (mut divergence, mut sums, mut squares) = (vec![0.0; latent], vec![0.0; latent], vec![0.0; latent]);
+    for range in batches.ranges() {
+        let x = shaped(&images.slice(range)?, shape, vae.number_type().0)?;
+        let encoded = vae.encoder().encode(&x)?;
+        let means = encoded.mean.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let variances = encoded.variance.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        for (mean, variance) in means.iter().zip(&variances) {
+            for unit in 0..latent {
+                let (mean, variance) = (mean[unit], variance[unit]);
+                divergence[unit] += 0.5 * (mean * mean + variance - 1.0 - variance.ln());
+                sums[unit] += mean;
+                squares[unit] += mean * mean;
+            }
+        }
+    }
+    let count = images.rows() as f64;
+    divergence.iter_mut().for_each(|sum| *sum /= count);
+    let variance = |(sum, squares): (&f64, &f64)| (squares / count - (sum / count).powi(2)).max(0.0);
+    let activity: Vec<f64> = sums.iter().zip(&squares).map(variance).collect();
+    Ok(LatentUnits {
+        active: activity.iter().filter(|activity| **activity > ACTIVE).count(),
+        divergence,
+        activity,
+    })
+}

@@ -1,0 +1,137 @@
+//! The likelihood of many images by importance sampling, in a file that a later call goes on with.
+
+use super::data::shaped;
+use crate::config::ImportanceConfig;
+use crate::error::{Result, RunError};
+use crate::statistics::mean_and_standard_error;
+use ffjord_data::Matrix;
+use ffjord_data::manifest::FileRecord;
+use ffjord_flow::Pass;
+use ffjord_train::{MetricsWriter, Purpose, Streams, read_metrics};
+use ffjord_vae::Vae;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The likelihood of a set of images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ImageLikelihoods {
+    /// The mean of −ln p(x), in nats an image: above the true one in the mean, and ever less with more samples.
+    pub nll: f64,
+    /// Its standard error over images, in nats.
+    pub standard_error: f64,
+    /// Its standard error by the latent states that were drawn, in nats.
+    pub sampling_error: f64,
+    /// The effective number of samples, mean over images.
+    pub effective_samples: f64,
+    /// The smallest one.
+    pub least_effective_samples: f64,
+    /// Latent states an image.
+    pub samples: usize,
+    /// The number of images.
+    pub images: usize,
+}
+
+/// One image's, as a line of the file has it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Line {
+    iteration: u64,
+    log_likelihood: f64,
+    standard_error: f64,
+    effective_samples: f64,
+}
+
+/// Estimates of ln p(x) of images `[N, C·H·W]` of this shape by `settings.samples` latent states each. Every image's
+/// estimate goes to `file` as it is there; of a file of the same weights, seed and settings what is there is taken.
+///
+/// # Errors
+/// When the images do not fit the model, a solve fails, or the file cannot be read or written.
+pub fn importance(
+    vae: &Vae,
+    (images, shape): (&Matrix<f32>, [usize; 3]),
+    settings: ImportanceConfig,
+    streams: &Streams,
+    (file, weights): (&Path, &Path),
+    mut progress: impl FnMut(usize),
+) -> Result<Option<ImageLikelihoods>> {
+    let count = settings.images.unwrap_or(usize::MAX).min(images.rows());
+    if settings.samples == 0 || count == 0 {
+        return Ok(None);
+    }
+    let head = json!({
+        "iteration": 0,
+        "weights": FileRecord::of_file(weights)?.sha256,
+        "seed": streams.seed(),
+        "samples": settings.samples,
+        "at_a_time": settings.at_a_time,
+    });
+    let mut lines = stored(file, &head)?;
+    lines.truncate(count);
+    let mut writer = match lines.len() {
+        0 => {
+            let mut writer = MetricsWriter::create(file)?;
+            writer.write(&head)?;
+            writer
+        }
+        done => MetricsWriter::resume(file, done as u64)?,
+    };
+    for image in lines.len()..count {
+        progress(image);
+        let x = shaped(&images.slice(image..image + 1)?, shape, vae.number_type().0)?;
+        // A function of seed and image: it does not matter which images are estimated by which process.
+        let mut rng = streams.rng(Purpose::Test, image as u64, 4);
+        let mut pass = Pass::evaluation(&mut rng);
+        for estimate in vae.importance(&x, settings.samples, settings.at_a_time, &mut pass)? {
+            let line = Line {
+                iteration: image as u64 + 1,
+                log_likelihood: estimate.log_likelihood,
+                // A single sample has none.
+                standard_error: if estimate.standard_error.is_finite() {
+                    estimate.standard_error
+                } else {
+                    0.0
+                },
+                effective_samples: estimate.effective_samples,
+            };
+            writer.write(&serde_json::to_value(line)?)?;
+            lines.push(line);
+        }
+    }
+    let values: Vec<f64> = lines.iter().map(|line| line.log_likelihood).collect();
+    let (mean, standard_error) = mean_and_standard_error(&values);
+    let squares: f64 = lines.iter().map(|line| line.standard_error.powi(2)).sum();
+    let effective =
+        |fold: fn(f64, f64) -> f64, start| lines.iter().map(|line| line.effective_samples).fold(start, fold);
+    Ok(Some(ImageLikelihoods {
+        nll: -mean,
+        standard_error: standard_error.unwrap_or(0.0),
+        sampling_error: squares.sqrt() / values.len() as f64,
+        effective_samples: effective(|a, b| a + b, 0.0) / values.len() as f64,
+        least_effective_samples: effective(f64::min, f64::INFINITY),
+        samples: settings.samples,
+        images: values.len(),
+    }))
+}
+
+/// What a file of the same head has, up to the first line that is not the next.
+fn stored(file: &Path, head: &Value) -> Result<Vec<Line>> {
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let lines = read_metrics(file)?;
+    if lines.first() != Some(head) {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for line in lines.into_iter().skip(1) {
+        let line: Line = serde_json::from_value(line).map_err(|error| RunError::RunFolder {
+            path: file.to_path_buf(),
+            reason: format!("this file is damaged: {error}; remove it, and its estimates are made again"),
+        })?;
+        if line.iteration != found.len() as u64 + 1 {
+            break;
+        }
+        found.push(line);
+    }
+    Ok(found)
+}
