@@ -26,6 +26,8 @@ enum Command {
     Eval(Forwarded),
     /// Draws samples from a run
     Sample(Forwarded),
+    /// Says whether a run's model fits rows that it was not trained on
+    Check(Forwarded),
     /// Lists, fetches, imports and verifies the tabular benchmarks
     Data(Forwarded),
     /// Compares this implementation with a folder of reference vectors
@@ -70,6 +72,7 @@ impl Cli {
             Command::Plot(forwarded) => lab::run("plot", &forwarded.arguments),
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
+            Command::Check(forwarded) => lab::run("check", &forwarded.arguments),
             Command::Data(forwarded) => lab::run("data", &forwarded.arguments),
             Command::Parity(forwarded) => lab::run("parity", &forwarded.arguments),
             Command::Gradcheck(forwarded) => lab::run("gradcheck", &forwarded.arguments),

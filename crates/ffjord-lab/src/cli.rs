@@ -23,6 +23,8 @@ enum Command {
     Eval(commands::eval::Arguments),
     /// Draws samples from a run or a checkpoint
     Sample(commands::sample::Arguments),
+    /// Says whether a run's model fits rows that it was not trained on
+    Check(commands::check::Arguments),
     /// Lists, fetches, imports and verifies the tabular benchmarks
     Data(commands::data::Arguments),
     /// Compares this implementation with a folder of reference vectors
@@ -54,6 +56,7 @@ impl Cli {
             Command::Plot(arguments) => commands::plot::run(&arguments),
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),
+            Command::Check(arguments) => commands::check::run(&arguments),
             Command::Data(arguments) => commands::data::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
             Command::Gradcheck(arguments) => commands::gradcheck::run(&arguments),

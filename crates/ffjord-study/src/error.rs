@@ -120,6 +120,14 @@ pub enum StudyError {
     /// A kernel, or the name of a kind of layer.
     #[error(transparent)]
     Kernel(#[from] ffjord_kernels::KernelError),
+    /// Too few rows to tell anything.
+    #[error("there are {given} rows to compare with samples, and {least} are needed: give more with --data or --rows")]
+    TooFewRows {
+        /// The rows that there are.
+        given: usize,
+        /// The fewest that say something.
+        least: usize,
+    },
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] ffjord_files::FileError),

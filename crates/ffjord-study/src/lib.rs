@@ -6,6 +6,7 @@ pub mod benchmark_table;
 pub mod compare;
 pub mod density_integral;
 mod error;
+pub mod fit;
 pub mod gradcheck;
 mod memory;
 pub mod parity;

@@ -24,7 +24,20 @@ impl Values {
         if points.len() < 2 {
             return self.affine();
         }
-        let slopes = slopes(&points);
+        let (first, last) = (points[0], points[points.len() - 1]);
+        let below = self
+            .sorted
+            .iter()
+            .map(|x| first.0 - x)
+            .take_while(|excess| *excess > 0.0);
+        let above = self
+            .sorted
+            .iter()
+            .rev()
+            .map(|x| x - last.0)
+            .take_while(|excess| *excess > 0.0);
+        let tails = [tail(-first.1, below), tail(last.1, above)];
+        let slopes = slopes(&points, tails);
         let (knots, images) = points.into_iter().unzip();
         Curve::new(Kind::Spline, knots, images, slopes)
     }
@@ -54,8 +67,9 @@ impl Values {
 }
 
 /// Slopes at knots: the geometric mean of those of the chords on both sides, the nearer counting more (Gregory and
-/// Delbourgo 1982); at the ends the chord's, which is that of the tail.
-fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
+/// Delbourgo 1982); at the ends that of the tail, or the chord's where this is flatter: a tail is never thinner than what
+/// it goes on from.
+fn slopes(points: &[(f64, f64)], tails: [Option<f64>; 2]) -> Vec<f64> {
     let chords: Vec<(f64, f64)> = points
         .windows(2)
         .map(|pair| (pair[1].0 - pair[0].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0)))
@@ -65,5 +79,38 @@ fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
         ((right * before.ln() + left * after.ln()) / (left + right)).exp()
     });
     let ends = [chords[0].1, chords[chords.len() - 1].1];
-    std::iter::once(ends[0]).chain(inner).chain([ends[1]]).collect()
+    let [first, last] = [0, 1].map(|end| tails[end].map_or(ends[end], |tail| tail.min(ends[end])));
+    std::iter::once(first).chain(inner).chain([last]).collect()
+}
+
+/// The slope of the likeliest linear tail from an image z₀ outwards, by how far values lie beyond the knot: the positive
+/// root of `s² Σe² + s z₀ Σe = n`, where the derivative of `Σ ln s − (z₀ + s e)²/2` is 0. One far value makes a tail flat
+/// that would else hold it to be all but impossible. None where no value lies beyond.
+fn tail(image: f64, excesses: impl Iterator<Item = f64>) -> Option<f64> {
+    let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+    for excess in excesses {
+        count += 1.0;
+        sum += excess;
+        squares += excess * excess;
+    }
+    let linear = image * sum;
+    let slope = 2.0 * count / (linear + linear.hypot(2.0 * (count * squares).sqrt()));
+    (slope.is_finite() && slope > 0.0).then_some(slope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_the_likeliest() {
+        let (image, excesses) = (1.5, [0.1, 0.4, 7.0]);
+        let likelihood = |slope: f64| -> f64 {
+            let terms = excesses.map(|excess| slope.ln() - (image + slope * excess).powi(2) / 2.0);
+            terms.iter().sum()
+        };
+        let best = tail(image, excesses.into_iter()).unwrap_or(f64::NAN);
+        assert!(likelihood(best) > likelihood(best * 1.001) && likelihood(best) > likelihood(best / 1.001));
+        assert_eq!(tail(image, std::iter::empty()), None);
+    }
 }
