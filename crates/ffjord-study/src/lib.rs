@@ -7,6 +7,7 @@ pub mod compare;
 pub mod density_integral;
 mod error;
 pub mod gradcheck;
+pub mod latent_evaluations;
 mod memory;
 pub mod parity;
 pub mod trace_variance;

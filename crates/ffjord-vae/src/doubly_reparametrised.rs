@@ -14,18 +14,23 @@ use std::f64::consts::PI;
 pub(crate) fn loss(model: &Vae, batch: &Batch, samples: usize, pass: &mut Pass<'_>) -> Result<Loss> {
     if !model.posterior().parameters().is_empty() {
         return Err(VaeError::Parts {
-            reason: "the doubly reparametrised gradient is for posteriors without a flow: take the plain one".to_string(),
+            reason: "the doubly reparametrised gradient is for posteriors without a flow: take the plain one"
+                .to_string(),
         });
     }
     let rows = batch.x.dim(0)?;
     let x = Tensor::cat(&vec![&batch.x; samples], 0)?;
-    let Encoded { mean: centre, variance, .. } = model.encoder().encode(&batch.x)?.repeated(samples)?;
+    let Encoded {
+        mean: centre, variance, ..
+    } = model.encoder().encode(&batch.x)?.repeated(samples)?;
     let noise = model.noise(samples * rows, pass)?;
     let z = (&centre + (variance.sqrt()? * &noise)?)?;
     // The weights' own dependence on the encoder is left out: its part of the gradient has the mean 0 or is in the other.
     let (centre, variance) = (centre.detach(), variance.detach());
     let leaf = Var::from_tensor(&z.detach())?;
-    let log_likelihood = model.likelihood().log_prob(&model.decoder().decode(leaf.as_tensor())?, &x)?;
+    let log_likelihood = model
+        .likelihood()
+        .log_prob(&model.decoder().decode(leaf.as_tensor())?, &x)?;
     let constant = 0.5 * (2.0 * PI).ln();
     let log_prior = ((leaf.sqr()? * -0.5)? - constant)?.sum(1)?;
     let distance = ((leaf.as_tensor() - &centre)?.sqr()? / &variance)?;

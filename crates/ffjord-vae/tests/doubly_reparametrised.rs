@@ -16,9 +16,8 @@ struct Line {
 
 impl Line {
     fn new(values: &[(&str, f64)]) -> Self {
-        let parameter = |(name, value): &(&str, f64)| {
-            Parameter::constant(*name, (1, 1), *value, DType::F64, &Device::Cpu).unwrap()
-        };
+        let parameter =
+            |(name, value): &(&str, f64)| Parameter::constant(*name, (1, 1), *value, DType::F64, &Device::Cpu).unwrap();
         Self {
             parameters: values.iter().map(parameter).collect(),
         }
@@ -95,7 +94,10 @@ fn moments(objective: &Elbo) -> (Vec<(f64, f64)>, f64) {
     let (mut sums, mut loss) = (vec![(0.0, 0.0); parameters.len()], 0.0);
     for seed in 0..DRAWS {
         let mut rng = ChaCha8Rng::seed_from_u64(seed as u64);
-        let total = objective.loss(&model, &batch, &mut Pass::training(&mut rng)).unwrap().total;
+        let total = objective
+            .loss(&model, &batch, &mut Pass::training(&mut rng))
+            .unwrap()
+            .total;
         loss += total.to_scalar::<f64>().unwrap() / DRAWS as f64;
         let store = total.backward().unwrap();
         for ((sum, squares), parameter) in sums.iter_mut().zip(&parameters) {
@@ -117,7 +119,10 @@ fn the_two_gradients_have_the_same_mean_and_the_new_one_less_variance() -> Resul
     assert!((plain_loss - doubly_loss).abs() < 1e-12 + 1e-9 * plain_loss.abs());
     for (index, ((a, of_a), (b, of_b))) in plain_moments.iter().zip(&doubly_moments).enumerate() {
         let error = ((of_a + of_b) / 4_000.0).sqrt();
-        assert!((a - b).abs() < 5.0 * error, "parameter {index}: {a} and {b}, error {error}");
+        assert!(
+            (a - b).abs() < 5.0 * error,
+            "parameter {index}: {a} and {b}, error {error}"
+        );
         // The first three are the encoder's; the decoder's gradient is the same one.
         match index {
             0..=2 => assert!(of_b < &(0.7 * of_a), "parameter {index}: variances {of_a} and {of_b}"),
@@ -135,7 +140,12 @@ fn posteriors_with_a_flow_are_refused() -> Result<(), Box<dyn std::error::Error>
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let refused = objective.loss(&model, &batch(), &mut Pass::training(&mut rng));
     let error = refused.unwrap_err();
-    let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-    assert!(format!("{error}{source}").contains("without a flow"), "{error}: {source}");
+    let source = std::error::Error::source(&error)
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    assert!(
+        format!("{error}{source}").contains("without a flow"),
+        "{error}: {source}"
+    );
     Ok(())
 }

@@ -92,9 +92,9 @@ fn every_posterior_and_likelihood_runs() {
     let place = Place::new();
     for (name, settings) in [
         (
-            "none",
+            "gaussian",
             vec![
-                "vae.posterior=none",
+                "vae.posterior=gaussian",
                 "vae.samples=3",
                 "vae.warm_up_epochs=0",
                 "vae.gradient=doubly-reparametrised",
@@ -124,11 +124,15 @@ fn every_posterior_and_likelihood_runs() {
     // Weights of one run begin another, and those of another architecture do not.
     place.succeed(&digits(
         "more",
-        &["vae.posterior=none", "evaluation.samples=0"],
-        &["--from", "none"],
+        &["vae.posterior=gaussian", "evaluation.samples=0"],
+        &["--from", "gaussian"],
     ));
     place.refuse(
-        &digits("other", &["vae.posterior=none", "vae.latent=3"], &["--from", "none"]),
+        &digits(
+            "other",
+            &["vae.posterior=gaussian", "vae.latent=3"],
+            &["--from", "gaussian"],
+        ),
         &["q_z_mean"],
     );
 }
@@ -143,7 +147,7 @@ fn settings_that_do_not_fit_autoencoders_are_named() {
         ("vae.beta=-1.0", ["vae.beta", "not negative"]),
         (
             "vae.gradient=doubly-reparametrised",
-            ["vae.gradient", "vae.posterior=none"],
+            ["vae.gradient", "vae.posterior=gaussian"],
         ),
         ("vae.likelihood=categorical", ["17 levels", "bernoulli"]),
         ("objective=maximum-likelihood", ["objective", "elbo"]),
