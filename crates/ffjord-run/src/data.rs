@@ -1,6 +1,6 @@
 //! The data of a run.
 
-use crate::config::{BenchmarkConfig, DataConfig, Precision, RunConfig, TableConfig};
+use crate::config::{BenchmarkConfig, DataConfig, ModelKind, Precision, RunConfig, TableConfig};
 use crate::data_summary::{DataSummary, ImageFormat};
 use crate::dequantize::{Dequantized, NOISE, spread};
 use crate::error::{Result, RunError};
@@ -125,6 +125,9 @@ impl RunData {
     /// # Errors
     /// When a name is not known, or a file cannot be read or used.
     pub fn load(config: &RunConfig, streams: &Streams, cache: &Path) -> Result<Self> {
+        if config.model.kind == ModelKind::Vae {
+            return Err(RunError::VariationalAutoencoder { command: "a flow" });
+        }
         match &config.data {
             DataConfig::Toy { name } => {
                 let density: ToyDensity = name.parse()?;

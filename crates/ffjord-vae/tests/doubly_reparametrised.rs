@@ -17,7 +17,7 @@ struct Line {
 impl Line {
     fn new(values: &[(&str, f64)]) -> Self {
         let parameter =
-            |(name, value): &(&str, f64)| Parameter::constant(*name, (1, 1), *value, DType::F64, &Device::Cpu).unwrap();
+            |(name, value): &(&str, f64)| Parameter::constant(name, (1, 1), *value, DType::F64, &Device::Cpu).unwrap();
         Self {
             parameters: values.iter().map(parameter).collect(),
         }

@@ -62,11 +62,10 @@ pub struct FoundImages {
     pub difference: Option<String>,
 }
 
-/// What makes images of a file's name and bytes.
-type Reader<'a> = &'a dyn Fn(&Path, &[u8]) -> Result<Images, DataError>;
-
 /// A file's name and its contents.
 pub(super) type Member = (String, Vec<u8>);
+/// Images from a file's bytes; the path is for messages.
+type Reader = fn(&Path, &[u8]) -> Result<Images, DataError>;
 
 const DIGITS: &[u8] = include_bytes!("../../datasets/digits/images-idx3-ubyte.gz");
 /// The label, and the pixels of an image of CIFAR-10.
@@ -352,7 +351,7 @@ impl ImageSet {
             let member = members.iter().find(|(name, _)| self.known(name) == Some(wanted));
             Ok(member.ok_or_else(|| self.missing(Path::new("."), wanted))?)
         };
-        let images = |wanted, read: Reader<'_>| {
+        let images = |wanted, read: Reader| {
             let (name, bytes) = of(wanted)?;
             read(Path::new(name), bytes)
         };
@@ -363,10 +362,10 @@ impl ImageSet {
                 (all.slice(0..train)?, all.slice(train..all.len())?)
             }
             (Self::Mnist | Self::FashionMnist, &[train, test, ..]) => {
-                let read = |path: &Path, bytes: &[u8]| idx::read(path, bytes, 256);
-                (images(train, &read)?, images(test, &read)?)
+                let read: Reader = |path, bytes| idx::read(path, bytes, 256);
+                (images(train, read)?, images(test, read)?)
             }
-            (Self::Svhn, &[train, test, ..]) => (images(train, &svhn::read)?, images(test, &svhn::read)?),
+            (Self::Svhn, &[train, test, ..]) => (images(train, svhn::read)?, images(test, svhn::read)?),
             (Self::BinarizedMnist, &[train, validation, test, ..]) => {
                 return observed::binarized_mnist([of(train)?, of(validation)?, of(test)?]);
             }

@@ -1,13 +1,13 @@
 //! `figure`: figures of the paper from a trained model.
 
-use super::experiment;
+use super::{experiment, latent_evaluations};
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use clap::Args;
 use ffjord_run::RunFolder;
 use ffjord_run::config::Precision;
 use ffjord_study::density_integral::{Quadrature, integrate, row, write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What is trained where no run is given.
@@ -18,14 +18,18 @@ const EXPONENTS: std::ops::RangeInclusive<i32> = 1..=9;
 /// Arguments of `figure`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The figure's number in the paper: 8, |∫ p dx − 1| against the solver's tolerance in both precisions
+    /// The figure's number in the paper: 5, evaluations in training for autoencoders of 16, 32, 48 and 64 latent dimensions;
+    /// 8, |∫ p dx − 1| against the solver's tolerance in both precisions
     number: u32,
-    /// The run folder of a two-dimensional model (default: toy-8gaussians-fast is trained into OUT/run)
+    /// Figure 5 in minutes: of the digits that come with the program, and of few iterations
+    #[arg(long)]
+    quick: bool,
+    /// Figure 8: the run folder of a two-dimensional model (default: toy-8gaussians-fast is trained into OUT/run)
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
-    /// The folder for figure8.json, figure8.md and figure8.png
-    #[arg(long, value_name = "DIR", default_value = "runs/figure8")]
-    out: PathBuf,
+    /// The folder for figureN.json, figureN.md and figureN.png, and for what is trained (default: runs/figureN)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Points a side of the grid that the density is integrated over
     #[arg(long, value_name = "N", default_value = "240", value_parser = clap::value_parser!(u32).range(2..=2000))]
     points: u32,
@@ -36,16 +40,21 @@ pub struct Arguments {
 /// # Errors
 /// When there is no such figure, the run cannot be trained or loaded, or a file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    if arguments.number != 8 {
-        return Err(LabError::UnknownFigure {
-            given: arguments.number,
-        });
+    let named = || PathBuf::from(format!("runs/figure{}", arguments.number));
+    let out = arguments.out.clone().unwrap_or_else(named);
+    match arguments.number {
+        5 => latent_evaluations::run(&out, arguments.quick),
+        8 => density_integral(arguments, &out),
+        given => Err(LabError::UnknownFigure { given }),
     }
-    std::fs::create_dir_all(&arguments.out).map_err(LabError::io("create", &arguments.out))?;
+}
+
+fn density_integral(arguments: &Arguments, out: &Path) -> Result<ExitCode> {
+    std::fs::create_dir_all(out).map_err(LabError::io("create", out))?;
     let folder = match &arguments.run {
         Some(run) => RunFolder::existing(run)?,
         None => {
-            let run = arguments.out.join("run");
+            let run = out.join("run");
             let code = experiment::run(&experiment::Arguments::train(PRESET, run.clone()))?;
             if code != ExitCode::SUCCESS {
                 return Ok(code);
@@ -65,7 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             integrals.push(integral);
         }
     }
-    write(&arguments.out, &folder, grid, &integrals)?;
-    say!("{}", arguments.out.join("figure8.png").display());
+    write(out, &folder, grid, &integrals)?;
+    say!("{}", out.join("figure8.png").display());
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ pub mod experiment;
 pub mod figure;
 pub mod gradcheck;
 mod image_sets;
+mod latent_evaluations;
 pub mod parity;
 pub mod plot;
 mod reading;

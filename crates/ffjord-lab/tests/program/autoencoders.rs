@@ -92,9 +92,9 @@ fn every_posterior_and_likelihood_runs() {
     let place = Place::new();
     for (name, settings) in [
         (
-            "none",
+            "gaussian",
             vec![
-                "vae.posterior=none",
+                "vae.posterior=gaussian",
                 "vae.samples=3",
                 "vae.warm_up_epochs=0",
                 "vae.gradient=doubly-reparametrised",
@@ -124,11 +124,15 @@ fn every_posterior_and_likelihood_runs() {
     // Weights of one run begin another, and those of another architecture do not.
     place.succeed(&digits(
         "more",
-        &["vae.posterior=none", "evaluation.samples=0"],
-        &["--from", "none"],
+        &["vae.posterior=gaussian", "evaluation.samples=0"],
+        &["--from", "gaussian"],
     ));
     place.refuse(
-        &digits("other", &["vae.posterior=none", "vae.latent=3"], &["--from", "none"]),
+        &digits(
+            "other",
+            &["vae.posterior=gaussian", "vae.latent=3"],
+            &["--from", "gaussian"],
+        ),
         &["q_z_mean"],
     );
 }
@@ -143,7 +147,7 @@ fn settings_that_do_not_fit_autoencoders_are_named() {
         ("vae.beta=-1.0", ["vae.beta", "not negative"]),
         (
             "vae.gradient=doubly-reparametrised",
-            ["vae.gradient", "vae.posterior=none"],
+            ["vae.gradient", "vae.posterior=gaussian"],
         ),
         ("vae.likelihood=categorical", ["17 levels", "bernoulli"]),
         ("objective=maximum-likelihood", ["objective", "elbo"]),
@@ -161,4 +165,55 @@ fn settings_that_do_not_fit_autoencoders_are_named() {
         &["experiment", "vae-caltech", "--set", "data.path=absent"],
         &["data fetch caltech101-silhouettes"],
     );
+}
+
+#[test]
+fn table_3_and_figure_5_are_made_of_runs() {
+    let place = Place::new();
+    for latent in [16, 32, 48, 64] {
+        let settings = [format!("vae.latent={latent}"), "evaluation.samples=0".to_string()];
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        place.succeed(&digits(&format!("figure/latent{latent}"), &settings, &[]));
+    }
+    // What is trained already is only drawn.
+    let said = place.succeed(&["figure", "5", "--quick", "--out", "figure"]);
+    assert!(said.contains("64 latent dimensions: NFE 4.0 at first"), "{said}");
+    let report = json(&place.path("figure/figure5.json"));
+    assert_eq!(report["runs"].as_array().map(Vec::len), Some(4));
+    assert_eq!(report["runs"][1]["iterations"], 4);
+    assert!(place.path("figure/figure5.png").is_file() && place.path("figure/figure5.md").is_file());
+    place.refuse(&["figure", "6"], &["accepted are 5", "8"]);
+
+    let mut result = json(&place.path("figure/latent16/result.json"));
+    result["preset"] = "vae-caltech-planar".into();
+    place.write("figure/one.json", result.to_string());
+    let table = ["table", "3", "--results", "figure", "--out", "tables"];
+    let said = place.succeed(&table);
+    assert!(
+        said.contains("## FREY (bits per dimension)") && said.contains("4.39 ± 0.01 | not run"),
+        "{said}"
+    );
+    let row = place.succeed(&[
+        "table",
+        "3",
+        "--results",
+        "figure",
+        "--row",
+        "planar",
+        "--column",
+        "caltech",
+    ]);
+    assert!(
+        row.contains("109.66 ± 0.42") && row.contains("`vae-caltech-planar`") && !row.contains("FREY"),
+        "{row}"
+    );
+    let cells = json(&place.path("tables/table3.json"))["cells"].clone();
+    let run = cells
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|cell| cell["ours"][0].is_object());
+    assert_eq!((cells.as_array().unwrap().len(), run.count()), (20, 1));
+    place.refuse(&["table", "3", "--row", "maf"], &["`maf`", "sylvester, ffjord"]);
+    place.refuse(&["table", "4"], &["accepted are 2", "3"]);
 }

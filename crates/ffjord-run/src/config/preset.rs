@@ -306,7 +306,7 @@ mod tests {
     fn every_cell_of_table_3_is_a_preset_with_the_papers_settings() -> Result<()> {
         use crate::config::PosteriorKind;
         let variants = [
-            ("", PosteriorKind::None),
+            ("", PosteriorKind::Gaussian),
             ("-planar", PosteriorKind::Planar),
             ("-iaf", PosteriorKind::Iaf),
             ("-sylvester", PosteriorKind::SylvesterOrthogonal),

@@ -85,8 +85,8 @@ pub enum VaeNetworks {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PosteriorKind {
-    /// None.
-    None,
+    /// None: the encoder's Gaussian is the posterior.
+    Gaussian,
     /// Planar flows, `model.blocks` of them.
     Planar,
     /// Inverse autoregressive flows with masked networks of one width, `model.hidden`.
@@ -116,7 +116,7 @@ impl PosteriorKind {
     pub fn is_continuous(self) -> bool {
         !matches!(
             self,
-            Self::None
+            Self::Gaussian
                 | Self::Planar
                 | Self::Iaf
                 | Self::SylvesterOrthogonal
@@ -234,10 +234,10 @@ pub(super) fn check(config: &RunConfig) -> Result<(), String> {
         );
     }
     if vae.gradient == BoundGradient::DoublyReparametrised
-        && (vae.samples < 2 || vae.posterior != PosteriorKind::None || vae.beta != 1.0 || vae.warm_up_epochs > 0)
+        && (vae.samples < 2 || vae.posterior != PosteriorKind::Gaussian || vae.beta != 1.0 || vae.warm_up_epochs > 0)
     {
         return Err(
-            "at `vae.gradient`: doubly-reparametrised is for `vae.samples` from 2, `vae.posterior=none` and β = 1 \
+            "at `vae.gradient`: doubly-reparametrised is for `vae.samples` from 2, `vae.posterior=gaussian` and β = 1 \
              without warm-up"
                 .to_string(),
         );

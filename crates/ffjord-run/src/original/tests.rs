@@ -229,3 +229,70 @@ fn damaged_files_are_errors() {
         }
     }
 }
+
+#[test]
+fn state_dictionaries_of_autoencoders_are_loaded_by_name_and_whole_modules_refused() -> Result<()> {
+    use crate::config::{Preset, resolve};
+    use crate::vae::{build_vae, load_vae_weights};
+    use crate::{ImageFormat, RunError};
+    use ffjord_train::Model as _;
+
+    let settings = [
+        "vae.posterior=cnf-low-rank",
+        "vae.rank=1",
+        "vae.latent=2",
+        "vae.widths=[3]",
+        "model.hidden=[4]",
+    ];
+    let settings = settings.map(String::from);
+    let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+    let format = ImageFormat {
+        shape: [1, 2, 2],
+        levels: 17,
+    };
+    let build = |seed| build_vae(&config, &format, &mut Streams::new(seed).rng(Purpose::Initialise, 0, 0));
+    let (saved, other) = (build(1)?, build(2)?);
+    let mut tensors = vec![Stored(
+        "module.odefuncs.0._num_evals".to_string(),
+        vec![],
+        vec![],
+        vec![7.0],
+    )];
+    for parameter in saved.parameters() {
+        let shape: Vec<i64> = parameter.var.dims().iter().map(|size| *size as i64).collect();
+        let strides = (0..shape.len())
+            .map(|axis| shape[axis + 1..].iter().product())
+            .collect();
+        let values = parameter.var.flatten_all()?.to_vec1::<f32>()?;
+        tensors.push(Stored(format!("module.{}", parameter.name), shape, strides, values));
+    }
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("vae.pth");
+    for bytes in [zip("3", &tensors), legacy(&tensors)] {
+        std::fs::write(&path, bytes).unwrap();
+        load_vae_weights(&path, &other)?;
+        for (a, b) in saved.parameters().iter().zip(other.parameters()) {
+            let of = |var: &candle_core::Var| var.flatten_all()?.to_vec1::<f32>();
+            assert_eq!(of(&a.var)?, of(&b.var)?, "{}", a.name);
+        }
+    }
+    tensors.pop();
+    std::fs::write(&path, zip("3", &tensors)).unwrap();
+    assert!(matches!(
+        load_vae_weights(&path, &other),
+        Err(RunError::OtherWeights { .. })
+    ));
+
+    // What torch.save(model) makes: an object of a class.
+    let mut whole = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    whole
+        .start_file("m/data.pkl", zip::write::SimpleFileOptions::default())
+        .unwrap();
+    whole
+        .write_all(b"\x80\x02cvae_lib.models.CNFVAE\nAmortizedLowRankCNFVAE\n)\x81}b.")
+        .unwrap();
+    std::fs::write(&path, whole.finish().unwrap().into_inner()).unwrap();
+    let said = load_vae_weights(&path, &other).expect_err("it was read").to_string();
+    assert!(said.contains("state_dict()") && said.contains("python -c"), "{said}");
+    Ok(())
+}

@@ -104,7 +104,7 @@ fn posterior(
     let amortised =
         |amortisation, rng: &mut dyn RngCore| amortised(config, settings, features, amortisation, dtype, rng);
     match settings.posterior {
-        PosteriorKind::None => Ok(Box::new(NoFlow)),
+        PosteriorKind::Gaussian => Ok(Box::new(NoFlow)),
         PosteriorKind::Planar => Ok(Box::new(Planar::new(latent, features, flows, rng, at.0, at.1)?)),
         PosteriorKind::Iaf => {
             let width = config.model.hidden.first().copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The comparison as a Markdown table a benchmark.
+//! The comparison as a Markdown table a benchmark or set of images.
 
 use super::comparison::{Comparison, Measured};
 use super::published::PublishedLikelihood;
@@ -7,7 +7,7 @@ use std::fmt::Write;
 const HEADER: &str = "| model | published | ours | seeds | test rows | data | preset | training | hardware | commit |\n\
                       |---|---|---|---|---|---|---|---|---|---|\n";
 
-/// One table a benchmark, with a line for every set of runs, and `not run` where there is none.
+/// One table a benchmark of table 2, with a line for every set of runs, and `not run` where there is none.
 pub fn markdown(cells: &[Comparison]) -> String {
     let mut text = String::from(
         "# Table 2, tabular benchmarks\n\nTest negative log-likelihood in nats, lower is better. Ours: mean ± standard \
@@ -16,12 +16,33 @@ pub fn markdown(cells: &[Comparison]) -> String {
          the line of active power is empty, up to 0.69 nats which are no better model (docs/tabular.md). Written by \
          `cargo xtask table 2`.\n",
     );
+    tables(&mut text, cells, &|dataset| dataset.to_uppercase());
+    text
+}
+
+/// One table a set of images of table 3, likewise.
+pub fn markdown_3(cells: &[Comparison]) -> String {
+    let mut text = String::from(
+        "# Table 3, variational autoencoders\n\nNegative evidence lower bound of test images with one latent state each \
+         and, for continuous flows, the exact trace: nats an image, of the Frey Faces bits per dimension; lower is better. \
+         Ours: mean ± standard error over test images; with several seeds the mean over them, ± its standard error over \
+         seeds. Seconds are those of training alone. Presets that end in `-fast` train for a fraction of the paper's \
+         epochs. Written by `cargo xtask table 3`.\n",
+    );
+    tables(&mut text, cells, &|dataset| match dataset {
+        "frey" => "FREY (bits per dimension)".to_string(),
+        other => format!("{} (nats)", other.to_uppercase()),
+    });
+    text
+}
+
+fn tables(text: &mut String, cells: &[Comparison], title: &dyn Fn(&str) -> String) {
     let mut dataset = "";
     for cell in cells {
         if cell.dataset != dataset {
             dataset = &cell.dataset;
             // Writing to a string cannot fail.
-            let _ = write!(text, "\n## {}\n\n{HEADER}", dataset.to_uppercase());
+            let _ = write!(text, "\n## {}\n\n{HEADER}", title(dataset));
         }
         let head = format!("| {} ({}) | {}", cell.title, cell.source, published(cell.published));
         if cell.ours.is_empty() {
@@ -31,7 +52,6 @@ pub fn markdown(cells: &[Comparison]) -> String {
             let _ = writeln!(text, "{head} | {}", measured(ours));
         }
     }
-    text
 }
 
 fn published(published: Option<PublishedLikelihood>) -> String {

@@ -69,6 +69,26 @@ fn a_run_stops_without_improvement_and_ends_with_the_best_weights() {
 }
 
 #[test]
+fn validations_before_patience_begins_count_only_as_best() {
+    // Validated every two iterations: those of iterations 2 to 6 are before.
+    let folder = tempfile::tempdir().unwrap();
+    let script = Script::new(&[2.0, 3.0, 3.0, 3.0, 3.0, 1.0]);
+    let validate = |model: &TinyFlow| script.validate(model);
+    let model = flow(0, two_steps());
+    let options = TrainerOptions {
+        patience_from: 8,
+        ..patient(None)
+    };
+    let summary = Session::new(folder.path(), options)
+        .validate(&validate)
+        .run(&model)
+        .unwrap();
+    assert_eq!((summary.end, summary.iterations), (TrainingEnd::StoppedEarly, 10));
+    assert_eq!(summary.best_nll, Some(2.0));
+    assert!(bits(&model) == script.seen.borrow()[0]);
+}
+
+#[test]
 fn without_a_finite_validation_the_last_weights_stay() {
     for average in [None, Some(0.8)] {
         let folder = tempfile::tempdir().unwrap();

@@ -73,6 +73,11 @@ impl Arguments {
         }
     }
 
+    /// Changes values of the preset, `KEY=VALUE` each.
+    pub fn set(&mut self, settings: impl IntoIterator<Item = String>) {
+        self.settings.extend(settings);
+    }
+
     /// The seeds that are asked for, each once; none leaves the choice to the preset.
     fn seeds(&self) -> Vec<u64> {
         let mut seeds = self
@@ -89,17 +94,21 @@ impl Arguments {
 /// # Errors
 /// When settings, data, training or files fail.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    run_until(arguments, &mut None)
+}
+
+/// As [`run`], for several in one process: Ctrl-C is caught once, and `stop` is what it sets.
+pub(super) fn run_until(arguments: &Arguments, stop: &mut Option<Arc<AtomicBool>>) -> Result<ExitCode> {
     let Some(preset) = arguments.preset.as_ref().filter(|_| !arguments.list) else {
         return list();
     };
-    let mut stop = None;
     let seeds = arguments.seeds();
     if seeds.len() < 2 {
         let folder = |seed| match &arguments.out {
             Some(out) => out.clone(),
             None => Path::new("runs").join(format!("{preset}-seed{seed}")),
         };
-        let run = run_seed(arguments, preset, seeds.first().copied(), &folder, &mut stop)?;
+        let run = run_seed(arguments, preset, seeds.first().copied(), &folder, stop)?;
         return Ok(run.map_or(ExitCode::from(INTERRUPTED), |_| ExitCode::SUCCESS));
     }
     let (prefix, summary) = match &arguments.out {
@@ -119,7 +128,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let mut runs = Vec::new();
     for seed in seeds {
-        match run_seed(arguments, preset, Some(seed), &folder, &mut stop)? {
+        match run_seed(arguments, preset, Some(seed), &folder, stop)? {
             Some(run) => runs.push(run),
             None => return Ok(ExitCode::from(INTERRUPTED)),
         }
