@@ -22,6 +22,7 @@ mod residual;
 mod spectral;
 mod stack;
 pub mod text;
+mod unet;
 mod zero_start;
 
 pub use activation::ActivationKind;
@@ -41,4 +42,5 @@ pub use parallel::Parallel;
 pub use parameter::{Parameter, ParameterBuilder, load_parameters};
 pub use residual::Residual;
 pub use spectral::{bound_spectral_norms, spectral_norm};
+pub use unet::{UNet, UNetConfig};
 pub use zero_start::zero_last_layer;

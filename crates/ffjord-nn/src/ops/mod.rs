@@ -19,6 +19,7 @@
 mod by_candle;
 mod by_kernel;
 mod convolution;
+mod group_norm;
 mod linear;
 mod slices;
 mod squeeze;
@@ -29,6 +30,7 @@ use candle_core::{DType, Error, Result, Tensor};
 
 pub use convolution::{conv_transpose2d, conv2d};
 pub use ffjord_kernels::elementwise::Function;
+pub use group_norm::group_norm;
 pub use linear::linear;
 pub use squeeze::{squeeze, unsqueeze};
 
