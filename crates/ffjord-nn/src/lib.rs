@@ -32,7 +32,7 @@ pub use conv_net::{ConvNet, ConvNetConfig};
 pub use dual::Dual;
 pub use encoder_decoder::EncoderDecoder;
 pub use error::{NnError, Result};
-pub use feed_forward::{AutoregressiveConfig, FeedForward, FeedForwardConfig};
+pub use feed_forward::{AutoregressiveConfig, FeedForward, FeedForwardConfig, ImageFeedForward};
 pub use field::{Along, VectorField};
 pub use kernel::FieldKernel;
 pub use layer::{LayerKind, Stride};

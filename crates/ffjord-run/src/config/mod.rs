@@ -10,7 +10,7 @@ mod table;
 mod training;
 mod unread;
 
-pub use image::{ImageField, ImageModelConfig, ImagesConfig};
+pub use image::{DequantizationConfig, ImageField, ImageModelConfig, ImagesConfig};
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::Preset;
 pub use resolve::{resolve, resolve_changed, resolve_stored};
