@@ -7,16 +7,14 @@
 //! dy = γ u,    u = s (v − mean v − h mean(h v)).
 //! ```
 //!
-//! A *stack* holds `1 + K` arrays of images `[R, C, P]` one after another, P pixels each: the values, then K tangents.
+//! A *stack* holds `1 + K` arrays of images `[R, P, C]` one after another, P pixels of C channels each: the values, then K
+//! tangents. Channels lie side by side, so that all of a pixel's are treated together.
 
 use crate::error::check_length;
 use crate::simd::{Isa, Kernel, SimdLevel};
 use crate::{KernelError, Real};
 
-/// Sums are taken in so many lanes, whatever the instruction set.
-const LANES: usize = 32;
-
-/// What is normalised: stacks of images `[(1 + K) R, C, P]`.
+/// What is normalised: stacks of images `[(1 + K) R, P, C]`.
 ///
 /// ```
 /// use ffjord_kernels::normalisation::GroupNorm;
@@ -25,8 +23,8 @@ const LANES: usize = 32;
 /// // One image of two channels of two pixels, in one group.
 /// let norm = GroupNorm { rows: 1, channels: 2, pixels: 2, groups: 1, epsilon: 0.0 };
 /// let mut y = [0.0f64; 4];
-/// norm.forward(SimdLevel::detect(), &[1.0, 3.0, 1.0, 3.0], &[1.0, 2.0], &[0.0, 0.5], &mut y)?;
-/// assert_eq!(y, [-1.0, 1.0, -1.5, 2.5]);
+/// norm.forward(SimdLevel::detect(), &[1.0, 1.0, 3.0, 3.0], &[1.0, 2.0], &[0.0, 0.5], &mut y)?;
+/// assert_eq!(y, [-1.0, -1.5, 1.0, 2.5]);
 /// # Ok::<(), ffjord_kernels::KernelError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -141,54 +139,45 @@ impl GroupNorm {
         Ok(true)
     }
 
-    /// The numbers of a group.
-    fn group_len(&self) -> usize {
-        self.channels / self.groups * self.pixels
-    }
-
     fn tangents<T>(&self, stack: &[T]) -> usize {
         stack.len() / (self.rows * self.channels * self.pixels).max(1) - 1
     }
 
-    /// Where a group's numbers begin in the stack, and its channels' in scales and shifts.
-    fn places(&self, row: usize, group: usize, per_row: bool) -> (usize, usize) {
-        let channel = group * (self.channels / self.groups);
-        let first = row * self.channels + channel;
-        (first * self.pixels, if per_row { first } else { channel })
+    /// One over the numbers of a group.
+    fn share<T: Real>(&self) -> T {
+        T::ONE / T::from_f64((self.channels / self.groups * self.pixels) as f64)
+    }
+
+    /// For each channel what `f` makes of the sum of its group's channels.
+    #[inline(always)]
+    fn over_groups<T: Real>(&self, of_channels: &[T], to: &mut [T], f: impl Fn(T) -> T) {
+        let channels = self.channels / self.groups;
+        for (sums, to) in of_channels.chunks_exact(channels).zip(to.chunks_exact_mut(channels)) {
+            to.fill(f(sums.iter().fold(T::ZERO, |total, &sum| total + sum)));
+        }
+    }
+
+    /// The mean and s of an image's groups, for each channel.
+    #[inline(always)]
+    fn moments<T: Real>(&self, x: &[T], mean: &mut [T], s: &mut [T], sums: &mut [T]) {
+        let (share, epsilon) = (self.share::<T>(), T::from_f64(self.epsilon));
+        sum(x, x, mean, sums, |x, _, _| x);
+        self.over_groups(sums, mean, |total| total * share);
+        sum(x, x, mean, sums, |x, _, mean| (x - mean) * (x - mean));
+        self.over_groups(sums, s, |total| T::ONE / (total * share + epsilon).sqrt());
     }
 }
 
-/// Σ f(aᵢ, bᵢ).
+/// Σ f(a, b, number of the channel) over pixels, for each channel.
 #[inline(always)]
-fn sum<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let (whole_a, rest_a) = a.as_chunks::<LANES>();
-    let (whole_b, rest_b) = b.as_chunks::<LANES>();
-    for (a, b) in whole_a.iter().zip(whole_b) {
-        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += f(a, b);
+fn sum<T: Real>(a: &[T], b: &[T], of_channel: &[T], sums: &mut [T], f: impl Fn(T, T, T) -> T) {
+    let channels = sums.len();
+    sums.fill(T::ZERO);
+    for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
+        for (((sum, &a), &b), &number) in sums.iter_mut().zip(a).zip(b).zip(of_channel) {
+            *sum += f(a, b, number);
         }
     }
-    for ((lane, &a), &b) in lanes.iter_mut().zip(rest_a).zip(rest_b) {
-        *lane += f(a, b);
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-/// Mean and s of a group.
-#[inline(always)]
-fn moments<T: Real>(x: &[T], epsilon: T) -> (T, T) {
-    let share = T::ONE / T::from_f64(x.len() as f64);
-    let mean = sum(x, x, |x, _| x) * share;
-    let variance = sum(x, x, |x, _| (x - mean) * (x - mean)) * share;
-    (mean, T::ONE / (variance + epsilon).sqrt())
 }
 
 struct Forward<'a, T> {
@@ -205,38 +194,47 @@ impl<T: Real> Kernel for Forward<'_, T> {
 
     #[inline(always)]
     fn run<S: Isa>(self) {
-        let Self { norm, stack, .. } = self;
-        let (len, pixels) = (norm.group_len(), norm.pixels);
-        let (array, tangents) = (norm.rows * norm.channels * pixels, norm.tangents(stack));
-        let (epsilon, share) = (T::from_f64(norm.epsilon), T::ONE / T::from_f64(len as f64));
+        let Self { norm, stack, to, .. } = self;
+        let channels = norm.channels;
+        let (image, share) = (channels * norm.pixels, norm.share::<T>());
+        let mut numbers = vec![T::ZERO; 6 * channels];
+        let mut parts = numbers.chunks_exact_mut(channels);
+        let [Some(mean), Some(s), Some(sums), Some(factor), Some(mean_v), Some(along)] =
+            std::array::from_fn(|_| parts.next())
+        else {
+            return;
+        };
         for row in 0..norm.rows {
-            for group in 0..norm.groups {
-                let (first, channel) = norm.places(row, group, self.per_row);
-                let scales = &self.scale[channel..][..len / pixels];
-                let shifts = &self.shift[channel..][..len / pixels];
-                let x = &stack[first..][..len];
-                let (mean, s) = moments(x, epsilon);
-                let channels = self.to[first..][..len]
-                    .chunks_exact_mut(pixels)
-                    .zip(x.chunks_exact(pixels));
-                for ((to, x), (&scale, &shift)) in channels.zip(scales.iter().zip(shifts)) {
-                    let factor = scale * s;
-                    for (to, &x) in to.iter_mut().zip(x) {
-                        *to = (x - mean).fma::<S>(factor, shift);
-                    }
+            let first = if self.per_row { row * channels } else { 0 };
+            let (scale, shift) = (&self.scale[first..][..channels], &self.shift[first..][..channels]);
+            let x = &stack[row * image..][..image];
+            norm.moments(x, mean, s, sums);
+            for ((factor, &scale), &s) in factor.iter_mut().zip(scale).zip(&*s) {
+                *factor = scale * s;
+            }
+            let pixels = to[row * image..][..image].chunks_exact_mut(channels);
+            for (to, x) in pixels.zip(x.chunks_exact(channels)) {
+                let of_channel = mean.iter().zip(&*factor).zip(shift);
+                for ((to, &x), ((&mean, &factor), &shift)) in to.iter_mut().zip(x).zip(of_channel) {
+                    *to = (x - mean).fma::<S>(factor, shift);
                 }
-                for tangent in 1..=tangents {
-                    let place = tangent * array + first;
-                    let v = &stack[place..][..len];
-                    let mean_v = sum(v, v, |v, _| v) * share;
-                    let along = sum(x, v, |x, v| (x - mean) * v) * share * s * s;
-                    let channels = self.to[place..][..len].chunks_exact_mut(pixels);
-                    let inputs = x.chunks_exact(pixels).zip(v.chunks_exact(pixels));
-                    for ((to, (x, v)), &scale) in channels.zip(inputs).zip(scales) {
-                        let factor = scale * s;
-                        for ((to, &x), &v) in to.iter_mut().zip(x).zip(v) {
-                            *to = (v - mean_v - (x - mean) * along) * factor;
-                        }
+            }
+            for tangent in 1..=norm.tangents(stack) {
+                let place = (tangent * norm.rows + row) * image;
+                let v = &stack[place..][..image];
+                sum(v, v, mean, sums, |v, _, _| v);
+                norm.over_groups(sums, mean_v, |total| total * share);
+                sum(x, v, mean, sums, |x, v, mean| (x - mean) * v);
+                norm.over_groups(sums, along, |total| total * share);
+                for (along, &s) in along.iter_mut().zip(&*s) {
+                    *along = *along * s * s;
+                }
+                let pixels = to[place..][..image].chunks_exact_mut(channels);
+                for ((to, x), v) in pixels.zip(x.chunks_exact(channels)).zip(v.chunks_exact(channels)) {
+                    let of_channel = mean.iter().zip(&*factor).zip(&*mean_v).zip(&*along);
+                    let numbers = x.iter().zip(v).zip(of_channel);
+                    for (to, ((&x, &v), (((&mean, &factor), &mean_v), &along))) in to.iter_mut().zip(numbers) {
+                        *to = (v - mean_v - (x - mean) * along) * factor;
                     }
                 }
             }
@@ -265,74 +263,99 @@ impl<T: Real> Kernel for Reverse<'_, T> {
     #[inline(always)]
     fn run<S: Isa>(self) {
         let Self { norm, stack, .. } = self;
-        let (len, pixels) = (norm.group_len(), norm.pixels);
-        let (array, tangents) = (norm.rows * norm.channels * pixels, norm.tangents(stack));
-        let (epsilon, share) = (T::from_f64(norm.epsilon), T::ONE / T::from_f64(len as f64));
-        let (values, of_tangents) = self.gradient.stack.split_at_mut(array);
+        let channels = norm.channels;
+        let (image, share) = (channels * norm.pixels, norm.share::<T>());
+        let (values, of_tangents) = self.gradient.stack.split_at_mut(norm.rows * image);
+        let mut numbers = vec![T::ZERO; 13 * channels];
+        let mut parts = numbers.chunks_exact_mut(channels);
+        let [
+            Some(mean),
+            Some(s),
+            Some(sums),
+            Some(plain),
+            Some(through_h),
+            Some(mean_v),
+            Some(m),
+            Some(total),
+            Some(along),
+            Some(with_v),
+            Some(mean_b),
+            Some(q),
+            Some(both),
+        ] = std::array::from_fn(|_| parts.next())
+        else {
+            return;
+        };
         for row in 0..norm.rows {
-            for group in 0..norm.groups {
-                let (first, channel) = norm.places(row, group, self.per_row);
-                let scales = &self.scale[channel..][..len / pixels];
-                let x = &stack[first..][..len];
-                let (mean, s) = moments(x, epsilon);
-                let of_channel = |index: usize| (index * pixels, (index + 1) * pixels);
-                let y = &self.cotangents[first..][..len];
-                // mean a and mean(h a).
-                let (mut mean_a, mut along_a) = (T::ZERO, T::ZERO);
-                for (index, &scale) in scales.iter().enumerate() {
-                    let (from, end) = of_channel(index);
-                    let plain = sum(&y[from..end], &y[from..end], |y, _| y);
-                    let along = sum(&y[from..end], &x[from..end], |y, x| y * (x - mean)) * s;
-                    self.gradient.shift[channel + index] += plain;
-                    self.gradient.scale[channel + index] += along;
-                    mean_a += scale * plain;
-                    along_a += scale * along;
+            let first = if self.per_row { row * channels } else { 0 };
+            let scale = &self.scale[first..][..channels];
+            let of_scale = &mut self.gradient.scale[first..][..channels];
+            let of_shift = &mut self.gradient.shift[first..][..channels];
+            let (x, y) = (&stack[row * image..][..image], &self.cotangents[row * image..][..image]);
+            norm.moments(x, mean, s, sums);
+            // mean a and mean(h a), of which mean A and what multiplies h are made.
+            sum(y, y, mean, total, |y, _, _| y);
+            sum(y, x, mean, along, |y, x, mean| y * (x - mean));
+            for c in 0..channels {
+                of_shift[c] += total[c];
+                of_scale[c] += along[c] * s[c];
+                total[c] *= scale[c];
+                along[c] *= s[c] * scale[c];
+            }
+            norm.over_groups(total, plain, |total| total * share);
+            norm.over_groups(along, through_h, |total| total * share);
+            let to = &mut values[row * image..][..image];
+            for (to, y) in to.chunks_exact_mut(channels).zip(y.chunks_exact(channels)) {
+                for (((to, &y), &scale), &s) in to.iter_mut().zip(y).zip(scale).zip(&*s) {
+                    *to = y * (scale * s);
                 }
-                (mean_a, along_a) = (mean_a * share, along_a * share);
-                let to = &mut values[first..][..len];
-                for (index, &scale) in scales.iter().enumerate() {
-                    let (from, end) = of_channel(index);
-                    for (to, &y) in to[from..end].iter_mut().zip(&y[from..end]) {
-                        *to = y * (scale * s);
+            }
+            for tangent in 0..norm.tangents(stack) {
+                let place = (tangent * norm.rows + row) * image;
+                let v = &stack[norm.rows * image + place..][..image];
+                let w = &self.cotangents[norm.rows * image + place..][..image];
+                sum(v, v, mean, sums, |v, _, _| v);
+                norm.over_groups(sums, mean_v, |total| total * share);
+                sum(x, v, mean, sums, |x, v, mean| (x - mean) * v);
+                norm.over_groups(sums, m, |total| total * share);
+                sum(w, w, mean, total, |w, _, _| w);
+                sum(w, x, mean, along, |w, x, mean| w * (x - mean));
+                sum(w, v, mean, with_v, |w, v, _| w * v);
+                for c in 0..channels {
+                    m[c] *= s[c];
+                    along[c] *= s[c];
+                    of_scale[c] += s[c] * (with_v[c] - mean_v[c] * total[c] - m[c] * along[c]);
+                    total[c] *= scale[c];
+                    along[c] *= scale[c];
+                    with_v[c] *= scale[c];
+                }
+                norm.over_groups(total, mean_b, |total| total * share);
+                norm.over_groups(along, q, |total| total * share);
+                norm.over_groups(with_v, both, |total| total * share);
+                for c in 0..channels {
+                    plain[c] -= s[c] * (mean_b[c] * m[c] + mean_v[c] * q[c]);
+                    let mean_bu = s[c] * (both[c] - mean_b[c] * mean_v[c] - q[c] * m[c]);
+                    through_h[c] += mean_bu - s[c] * T::TWO * (m[c] * q[c]);
+                }
+                let of_v = of_tangents[place..][..image].chunks_exact_mut(channels);
+                let outputs = of_v.zip(to.chunks_exact_mut(channels));
+                let inputs = x.chunks_exact(channels).zip(v.chunks_exact(channels));
+                let inputs = inputs.zip(w.chunks_exact(channels));
+                for ((of_v, to), ((x, v), w)) in outputs.zip(inputs) {
+                    for c in 0..channels {
+                        let b = w[c] * scale[c];
+                        of_v[c] = (b - mean_b[c] - (x[c] - mean[c]) * (s[c] * q[c])) * s[c];
+                        to[c] -= (b * m[c] + v[c] * q[c]) * (s[c] * s[c]);
                     }
                 }
-                // mean(h A) and Σ mean(b u), and mean A.
-                let (mut through_h, mut plain) = (along_a, mean_a);
-                for tangent in 0..tangents {
-                    let place = tangent * array + first;
-                    let v = &stack[place + array..][..len];
-                    let w = &self.cotangents[place + array..][..len];
-                    let mean_v = sum(v, v, |v, _| v) * share;
-                    let m = sum(x, v, |x, v| (x - mean) * v) * share * s;
-                    let (mut mean_b, mut q, mut both) = (T::ZERO, T::ZERO, T::ZERO);
-                    for (index, &scale) in scales.iter().enumerate() {
-                        let (from, end) = of_channel(index);
-                        let (w, v, x) = (&w[from..end], &v[from..end], &x[from..end]);
-                        let total = sum(w, w, |w, _| w);
-                        let along = sum(w, x, |w, x| w * (x - mean)) * s;
-                        let with_v = sum(w, v, |w, v| w * v);
-                        self.gradient.scale[channel + index] += s * (with_v - mean_v * total - m * along);
-                        mean_b += scale * total;
-                        q += scale * along;
-                        both += scale * with_v;
-                    }
-                    (mean_b, q, both) = (mean_b * share, q * share, both * share);
-                    plain -= s * (mean_b * m + mean_v * q);
-                    through_h += s * (both - mean_b * mean_v - q * m - T::TWO * (m * q));
-                    let of_v = &mut of_tangents[place..][..len];
-                    for (index, &scale) in scales.iter().enumerate() {
-                        let (from, end) = of_channel(index);
-                        let inputs = x[from..end].iter().zip(&v[from..end]).zip(&w[from..end]);
-                        let outputs = of_v[from..end].iter_mut().zip(&mut to[from..end]);
-                        for ((of_v, to), ((&x, &v), &w)) in outputs.zip(inputs) {
-                            let b = w * scale;
-                            *of_v = (b - mean_b - (x - mean) * (s * q)) * s;
-                            *to += (b * m + v * q) * (-(s * s));
-                        }
-                    }
-                }
-                let (plain, through_h) = (plain * s, through_h * s * s);
-                for (to, &x) in to.iter_mut().zip(x) {
+            }
+            for c in 0..channels {
+                plain[c] *= s[c];
+                through_h[c] *= s[c] * s[c];
+            }
+            for (to, x) in to.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                let of_channel = mean.iter().zip(&*plain).zip(&*through_h);
+                for ((to, &x), ((&mean, &plain), &through_h)) in to.iter_mut().zip(x).zip(of_channel) {
                     *to = *to - plain - (x - mean) * through_h;
                 }
             }

@@ -12,14 +12,29 @@ fn numbers(count: usize, seed: f64) -> Vec<f64> {
 
 /// γ h + β by its definition.
 fn by_definition(norm: GroupNorm, x: &[f64], scale: &[f64], shift: &[f64]) -> Vec<f64> {
-    let len = norm.channels / norm.groups * norm.pixels;
-    let mut y = Vec::new();
-    for (group, x) in x.chunks(len).enumerate() {
-        let mean = x.iter().sum::<f64>() / len as f64;
-        let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / len as f64;
-        for (index, x) in x.iter().enumerate() {
-            let channel = (group * len + index) / norm.pixels % scale.len();
-            y.push(scale[channel] * (x - mean) / (variance + norm.epsilon).sqrt() + shift[channel]);
+    let GroupNorm {
+        channels,
+        pixels,
+        groups,
+        ..
+    } = norm;
+    let mut y = vec![0.0; x.len()];
+    let size = channels / groups;
+    for (image, group) in (0..norm.rows).flat_map(|image| (0..groups).map(move |group| (image, group))) {
+        let place = |pixel: usize, channel: usize| (image * pixels + pixel) * channels + channel;
+        let of_group = group * size..(group + 1) * size;
+        let places = (0..pixels).flat_map(|pixel| of_group.clone().map(move |channel| (pixel, channel)));
+        let count = (size * pixels) as f64;
+        let mean = places.clone().map(|(p, c)| x[place(p, c)]).sum::<f64>() / count;
+        let variance = places
+            .clone()
+            .map(|(p, c)| (x[place(p, c)] - mean).powi(2))
+            .sum::<f64>()
+            / count;
+        for (pixel, channel) in places {
+            let factor = (image * channels + channel) % scale.len();
+            let h = (x[place(pixel, channel)] - mean) / (variance + norm.epsilon).sqrt();
+            y[place(pixel, channel)] = scale[factor] * h + shift[factor];
         }
     }
     y
@@ -148,7 +163,11 @@ fn gradients_are_those_of_differences() -> Result<(), KernelError> {
             let values = case.norm.rows * case.norm.channels * case.norm.pixels;
             let mut expected = vec![2.0; case.scale.len()];
             for (index, cotangent) in case.cotangents[..values].iter().enumerate() {
-                expected[index / case.norm.pixels % case.scale.len()] += cotangent;
+                let (image, channel) = (
+                    index / case.norm.pixels / case.norm.channels,
+                    index % case.norm.channels,
+                );
+                expected[(image * case.norm.channels + channel) % case.scale.len()] += cotangent;
             }
             assert!(of_shift.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12));
         }

@@ -208,7 +208,7 @@ impl Dual {
         })
     }
 
-    /// `γ h + β` for images `[B, C, H, W]`, where h has mean 0 and variance 1 over each of `groups` groups of channels; γ and β
+    /// `γ h + β` for images `[B, H, W, C]`, where h has mean 0 and variance 1 over each of `groups` groups of channels; γ and β
     /// are `[C]`, or `[B, C]` with numbers for each image, and do not depend on the state.
     ///
     /// # Errors
@@ -276,7 +276,7 @@ impl Dual {
         )
     }
 
-    /// Appends the channels of another dual `[B, c, …]` to values `[B, C, …]`.
+    /// Appends the channels of another dual `[B, …, c]` to values `[B, …, C]`.
     ///
     /// # Errors
     /// When the shapes do not fit together.
@@ -288,7 +288,7 @@ impl Dual {
         };
         let (a, b) = (with_tangents(self)?, with_tangents(other)?);
         Ok(Self {
-            stack: Tensor::cat(&[&a.stack, &b.stack], 1)?,
+            stack: Tensor::cat(&[&a.stack, &b.stack], candle_core::D::Minus1)?,
             rows: self.rows,
         })
     }

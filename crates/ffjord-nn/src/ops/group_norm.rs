@@ -9,7 +9,7 @@ use ffjord_kernels::simd::SimdLevel;
 /// The variance that is added to that of a group, as in PyTorch.
 pub(super) const EPSILON: f64 = 1e-5;
 
-/// `γ h + β` on the first `rows` images of a stack `[(1 + K) rows, C, H, W]`, where h has mean 0 and variance 1 over the
+/// `γ h + β` on the first `rows` images of a stack `[(1 + K) rows, H, W, C]`, where h has mean 0 and variance 1 over the
 /// pixels and channels of each of `groups` groups of channels (Wu and He 2018), and its derivative along each of the K
 /// tangents behind them; γ and β are `[C]`, or `[rows, C]` with numbers for each image.
 ///
@@ -17,17 +17,17 @@ pub(super) const EPSILON: f64 = 1e-5;
 /// use candle_core::{Device, Tensor};
 /// use ffjord_nn::ops;
 ///
-/// let x = Tensor::new(&[1.0f64, 3.0, 5.0, 5.0], &Device::Cpu)?.reshape((1, 2, 1, 2))?;
+/// let x = Tensor::new(&[1.0f64, 5.0, 3.0, 5.0], &Device::Cpu)?.reshape((1, 1, 2, 2))?;
 /// let (scale, shift) = (Tensor::new(&[1.0, 2.0], &Device::Cpu)?, Tensor::new(&[0.0, 0.5], &Device::Cpu)?);
 /// let y = ops::group_norm(&x, 1, 2, &scale, &shift)?.flatten_all()?.to_vec1::<f64>()?;
-/// assert!((y[0] + 1.0).abs() < 1e-5 && (y[1] - 1.0).abs() < 1e-5 && y[2] == 0.5);
+/// assert!((y[0] + 1.0).abs() < 1e-5 && (y[2] - 1.0).abs() < 1e-5 && y[1] == 0.5);
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors
 /// When the shapes do not fit together, the channels cannot be put into so many groups, or memory or device fail.
 pub fn group_norm(stack: &Tensor, rows: usize, groups: usize, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
-    let (stacked, channels, _, _) = stack.dims4()?;
+    let (stacked, _, _, channels) = stack.dims4()?;
     let fits = scale.dims() == [channels] || scale.dims() == [rows, channels];
     if !fits || scale.dims() != shift.dims() || rows == 0 || !stacked.is_multiple_of(rows) {
         candle_core::bail!(
@@ -44,10 +44,13 @@ pub fn group_norm(stack: &Tensor, rows: usize, groups: usize, scale: &Tensor, sh
     if stack.device().is_cpu() && matches!(stack.dtype(), DType::F32 | DType::F64) {
         return stack.apply_op3(scale, shift, Normalise { rows, groups });
     }
-    by_candle(stack, rows, groups, scale, shift)
+    let first = stack.permute((0, 3, 1, 2))?.contiguous()?;
+    by_candle(&first, rows, groups, scale, shift)?
+        .permute((0, 2, 3, 1))?
+        .contiguous()
 }
 
-/// The same in candle's operations.
+/// The same of images `[(1 + K) rows, C, H, W]` in candle's operations.
 fn by_candle(stack: &Tensor, rows: usize, groups: usize, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
     let (stacked, channels, _, _) = stack.dims4()?;
     let count = stacked / rows - 1;
@@ -84,7 +87,7 @@ struct Reverse(Normalise);
 
 impl Normalise {
     fn sizes(self, stack: &Layout) -> Result<GroupNorm> {
-        let (_, channels, height, width) = stack.shape().dims4()?;
+        let (_, height, width, channels) = stack.shape().dims4()?;
         Ok(GroupNorm {
             rows: self.rows,
             channels,
@@ -202,11 +205,14 @@ mod tests {
     #[test]
     fn kernels_and_candle_agree_in_values_tangents_and_gradients() -> Result<()> {
         for (tangents, per_row) in [(0, false), (1, true), (2, false), (2, true)] {
-            let stack = tensor(&[3 * (1 + tangents), 4, 5, 3], 0.2)?;
+            let stack = tensor(&[3 * (1 + tangents), 5, 3, 4], 0.2)?;
             let factors: &[usize] = if per_row { &[3, 4] } else { &[4] };
             let (scale, shift) = (tensor(factors, 0.5)?, tensor(factors, 1.1)?);
             let ours = group_norm(&stack, 3, 2, &scale, &shift)?;
-            let theirs = by_candle(&stack, 3, 2, &scale, &shift)?;
+            let first = stack.permute((0, 3, 1, 2))?.contiguous()?;
+            let theirs = by_candle(&first, 3, 2, &scale, &shift)?
+                .permute((0, 2, 3, 1))?
+                .contiguous()?;
             let gap = |a: &Tensor, b: &Tensor| (a - b)?.abs()?.max_all()?.to_scalar::<f64>();
             assert!(gap(&ours, &theirs)? < 1e-12);
             let weights = tensor(stack.dims(), 2.9)?;
@@ -222,7 +228,7 @@ mod tests {
 
     #[test]
     fn shapes_that_do_not_fit_are_refused() -> Result<()> {
-        let (stack, good, bad) = (tensor(&[4, 4, 2, 2], 0.1)?, tensor(&[4], 0.2)?, tensor(&[3], 0.3)?);
+        let (stack, good, bad) = (tensor(&[4, 2, 2, 4], 0.1)?, tensor(&[4], 0.2)?, tensor(&[3], 0.3)?);
         assert!(group_norm(&stack, 2, 2, &good, &good).is_ok());
         let error = group_norm(&stack, 2, 2, &bad, &bad).map_or_else(|error| error.to_string(), |_| String::new());
         assert!(error.contains("[4] or [2, 4]"), "{error}");

@@ -28,7 +28,7 @@ mod stacked;
 use by_kernel::{ElementWise, Order};
 use candle_core::{DType, Error, Result, Tensor};
 
-pub use convolution::{conv_transpose2d, conv2d};
+pub use convolution::{conv_transpose2d, conv_transpose2d_channels_last, conv2d, conv2d_channels_last};
 pub use ffjord_kernels::elementwise::Function;
 pub use group_norm::group_norm;
 pub use linear::linear;

@@ -34,13 +34,10 @@ impl Attention {
     }
 
     pub(super) fn apply(&self, x: &Dual) -> Result<Dual> {
-        let &[_, channels, height, width] = x.shape().as_slice() else {
+        let &[_, height, width, channels] = x.shape().as_slice() else {
             return Ok(x.clone());
         };
-        let pixels = self
-            .norm
-            .apply(x)?
-            .map_rows(|rows| Ok(rows.flatten_from(2)?.transpose(1, 2)?.contiguous()?))?;
+        let pixels = self.norm.apply(x)?.map_rows(|rows| Ok(rows.flatten(1, 2)?))?;
         let all = times(&pixels, &self.queries_keys_values)?;
         let part = |index: usize| all.map_rows(|rows| Ok(rows.narrow(2, index * channels, channels)?.contiguous()?));
         let scale = 1.0 / (channels as f64).sqrt();
@@ -48,10 +45,7 @@ impl Attention {
         let keys = part(1)?.map_rows(|rows| Ok(rows.transpose(1, 2)?.contiguous()?))?;
         let weights = softmax(&product(&queries, &keys)?)?;
         let read = times(&product(&weights, &part(2)?)?, &self.output)?;
-        let read = read.map_rows(|rows| {
-            let images = rows.transpose(1, 2)?.contiguous()?;
-            Ok(images.reshape(((), channels, height, width))?)
-        })?;
+        let read = read.map_rows(|rows| Ok(rows.reshape(((), height, width, channels))?))?;
         x.add(&read)
     }
 }

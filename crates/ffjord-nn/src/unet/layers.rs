@@ -1,4 +1,4 @@
-//! The layers that a U-Net is made of.
+//! The layers that a U-Net is made of, on images `[B, H, W, C]`.
 
 use crate::dual::Dual;
 use crate::error::Result;
@@ -55,10 +55,10 @@ impl Convolution {
     pub(super) fn apply(&self, x: &Dual) -> Result<Dual> {
         x.map_rows(|rows| {
             Ok(match self.shape {
-                ConvolutionShape::Local => ops::conv2d(rows, &self.kernel, 1, 1)?,
-                ConvolutionShape::Point => ops::conv2d(rows, &self.kernel, 0, 1)?,
-                ConvolutionShape::Halve => ops::conv2d(rows, &self.kernel, 1, 2)?,
-                ConvolutionShape::Double => ops::conv_transpose2d(rows, &self.kernel, 1, 0, 2)?,
+                ConvolutionShape::Local => ops::conv2d_channels_last(rows, &self.kernel, 1, 1)?,
+                ConvolutionShape::Point => ops::conv2d_channels_last(rows, &self.kernel, 0, 1)?,
+                ConvolutionShape::Halve => ops::conv2d_channels_last(rows, &self.kernel, 1, 2)?,
+                ConvolutionShape::Double => ops::conv_transpose2d_channels_last(rows, &self.kernel, 1, 2)?,
             })
         })
     }
@@ -125,7 +125,7 @@ impl Norm {
         let spread = |dual: &Dual| {
             let (value, tangents) = dual.clone().into_parts()?;
             let wide = |rows: &Tensor| -> Result<Tensor> {
-                let rows = rows.reshape((rows.elem_count() / channels, channels, 1, 1))?;
+                let rows = rows.reshape((rows.elem_count() / channels, 1, 1, channels))?;
                 Ok(rows.broadcast_as(shape.as_slice())?.contiguous()?)
             };
             let tangents = tangents.map(|tangents| -> Result<Tensor> {

@@ -46,7 +46,7 @@ pub struct UNet {
     shape: [usize; 3],
     time: TimeEmbedding,
     input: Convolution,
-    /// `[1, w, H, W]`.
+    /// `[1, H, W, w]`.
     positions: Var,
     /// Blocks of each resolution, and the convolution to the next.
     down: Vec<(Vec<ResidualBlock>, Option<Convolution>)>,
@@ -55,7 +55,7 @@ pub struct UNet {
     up: Vec<(Convolution, ResidualBlock)>,
     norm: Norm,
     output: Convolution,
-    /// `[1, C, 1, 1]`.
+    /// `[1, 1, 1, C]`.
     bias: Var,
     parameters: Vec<Parameter>,
     dtype: DType,
@@ -75,7 +75,7 @@ impl UNet {
         let mut builder = ParameterBuilder::new(rng, dtype, device);
         let time = TimeEmbedding::new(embedding, &mut builder)?;
         let input = Convolution::new("input", ConvolutionShape::Local, (channels, widths[0]), &mut builder)?;
-        let positions = builder.constant("positions", (1, widths[0], height, width), 0.0)?;
+        let positions = builder.constant("positions", (1, height, width, widths[0]), 0.0)?;
         let mut down = Vec::new();
         for (level, &own) in widths.iter().enumerate() {
             let block = |index, builder: &mut ParameterBuilder<'_>| {
@@ -112,7 +112,7 @@ impl UNet {
         }
         let norm = Norm::new("norm", groups, widths[0], &mut builder)?;
         let output = Convolution::zero("output", ConvolutionShape::Local, (widths[0], channels), &mut builder)?;
-        let bias = builder.constant("output.bias", (1, channels, 1, 1), 0.0)?;
+        let bias = builder.constant("output.bias", (1, 1, 1, channels), 0.0)?;
         Ok(Self {
             config: config.clone(),
             shape: [channels, height, width],
@@ -140,7 +140,9 @@ impl UNet {
     /// The network on a time and a state that both may have tangents.
     fn apply(&self, t: &Dual, z: &Dual) -> Result<Dual> {
         let embedding = self.time.apply(t)?;
-        let mut h = self.input.apply(z)?.shift(&self.positions)?;
+        // Inside, channels lie side by side: convolutions then have nothing to transpose.
+        let z = z.map_rows(|images| Ok(images.permute((0, 2, 3, 1))?.contiguous()?))?;
+        let mut h = self.input.apply(&z)?.shift(&self.positions)?;
         let mut seen = Vec::new();
         for (blocks, halve) in &self.down {
             for (index, block) in blocks.iter().enumerate() {
@@ -161,7 +163,8 @@ impl UNet {
             }
             h = block.apply(&h, &embedding)?;
         }
-        self.output.apply(&silu(&self.norm.apply(&h)?)?)?.shift(&self.bias)
+        let f = self.output.apply(&silu(&self.norm.apply(&h)?)?)?.shift(&self.bias)?;
+        f.map_rows(|images| Ok(images.permute((0, 3, 1, 2))?.contiguous()?))
     }
 }
 
