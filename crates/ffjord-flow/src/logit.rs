@@ -107,4 +107,8 @@ impl Bijection for Logit {
     fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }
+
+    fn is_fixed(&self) -> bool {
+        true
+    }
 }

@@ -49,4 +49,8 @@ impl Bijection for ZeroMean {
     fn input_shape(&self) -> &[usize] {
         &self.row_shape
     }
+
+    fn is_fixed(&self) -> bool {
+        true
+    }
 }

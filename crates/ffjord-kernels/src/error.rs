@@ -60,6 +60,17 @@ pub enum KernelError {
         "{0:?} is no convolution: sizes and stride must be positive, and the kernel no larger than the padded image"
     )]
     ImageShape(ImageShape),
+    /// Channels that cannot be put into so many groups.
+    #[error(
+        "{channels} channels cannot be put into {groups} groups for a normalisation: give images with pixels, and a number \
+         of groups that divides that of channels"
+    )]
+    Groups {
+        /// The channels of an image.
+        channels: usize,
+        /// The groups that were asked for.
+        groups: usize,
+    },
     /// The strides do not lead back to the size of the state.
     #[error("the strides lead from images of {from:?} to {to:?}: a vector field must end at the size it began with")]
     ImageReturn {

@@ -15,6 +15,7 @@ mod layered;
 pub mod linalg;
 mod minus_state;
 pub mod mlp;
+pub mod normalisation;
 mod real;
 pub mod simd;
 mod sum;

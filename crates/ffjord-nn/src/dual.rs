@@ -71,7 +71,7 @@ impl Dual {
     }
 
     /// Values `[B, …]` with tangents `[K·B, …]`, or none.
-    fn stacked(value: &Tensor, tangents: Option<&Tensor>) -> Result<Self> {
+    pub(crate) fn stacked(value: &Tensor, tangents: Option<&Tensor>) -> Result<Self> {
         Ok(Self {
             rows: value.dim(0)?,
             stack: match tangents {
@@ -208,6 +208,18 @@ impl Dual {
         })
     }
 
+    /// `γ h + β` for images `[B, H, W, C]`, where h has mean 0 and variance 1 over each of `groups` groups of channels; γ and β
+    /// are `[C]`, or `[B, C]` with numbers for each image, and do not depend on the state.
+    ///
+    /// # Errors
+    /// As [`ops::group_norm`].
+    pub fn group_norm(&self, groups: usize, scale: &Tensor, shift: &Tensor) -> Result<Self> {
+        Ok(Self {
+            stack: ops::group_norm(&self.stack, self.rows, groups, scale, shift)?,
+            rows: self.rows,
+        })
+    }
+
     /// Applies an element-wise function of your own, given the tensors `φ(x)` and `φ'(x)`.
     ///
     /// `derivative` is only called when there are tangents.
@@ -262,6 +274,23 @@ impl Dual {
             |value| Ok(Tensor::cat(&[value, columns], 1)?),
             |tangents| Ok(tangents.pad_with_zeros(1, 0, width)?),
         )
+    }
+
+    /// Appends the channels of another dual `[B, …, c]` to values `[B, …, C]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit together.
+    pub fn beside_channels(&self, other: &Self) -> Result<Self> {
+        let count = self.count().max(other.count());
+        let with_tangents = |dual: &Self| match dual.count() {
+            0 if count > 0 => dual.with_zeros(count),
+            _ => Ok(dual.clone()),
+        };
+        let (a, b) = (with_tangents(self)?, with_tangents(other)?);
+        Ok(Self {
+            stack: Tensor::cat(&[&a.stack, &b.stack], candle_core::D::Minus1)?,
+            rows: self.rows,
+        })
     }
 
     /// The sum of two duals of the same shape.

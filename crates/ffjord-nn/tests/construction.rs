@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_kernels::KernelError;
 use ffjord_nn::{
     ActivationKind, ConvNet, ConvNetConfig, EncoderDecoder, LayerKind, Mlp, MlpConfig, NnError, Parallel, Result,
-    Stride, VectorField, load_parameters, zero_last_layer,
+    Stride, UNet, UNetConfig, VectorField, load_parameters, zero_last_layer,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -276,4 +276,38 @@ fn spectral_norms_are_bounded_for_layers_alone() -> Result<()> {
         assert!(ffjord_nn::bound_spectral_norms(field.parameters(), bound).is_err());
     }
     Ok(())
+}
+
+#[test]
+fn u_nets_begin_as_zero_and_have_the_parameters_of_their_widths() -> Result<()> {
+    let config = UNetConfig::new(1, (28, 28));
+    let field = UNet::new(&config, &mut ChaCha8Rng::seed_from_u64(1), DType::F32, &Device::Cpu)?;
+    let numbers: usize = field
+        .parameters()
+        .iter()
+        .map(|parameter| parameter.var.elem_count())
+        .sum();
+    assert_eq!(numbers, 1_443_585);
+    let z = Tensor::randn(0f32, 1.0, (2, 1, 28, 28), &Device::Cpu)?;
+    assert_eq!(field.value(0.3, &z, None)?.abs()?.max_all()?.to_scalar::<f32>()?, 0.0);
+    let mut names: Vec<&String> = field.parameters().iter().map(|parameter| &parameter.name).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), field.parameters().len());
+    Ok(())
+}
+
+#[test]
+fn u_nets_that_cannot_be_are_refused_with_what_can() {
+    let config = UNetConfig::new(1, (28, 28));
+    for (config, said) in [
+        (config.clone().widths([32, 64, 128, 256]), "halved 3 times"),
+        (config.clone().widths([]), "there must be a width"),
+        (config.clone().blocks(0), "at least 1"),
+        (config.clone().groups(5), "multiples of it"),
+    ] {
+        let built = UNet::new(&config, &mut ChaCha8Rng::seed_from_u64(1), DType::F32, &Device::Cpu);
+        let message = built.map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(message.contains(said), "{message}");
+    }
 }

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use ffjord_nn::{
-    ActivationKind, ConvNet, ConvNetConfig, Dual, LayerKind, Mlp, MlpConfig, Parallel, Residual, Result, Stride,
-    VectorField,
+    ActivationKind, ConvNet, ConvNetConfig, Dual, LayerKind, Mlp, MlpConfig, Parallel, Residual, Result, Stride, UNet,
+    UNetConfig, VectorField,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -129,6 +129,14 @@ fn convolutions() -> Result<()> {
     let config = ConvNetConfig::new(1, (4, 4)).hidden([3]);
     let parallel = Parallel::new(&config, 3, &mut rng, DType::F64, &Device::Cpu)?;
     check(&parallel, &mut rng, "parallel")
+}
+
+#[test]
+fn u_nets() -> Result<()> {
+    let mut rng = ChaCha8Rng::seed_from_u64(24);
+    let config = UNetConfig::new(2, (4, 8)).widths([2, 4]).groups(2).attention(true);
+    let field = UNet::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+    check(&field, &mut rng, "U-Net")
 }
 
 #[test]

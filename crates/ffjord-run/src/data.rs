@@ -6,14 +6,15 @@ use crate::dequantize::{Dequantized, NOISE, spread};
 use crate::error::{Result, RunError};
 use crate::evaluation::gaussian_nll;
 use crate::given::{Cut, GivenColumns};
-use crate::model::dtype;
+use crate::level_start::level_probabilities;
+use crate::model::{Model, dtype};
 use crate::own_table::OwnTable;
 use crate::rows::Rows;
 use candle_core::WithDType;
 use ffjord_data::benchmark::store;
 use ffjord_data::power::{self, PowerDataset};
 use ffjord_data::toy::{ImageDensity, Ink};
-use ffjord_data::{Benchmark, Element, Lattice, Matrix, Prepared, Splits, Standardizer, ToyDensity};
+use ffjord_data::{Benchmark, Element, Images, Lattice, Matrix, Prepared, Splits, Standardizer, ToyDensity};
 use ffjord_train::{BatchSource, FreshSamples, Purpose, ShuffledRows, Streams};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -54,8 +55,8 @@ pub(crate) enum TrainingRows {
     Table(Arc<ShuffledRows>),
     Own(Matrix<f64>),
     Fresh(Draw),
-    /// Images: no flow of them starts with fitted maps.
-    None,
+    /// Images, and whether they are turned left to right.
+    Images(Arc<Images>, bool),
 }
 
 /// What a run tells and keeps of the file of an own table.
@@ -198,9 +199,27 @@ impl RunData {
         match &self.training_rows {
             TrainingRows::Table(rows) => rows.table().cast(),
             TrainingRows::Own(rows) => rows.clone(),
-            TrainingRows::None => Matrix::from_rows::<1>(&[]),
+            // Of images the levels are counted, see `fit_start`.
+            TrainingRows::Images(..) => Matrix::from_rows::<1>(&[]),
             TrainingRows::Fresh(draw) => draw(FRESH_ROWS, &mut streams.rng(Purpose::Initialise, 1, 0)).cast(),
         }
+    }
+
+    /// Fits the maps that a model starts with, if it has any, to the training rows; of images, to how often each pixel has
+    /// each level. Returns how many rows these are.
+    ///
+    /// # Errors
+    /// As [`Model::fit_start`](crate::Model::fit_start).
+    pub fn fit_start(&self, model: &Model, streams: &Streams) -> Result<usize> {
+        if let TrainingRows::Images(images, flips) = &self.training_rows {
+            if !model.start.is_empty() {
+                model.fit_start_to_levels(&level_probabilities(images, *flips))?;
+            }
+            return Ok(images.len());
+        }
+        let rows = self.training_rows(streams);
+        model.fit_start(&rows)?;
+        Ok(rows.rows())
     }
 
     /// What a model must know of these data.

@@ -10,6 +10,7 @@ use ffjord_data::image::read_folder;
 use ffjord_data::{Batches, ImageSet, ImageSplits, Images, LastBatch, permutation};
 use ffjord_train::{Batch, BatchSource, Purpose, Streams, TrainError, to_tensor};
 use std::path::Path;
+use std::sync::Arc;
 
 impl RunData {
     /// The images that a configuration asks for. Those for validation and testing are dequantised once, so that every
@@ -40,6 +41,7 @@ impl RunData {
                 });
             }
         }
+        let train = Arc::new(train);
         let format = ImageFormat {
             shape: train.shape(),
             levels: train.levels(),
@@ -63,7 +65,7 @@ impl RunData {
                 } else {
                     train.shape().to_vec()
                 },
-                images: train,
+                images: train.clone(),
                 flips: images.flips,
                 dtype: dtype(config.model.precision),
             }),
@@ -72,7 +74,7 @@ impl RunData {
             split: None,
             file: None,
             image: Some(format),
-            training_rows: TrainingRows::None,
+            training_rows: TrainingRows::Images(train, images.flips),
         })
     }
 }
@@ -108,7 +110,7 @@ pub(crate) fn folder_splits(images: &ImagesConfig) -> Result<ImageSplits> {
 /// Batches of images in an order that is drawn anew for every epoch, with fresh noise.
 #[derive(Debug)]
 struct ImageBatches {
-    images: Images,
+    images: Arc<Images>,
     row_shape: Vec<usize>,
     batches: Batches,
     flips: bool,

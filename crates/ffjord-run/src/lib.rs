@@ -11,6 +11,7 @@ mod given;
 mod image_model;
 mod images;
 mod initial_weights;
+mod level_start;
 mod model;
 mod objective;
 mod original;

@@ -102,6 +102,19 @@ impl Model {
         crate::start::fit(&self.start, rows, self.dtype(), self.device())
     }
 
+    /// Fits the maps that a flow of images starts with to how likely each level is at each pixel, `[D, L]`.
+    ///
+    /// # Errors
+    /// When these are no probabilities, or the model has other pixels or levels.
+    pub(crate) fn fit_start_to_levels(&self, probabilities: &[f64]) -> Result<()> {
+        for part in &self.start {
+            if let StartPart::Marginals(maps) = part {
+                maps.refit_levels(probabilities)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The mean negative log-likelihood of rows `[N, D]` under the maps that the flow starts with, before a standard normal
     /// and without the flow, in nats; none for a flow without such maps. With marginal maps and whitening, that of a Gaussian
     /// copula.
@@ -119,7 +132,13 @@ impl Model {
     pub fn for_data(config: &RunConfig, data: &DataSummary, rng: &mut dyn RngCore) -> Result<Self> {
         match &data.image {
             _ if config.model.kind == ModelKind::Vae => Err(RunError::VariationalAutoencoder { command: "a flow" }),
-            Some(format) => Self::new(image_parts(config, format, rng)?, dtype(config.model.precision)),
+            Some(format) => {
+                let (start, parts) = image_parts(config, format, rng)?;
+                Ok(Self {
+                    start,
+                    ..Self::new(parts, dtype(config.model.precision))?
+                })
+            }
             None => Self::build(config, data.dimension, data.given_len(), rng),
         }
     }

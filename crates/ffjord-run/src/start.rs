@@ -9,7 +9,7 @@ use ffjord_train::{Purpose, Streams, to_tensor};
 use std::sync::Arc;
 
 /// Rows evaluated at a time.
-const ROWS: usize = 10_000;
+const ROWS: usize = 1000;
 
 /// A map before the flow that is fitted to training rows and not trained.
 #[derive(Debug, Clone)]
@@ -38,6 +38,19 @@ impl StartPart {
             })
         };
         config.maps.iter().map(part).collect()
+    }
+
+    /// The maps that a configuration asks for, identities so far, on images of this shape with so many levels.
+    pub(crate) fn of_images(
+        config: Option<&StartConfig>,
+        shape: &[usize],
+        levels: usize,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Vec<Self>> {
+        let Some(_) = config else { return Ok(Vec::new()) };
+        let maps = MarginalMaps::of_levels(shape, levels, dtype, device)?;
+        Ok(vec![Self::Marginals(Arc::new(maps))])
     }
 
     /// The map.
@@ -74,16 +87,18 @@ pub(crate) fn fit(parts: &[StartPart], rows: &Matrix<f64>, dtype: DType, device:
 
 /// The mean negative log-likelihood of `rows` under these maps and a standard normal alone, in nats; none without maps.
 pub(crate) fn nll(parts: &[StartPart], rows: &Matrix<f64>, dtype: DType, device: &Device) -> Result<Option<f64>> {
-    if parts.is_empty() || rows.rows() == 0 {
+    let Some(first) = parts.first().filter(|_| rows.rows() > 0) else {
         return Ok(None);
-    }
-    let base = StandardNormal::new(&[rows.columns()], dtype, device)?;
+    };
+    let row_shape = first.bijection().input_shape().to_vec();
+    let base = StandardNormal::new(&row_shape, dtype, device)?;
     let mut rng = Streams::new(0).rng(Purpose::Initialise, 0, 0);
     let mut pass = Pass::evaluation(&mut rng);
     let mut total = 0.0;
     for first in (0..rows.rows()).step_by(ROWS) {
         let chunk = rows.slice(first..rows.rows().min(first + ROWS))?;
-        let mut image = to_tensor(&chunk, dtype, device)?;
+        let shape = [&[chunk.rows()], row_shape.as_slice()].concat();
+        let mut image = to_tensor(&chunk, dtype, device)?.reshape(shape)?;
         let mut log_det = Tensor::zeros(chunk.rows(), dtype, device)?;
         for part in parts {
             let next = part.bijection().forward(&image, &mut pass)?;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use candle_core::{Device, Tensor, WithDType};
 use ffjord_kernels::mlp::{Stack, StackMut};
 use ffjord_kernels::{GradientMut, Opaque, Real, SharedKernel};
-use ffjord_nn::{Linearization, NnError, OutputCotangents, VectorField};
+use ffjord_nn::{Cotangents, Linearization, NnError, OutputCotangents, VectorField};
 use rayon::prelude::*;
 use std::fmt;
 use std::ops::Range;
@@ -16,6 +16,11 @@ use std::sync::Arc;
 
 /// The rows of a block, whatever the number of threads: a block has a gradient of its own, which a few more rows pay for.
 const BLOCK_ROWS: usize = 256;
+/// The numbers of a block's states in tensor operations, as long as it has more than a few rows: what a network makes of
+/// them then stays near the processor.
+const BLOCK_NUMBERS: usize = 12_544;
+/// The few rows, each block of which pays for a gradient of all parameters.
+const FEWEST_BLOCK_ROWS: usize = 16;
 
 /// Rows next to each other that have the same time.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,11 +44,11 @@ struct Recorded<T> {
     block: Box<BlockOf<T>>,
 }
 
-/// The reverse mode of an evaluation by tensor operations.
+/// The reverse mode of an evaluation by tensor operations, block by block.
 #[derive(Debug)]
 struct TensorPullback {
     field: Arc<dyn VectorField>,
-    linearization: Linearization,
+    blocks: Vec<(Range<usize>, Linearization)>,
 }
 
 /// The reverse mode of an evaluation by a kernel.
@@ -62,42 +67,93 @@ impl<T: Real> fmt::Debug for KernelPullback<T> {
     }
 }
 
-/// `f(z, t)` by tensor operations.
+/// `f(z, t)` by tensor operations: on the CPU in blocks, by all threads.
 pub(super) fn by_tensors(engine: &TensorEngine, evaluation: &Evaluation<'_>) -> Result<Solved> {
     let field = &engine.field;
     let Evaluation {
         times, state, given, ..
     } = *evaluation;
-    let linearization = Linearization::at_times(field.as_ref(), times, state, given)?;
+    let linearize = |rows: Range<usize>| -> Result<(Range<usize>, Linearization)> {
+        let part = |tensor: &Tensor| tensor.narrow(0, rows.start, rows.len())?.contiguous();
+        let given = given.map(part).transpose()?;
+        let times = &times[rows.clone()];
+        let linearization = Linearization::at_times(field.as_ref(), times, &part(state)?, given.as_ref())?;
+        Ok((rows, linearization))
+    };
+    // A vector, so that of several errors the first block's is reported.
+    let blocks: Vec<Result<_>> = tensor_blocks(state)?.into_par_iter().map(linearize).collect();
+    let blocks = blocks.into_iter().collect::<Result<Vec<_>>>()?;
+    let values: Vec<Tensor> = blocks.iter().map(|(_, linearization)| linearization.value()).collect();
     Ok(Solved {
-        state: linearization.value(),
+        state: Tensor::cat(&values, 0)?,
         statistics: Statistics::default(),
         pullback: Some(Box::new(TensorPullback {
             field: field.clone(),
-            linearization,
+            blocks,
         })),
     })
 }
 
+/// The rows of each block of a batch; there is one at least.
+fn tensor_blocks(state: &Tensor) -> Result<Vec<Range<usize>>> {
+    let rows = state.dim(0)?;
+    if !state.device().is_cpu() {
+        return Ok(std::iter::once(0..rows).collect());
+    }
+    let numbers = state.elem_count() / rows.max(1);
+    let most = (BLOCK_NUMBERS / numbers.max(1)).clamp(FEWEST_BLOCK_ROWS, BLOCK_ROWS);
+    let count = rows.div_ceil(most).max(1);
+    Ok((0..count)
+        .map(|block| block * rows / count..(block + 1) * rows / count)
+        .collect())
+}
+
 impl Pullback for TensorPullback {
     fn pull_back(self: Box<Self>, cotangent: &Tensor) -> Result<Gradients> {
-        let Self { field, linearization } = *self;
-        let outputs = OutputCotangents {
-            value: cotangent,
-            products: None,
-            along: &[],
+        let Self { field, blocks } = *self;
+        let pull = |(rows, linearization): (Range<usize>, Linearization)| -> Result<_> {
+            let value = cotangent.narrow(0, rows.start, rows.len())?.contiguous()?;
+            let outputs = OutputCotangents {
+                value: &value,
+                products: None,
+                along: &[],
+            };
+            let Cotangents {
+                state,
+                given,
+                parameters,
+                ..
+            } = linearization.pullback(field.parameters(), &outputs)?;
+            let flat = parameters.iter().map(Tensor::flatten_all);
+            let flat = flat.collect::<candle_core::Result<Vec<_>>>()?;
+            let parameters = match flat.is_empty() {
+                true => Tensor::zeros(0, field.dtype(), field.device())?,
+                false => Tensor::cat(&flat, 0)?,
+            };
+            Ok((state, given, parameters))
         };
-        let cotangents = linearization.pullback(field.parameters(), &outputs)?;
-        let flat = cotangents.parameters.iter().map(Tensor::flatten_all);
-        let flat = flat.collect::<candle_core::Result<Vec<_>>>()?;
-        let parameters = match flat.is_empty() {
-            true => Tensor::zeros(0, field.dtype(), field.device())?,
-            false => Tensor::cat(&flat, 0)?,
-        };
+        let pulled: Vec<Result<_>> = blocks.into_par_iter().map(pull).collect();
+        let (mut states, mut conditions, mut sum) = (Vec::new(), Vec::new(), None);
+        // In the order of the blocks, whichever thread came to its end first.
+        for block in pulled {
+            let (state, given, parameters) = block?;
+            states.push(state);
+            conditions.extend(given);
+            sum = Some(match sum {
+                None => parameters,
+                Some(sum) => (sum + parameters)?,
+            });
+        }
         Ok(Gradients {
-            state: cotangents.state,
-            parameters,
-            given: cotangents.given,
+            state: Tensor::cat(&states, 0)?,
+            parameters: match sum {
+                Some(sum) => sum,
+                None => Tensor::zeros(0, field.dtype(), field.device())?,
+            },
+            given: match conditions.is_empty() {
+                true => None,
+                false => Some(Tensor::cat(&conditions, 0)?),
+            },
             span: (0.0, 0.0),
             evaluations: 0.0,
         })
@@ -281,6 +337,21 @@ fn split<'a, T>(mut numbers: &'a mut [T], blocks: &[Vec<Run>], width: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_of_tensors_cover_the_batch() -> Result<()> {
+        let lengths = |shape: &[usize]| -> Result<Vec<usize>> {
+            let blocks = tensor_blocks(&Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu)?)?;
+            let rows: Vec<usize> = blocks.iter().flat_map(Clone::clone).collect();
+            assert_eq!(rows, (0..shape[0]).collect::<Vec<_>>());
+            Ok(blocks.iter().map(ExactSizeIterator::len).collect())
+        };
+        assert_eq!(lengths(&[0, 3])?, [0]);
+        assert_eq!(lengths(&[600, 3])?, [200; 3]);
+        assert_eq!(lengths(&[64, 1, 28, 28])?, [16; 4]);
+        assert_eq!(lengths(&[33, 3, 32, 32])?, [11; 3]);
+        Ok(())
+    }
 
     #[test]
     fn runs_are_of_one_time_and_blocks_of_few_rows() {

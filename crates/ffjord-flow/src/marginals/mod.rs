@@ -2,6 +2,7 @@
 
 mod curve;
 mod fit;
+mod levels;
 mod op;
 
 use crate::bijection::{Bijection, Transformed, check_rows};
@@ -23,6 +24,9 @@ use rayon::prelude::*;
 /// uniform noise has been added to. Both have at most `knots` knots, fewer where rows are few or more would not help, and
 /// are linear beyond the outermost ones, so that every number has a finite image and outliers stay where they are in
 /// proportion.
+///
+/// Of numbers with whole levels that noise was added to, the distribution of the levels is all that there is to know:
+/// [`of_levels`](Self::of_levels) makes maps for them, for rows of any shape.
 ///
 /// The maps are no parameters: they stay as they are fitted, and are saved as buffers. Before a fit they are the identity.
 ///
@@ -48,7 +52,8 @@ use rayon::prelude::*;
 /// ```
 #[derive(Debug)]
 pub struct MarginalMaps {
-    row_shape: [usize; 1],
+    /// Of D numbers together.
+    row_shape: Vec<usize>,
     /// `[D]`: 0 for a spline, 1 for steps.
     kinds: Parameter,
     /// `[D, K]` each; a column with fewer knots repeats its last.
@@ -79,7 +84,7 @@ impl MarginalMaps {
         }
         let constant = |name, value| Parameter::constant(name, (dimension, knots), value, dtype, device);
         Ok(Self {
-            row_shape: [dimension],
+            row_shape: vec![dimension],
             kinds: Parameter::constant("kinds", dimension, 0.0, dtype, device)?,
             knots: constant("knots", 0.0)?,
             images: constant("images", 0.0)?,
@@ -97,7 +102,7 @@ impl MarginalMaps {
         Ok(maps)
     }
 
-    /// Fits the maps to `rows` `[N, D]` in place of what they were fitted to; the same rows give the same bits.
+    /// Fits the maps to `rows` `[N, …]` in place of what they were fitted to; the same rows give the same bits.
     ///
     /// # Errors
     /// [`FlowError::InputShape`] without rows or with other columns, [`FlowError::NonFiniteInput`] for rows that are no
@@ -120,8 +125,8 @@ impl MarginalMaps {
             _ => f64::from(f32::EPSILON),
         };
         let room = self.knots.var.dim(1)?;
-        let columns = rows.detach().t()?.to_device(&Device::Cpu)?;
-        let fitted = (0..self.row_shape[0]).into_par_iter().map(|column| {
+        let columns = rows.detach().flatten_from(1)?.t()?.to_device(&Device::Cpu)?;
+        let fitted = (0..columns.dim(0)?).into_par_iter().map(|column| {
             let values: Vec<f64> = columns.get(column)?.to_dtype(DType::F64)?.to_vec1()?;
             fit::fit(&values, room, resolution)
         });
@@ -179,12 +184,13 @@ impl MarginalMaps {
         check_rows("batch", input, &self.row_shape)?;
         let maps = Maps::new(self.curves()?, inverse);
         let image = input
+            .flatten_from(1)?
             .to_device(&Device::Cpu)?
             .apply_op1(maps)?
             .to_device(input.device())?;
-        let columns = self.row_shape[0];
+        let columns = self.row_shape.iter().product();
         Ok(Transformed::new(
-            image.narrow(1, 0, columns)?.contiguous()?,
+            image.narrow(1, 0, columns)?.contiguous()?.reshape(input.shape())?,
             image.narrow(1, columns, 1)?.squeeze(1)?.contiguous()?,
         ))
     }

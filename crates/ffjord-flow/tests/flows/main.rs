@@ -6,6 +6,7 @@ mod common;
 mod conditional;
 mod discrete;
 mod gradients;
+mod image_flows;
 mod images;
 mod integrals;
 mod precision;

@@ -56,6 +56,66 @@ fn marginal_maps() -> TestResult {
     KINKED.run(|seed| Ok(MarginalMaps::fit(&rows(seed, 800)?, 10)?))
 }
 
+/// Images of two channels with 5 levels, some of them rare.
+fn level_maps(dtype: DType) -> Result<(MarginalMaps, Vec<f64>), BoxError> {
+    let probabilities: Vec<f64> = (0..2 * 3 * 2 * 5)
+        .map(|i| 1.2 + (1.7 * f64::from(i * i % 31)).sin() + if i % 7 == 0 { 1e4 } else { 0.0 })
+        .collect();
+    let maps = MarginalMaps::of_levels(&[2, 3, 2], 5, dtype, &Device::Cpu)?;
+    maps.refit_levels(&probabilities)?;
+    Ok((maps, probabilities))
+}
+
+#[test]
+fn maps_of_levels() -> TestResult {
+    // Inside of the levels, which differences must not reach over.
+    let check = Check {
+        unit: true,
+        step: 1e-7,
+        accuracy: 1e-5,
+        gradients: 1e-5,
+        ..KINKED
+    };
+    check.run(|_| Ok(level_maps(DType::F64)?.0))
+}
+
+#[test]
+fn maps_of_levels_have_the_probabilities_of_the_levels_as_their_density() -> TestResult {
+    for (dtype, accuracy) in [(DType::F64, 1e-6), (DType::F32, 2e-2)] {
+        let (maps, probabilities) = level_maps(dtype)?;
+        for level in 0..5 {
+            for noise in [0.0, 0.4, 0.99] {
+                let x = Tensor::full((level as f64 + noise) / 5.0, (1, 2, 3, 2), &Device::Cpu)?.to_dtype(dtype)?;
+                let base = StandardNormal::new(&[2, 3, 2], dtype, &Device::Cpu)?;
+                let transformed = maps.forward(&x, &mut Pass::evaluation(&mut rng(0)))?;
+                let log_prob = (base.log_prob(&transformed.value, &mut Pass::evaluation(&mut rng(0)))?
+                    + transformed.log_det()?)?;
+                let expected: f64 = probabilities
+                    .chunks(5)
+                    .map(|column| (5.0 * column[level] / column.iter().sum::<f64>()).ln())
+                    .sum();
+                let error = (log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?[0] - expected).abs();
+                assert!(error < accuracy, "{dtype:?}, level {level}: {error:e}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn levels_without_a_probability_are_refused() -> TestResult {
+    let maps = MarginalMaps::of_levels(&[1, 1, 1], 2, DType::F32, &Device::Cpu)?;
+    for probabilities in [vec![1.0], vec![1.0, 0.0], vec![1.0, f64::NAN], vec![1.0; 3]] {
+        let refused = maps.refit_levels(&probabilities);
+        assert!(
+            matches!(refused, Err(FlowError::InvalidSetting { .. })),
+            "{probabilities:?}"
+        );
+    }
+    assert!(MarginalMaps::of_levels(&[1, 1, 1], 1, DType::F32, &Device::Cpu).is_err());
+    Ok(())
+}
+
 #[test]
 fn marginal_maps_before_a_fit() -> TestResult {
     let maps = MarginalMaps::new(COLUMNS, 7, DType::F64, &Device::Cpu)?;

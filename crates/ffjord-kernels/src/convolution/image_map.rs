@@ -88,6 +88,7 @@ pub struct ImageConvolution<T: Real> {
     /// Channels and pixels of the images before and behind it.
     from: (usize, usize),
     to: (usize, usize),
+    channels_last: bool,
 }
 
 impl<T: Real> ImageConvolution<T> {
@@ -106,6 +107,7 @@ impl<T: Real> ImageConvolution<T> {
             operator,
             from: (inputs, pixels(grid.fine)),
             to: (outputs, pixels(grid.coarse)),
+            channels_last: false,
         })
     }
 
@@ -135,7 +137,17 @@ impl<T: Real> ImageConvolution<T> {
             operator,
             from: (outputs, pixels(grid.coarse)),
             to: (inputs, pixels(grid.fine)),
+            channels_last: false,
         })
+    }
+
+    /// The same map on images whose channels lie side by side, `[H, W, C]`, on both sides: there is nothing to transpose.
+    #[must_use]
+    pub fn channels_last(self) -> Self {
+        Self {
+            channels_last: true,
+            ..self
+        }
     }
 
     /// Writes what the map makes of images `[B, …]`.
@@ -146,6 +158,11 @@ impl<T: Real> ImageConvolution<T> {
         let (before, behind) = (self.from.0 * self.from.1, self.to.0 * self.to.1);
         let images = whole_rows("the images before a convolution", from.len(), before)?;
         check_length("the images behind a convolution", to.len(), images * behind)?;
+        if self.channels_last {
+            let mut patches = vec![T::ZERO; self.operator.patch_numbers()];
+            self.operator.apply(self.level, from, to, &mut patches);
+            return Ok(());
+        }
         let together = self.operator.images_at_a_time().min(images.max(1));
         let mut read = vec![T::ZERO; together * before];
         let mut written = vec![T::ZERO; together * behind];
@@ -181,6 +198,20 @@ fn turned(shape: &ImageShape, grid: Grid) -> Option<Grid> {
     })
 }
 
+/// As [`add_kernel_gradient`], from images x `[B, H, W, C]` and cotangents g `[B, H', W', C']`.
+///
+/// # Errors
+/// As [`add_kernel_gradient`].
+pub fn add_kernel_gradient_channels_last<T: Real>(
+    level: SimdLevel,
+    shape: ImageShape,
+    x: &[T],
+    g: &[T],
+    sum: &mut [T],
+) -> Result<(), KernelError> {
+    add_gradient(level, shape, true, (x, g), sum)
+}
+
 /// Adds to `sum` `[C', C, kh, kw]` the kernel's gradient that images x `[B, C, H, W]` and cotangents g `[B, C', H', W']`
 /// give, single-threaded.
 ///
@@ -194,6 +225,16 @@ pub fn add_kernel_gradient<T: Real>(
     g: &[T],
     sum: &mut [T],
 ) -> Result<(), KernelError> {
+    add_gradient(level, shape, false, (x, g), sum)
+}
+
+fn add_gradient<T: Real>(
+    level: SimdLevel,
+    shape: ImageShape,
+    channels_last: bool,
+    (x, g): (&[T], &[T]),
+    sum: &mut [T],
+) -> Result<(), KernelError> {
     let (grid, taps) = (shape.grid()?, shape.taps());
     let (inputs, outputs) = (shape.inputs, shape.outputs);
     let (before, behind) = (inputs * pixels(grid.fine), outputs * pixels(grid.coarse));
@@ -202,7 +243,8 @@ pub fn add_kernel_gradient<T: Real>(
     check_length("the cotangents behind a convolution", g.len(), images * behind)?;
     let row = taps * inputs;
     let together = images_at_a_time::<T>(grid, inputs).min(images.max(1));
-    let (mut fine, mut coarse) = (vec![T::ZERO; together * before], vec![T::ZERO; together * behind]);
+    let buffer = |numbers: usize| vec![T::ZERO; if channels_last { 0 } else { together * numbers }];
+    let (mut fine, mut coarse) = (buffer(before), buffer(behind));
     let mut patches = vec![T::ZERO; patch_numbers::<T>(grid, inputs)];
     // [C', kh, kw, C]; few columns are summed transposed, in longer rows.
     let transposed = row < FEW_COLUMNS && outputs > row;
@@ -232,18 +274,18 @@ pub fn add_kernel_gradient<T: Real>(
     };
     for (x, g) in x.chunks(together * before).zip(g.chunks(together * behind)) {
         let images = x.len() / before;
-        for image in 0..images {
-            transpose(
-                inputs,
-                &x[image * before..][..before],
-                &mut fine[image * before..][..before],
-            );
-            transpose(
-                outputs,
-                &g[image * behind..][..behind],
-                &mut coarse[image * behind..][..behind],
-            );
-        }
+        let (fine, coarse) = match channels_last {
+            true => (x, g),
+            false => {
+                for (x, fine) in x.chunks_exact(before).zip(fine.chunks_exact_mut(before)) {
+                    transpose(inputs, x, fine);
+                }
+                for (g, coarse) in g.chunks_exact(behind).zip(coarse.chunks_exact_mut(behind)) {
+                    transpose(outputs, g, coarse);
+                }
+                (&*fine, &*coarse)
+            }
+        };
         if together > 1 {
             let size = behind / outputs * row;
             for (patches, fine) in patches
@@ -259,7 +301,7 @@ pub fn add_kernel_gradient<T: Real>(
         for lines in line_tiles::<T>(grid, inputs) {
             let span = lines.start * grid.coarse.1..lines.end * grid.coarse.1;
             let patches = &mut patches[..span.len() * row];
-            grid.gather(lines, inputs, &fine, patches);
+            grid.gather(lines, inputs, fine, patches);
             add(patches, &coarse[span.start * outputs..span.end * outputs]);
         }
     }

@@ -17,7 +17,7 @@ mod weights;
 
 pub use architecture::ConvArchitecture;
 pub(crate) use architecture::ConvShape;
-pub use image_map::{ImageConvolution, ImageShape, add_kernel_gradient};
+pub use image_map::{ImageConvolution, ImageShape, add_kernel_gradient, add_kernel_gradient_channels_last};
 pub(crate) use planes::Planes;
 pub(crate) use rule::{ConvGradient, ConvRule, WeightView};
 pub use stride::Stride;

@@ -1,6 +1,9 @@
 //! Feed-forward networks without time: what coupling and autoregressive flows compute their parameters with.
 
 mod degrees;
+mod images;
+
+pub use images::ImageFeedForward;
 
 use crate::activation::{Activation, ActivationKind};
 use crate::dual::Dual;

@@ -3,7 +3,9 @@
 use super::linear;
 use super::slices::on_slices;
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
-use ffjord_kernels::convolution::{ImageConvolution, ImageShape, add_kernel_gradient};
+use ffjord_kernels::convolution::{
+    ImageConvolution, ImageShape, add_kernel_gradient, add_kernel_gradient_channels_last,
+};
 use ffjord_kernels::simd::SimdLevel;
 use ffjord_kernels::{KernelError, Real};
 use rayon::prelude::*;
@@ -40,7 +42,7 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, padding: usize, stride: usize) -> Res
         let product = linear(&x.flatten_from(1)?, &kernel.flatten_from(1)?, &none, 0)?;
         return product.reshape((rows, outputs, 1, 1));
     }
-    x.apply_op2(kernel, Convolve(Geometry { padding, stride }))
+    x.apply_op2(kernel, Convolve(Geometry::channels_first(padding, stride)))
 }
 
 /// The transposed convolution of y `[B, C, H, W]` with a kernel `[C, C', kh, kw]`, whose image has `output_padding` more
@@ -80,7 +82,67 @@ pub fn conv_transpose2d(
         let product = linear(&y.flatten_from(1)?, &kernel.flatten_from(1)?.t()?, &none, 0)?;
         return product.reshape((rows, outputs, kh, kw));
     }
-    let geometry = Geometry { padding, stride };
+    y.apply_op2(
+        kernel,
+        Adjoint(Geometry::channels_first(padding, stride), (height, width)),
+    )
+}
+
+/// [`conv2d`] of images whose channels lie side by side, `[B, H, W, C] → [B, H', W', C']`, with the same kernels: several
+/// layers in that order have nothing to transpose between them.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::ops;
+///
+/// let x = Tensor::arange(0f32, 16.0, &Device::Cpu)?.reshape((1, 4, 4, 1))?;
+/// let mean = Tensor::full(0.25f32, (1, 1, 2, 2), &Device::Cpu)?;
+/// assert_eq!(ops::conv2d_channels_last(&x, &mean, 0, 2)?.dims(), &[1, 2, 2, 1]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn conv2d_channels_last(x: &Tensor, kernel: &Tensor, padding: usize, stride: usize) -> Result<Tensor> {
+    if !has_kernel(x) {
+        let images = x.permute((0, 3, 1, 2))?.contiguous()?;
+        return images
+            .conv2d(kernel, padding, stride, 1, 1)?
+            .permute((0, 2, 3, 1))?
+            .contiguous();
+    }
+    if let ((rows, height, width, _), (outputs, _, 1, 1), 0, 1) = (x.dims4()?, kernel.dims4()?, padding, stride) {
+        // Every pixel is a row.
+        let none = Tensor::zeros(outputs, x.dtype(), x.device())?;
+        let product = linear(&x.flatten_to(2)?, &kernel.flatten_from(1)?, &none, 0)?;
+        return product.reshape((rows, height, width, outputs));
+    }
+    let geometry = Geometry {
+        channels_last: true,
+        ..Geometry::channels_first(padding, stride)
+    };
+    x.apply_op2(kernel, Convolve(geometry))
+}
+
+/// [`conv_transpose2d`] of images whose channels lie side by side, `[B, H, W, C] → [B, H', W', C']`, without output padding.
+///
+/// # Errors
+/// As [`conv_transpose2d`].
+pub fn conv_transpose2d_channels_last(y: &Tensor, kernel: &Tensor, padding: usize, stride: usize) -> Result<Tensor> {
+    if !has_kernel(y) {
+        let images = y.permute((0, 3, 1, 2))?.contiguous()?;
+        let images = images.conv_transpose2d(kernel, padding, 0, stride, 1)?;
+        return images.permute((0, 2, 3, 1))?.contiguous();
+    }
+    let ((_, height, width, _), (_, _, kh, kw)) = (y.dims4()?, kernel.dims4()?);
+    let along = |size: usize, kernel: usize| ((size.max(1) - 1) * stride + kernel).checked_sub(2 * padding);
+    let (Some(height), Some(width)) = (along(height, kh), along(width, kw)) else {
+        candle_core::bail!("a padding of {padding} leaves nothing of images {:?}", y.shape())
+    };
+    let geometry = Geometry {
+        channels_last: true,
+        ..Geometry::channels_first(padding, stride)
+    };
     y.apply_op2(kernel, Adjoint(geometry, (height, width)))
 }
 
@@ -92,6 +154,7 @@ fn has_kernel(x: &Tensor) -> bool {
 struct Geometry {
     padding: usize,
     stride: usize,
+    channels_last: bool,
 }
 
 /// From images `[B, C, H, W]` and a kernel to `[B, C', H', W']`.
@@ -107,6 +170,44 @@ struct Adjoint(Geometry, (usize, usize));
 struct KernelGradient(Geometry, (usize, usize));
 
 impl Geometry {
+    fn channels_first(padding: usize, stride: usize) -> Self {
+        Self {
+            padding,
+            stride,
+            channels_last: false,
+        }
+    }
+
+    /// Images, channels, height and width of a batch.
+    fn images(self, layout: &Layout) -> Result<[usize; 4]> {
+        let [images, a, b, c] = four(layout)?;
+        Ok(match self.channels_last {
+            true => [images, c, a, b],
+            false => [images, a, b, c],
+        })
+    }
+
+    /// The shape of a batch of so many images, channels, height and width.
+    fn batch(self, [images, channels, height, width]: [usize; 4]) -> Shape {
+        match self.channels_last {
+            true => (images, height, width, channels).into(),
+            false => (images, channels, height, width).into(),
+        }
+    }
+
+    /// Height and width of a tensor's images.
+    fn size(self, images: &Tensor) -> Result<(usize, usize)> {
+        let [_, _, height, width] = self.images(images.layout())?;
+        Ok((height, width))
+    }
+
+    fn laid_out<T: Real>(self, operator: ImageConvolution<T>) -> ImageConvolution<T> {
+        match self.channels_last {
+            true => operator.channels_last(),
+            false => operator,
+        }
+    }
+
     /// The shape of a convolution of images with C channels of this size.
     fn shape(self, size: (usize, usize), kernel: &[usize; 4]) -> ImageShape {
         let [outputs, inputs, height, width] = *kernel;
@@ -159,6 +260,7 @@ fn map<T: Real>(operator: &ImageConvolution<T>, from: &[T], (before, behind): (u
 
 /// The gradient of a kernel, summed over pieces of the batch in their order.
 fn kernel_gradient<T: Real>(
+    geometry: Geometry,
     shape: ImageShape,
     (x, g): (&[T], &[T]),
     (before, behind): (usize, usize),
@@ -169,7 +271,11 @@ fn kernel_gradient<T: Real>(
     let pieces = x.par_chunks(piece * before).zip(g.par_chunks(piece * behind));
     let sums = pieces.map(|(x, g)| {
         let mut sum = vec![T::ZERO; numbers];
-        add_kernel_gradient(SimdLevel::detect(), shape, x, g, &mut sum).map(|()| sum)
+        let add = match geometry.channels_last {
+            true => add_kernel_gradient_channels_last,
+            false => add_kernel_gradient,
+        };
+        add(SimdLevel::detect(), shape, x, g, &mut sum).map(|()| sum)
     });
     let sums: Vec<Vec<T>> = sums.collect::<std::result::Result<_, KernelError>>().map_err(refused)?;
     let mut total = vec![T::ZERO; numbers];
@@ -194,21 +300,20 @@ impl CustomOp2 for Convolve {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, kernel: &CpuStorage, lk: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (images, of_kernel) = (four(lx)?, four(lk)?);
+        let (images, of_kernel) = (self.0.images(lx)?, four(lk)?);
         check("the images", images, of_kernel[1], None)?;
         let shape = self.0.shape((images[2], images[3]), &of_kernel);
         let ((before, behind), (height, width)) = (numbers(shape)?, shape.output_size().map_err(refused)?);
         let storage: Result<CpuStorage> = on_slices!(self.name(), [(x, lx), (kernel, lk)], |x, kernel| {
             let operator = ImageConvolution::new(SimdLevel::detect(), shape, kernel).map_err(refused)?;
-            map(&operator, x, (before, behind))
+            map(&self.0.laid_out(operator), x, (before, behind))
         });
-        Ok((storage?, (images[0], shape.outputs, height, width).into()))
+        Ok((storage?, self.0.batch([images[0], shape.outputs, height, width])))
     }
 
     fn bwd(&self, x: &Tensor, kernel: &Tensor, _y: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let ((_, _, height, width), (_, _, kh, kw)) = (x.dims4()?, kernel.dims4()?);
-        let g = g.detach();
-        let of_x = g.apply_op2_no_bwd(&kernel.detach(), &Adjoint(self.0, (height, width)))?;
+        let ((_, _, kh, kw), g) = (kernel.dims4()?, g.detach());
+        let of_x = g.apply_op2_no_bwd(&kernel.detach(), &Adjoint(self.0, self.0.size(x)?))?;
         let of_kernel = x.detach().apply_op2_no_bwd(&g, &KernelGradient(self.0, (kh, kw)))?;
         Ok((Some(of_x), Some(of_kernel)))
     }
@@ -220,15 +325,15 @@ impl CustomOp2 for Adjoint {
     }
 
     fn cpu_fwd(&self, y: &CpuStorage, ly: &Layout, kernel: &CpuStorage, lk: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (images, of_kernel) = (four(ly)?, four(lk)?);
+        let (images, of_kernel) = (self.0.images(ly)?, four(lk)?);
         let shape = self.0.shape(self.1, &of_kernel);
         let ((before, behind), size) = (numbers(shape)?, shape.output_size().map_err(refused)?);
         check("the images", images, of_kernel[0], Some(size))?;
         let storage: Result<CpuStorage> = on_slices!(self.name(), [(y, ly), (kernel, lk)], |y, kernel| {
             let operator = ImageConvolution::adjoint(SimdLevel::detect(), shape, kernel).map_err(refused)?;
-            map(&operator, y, (behind, before))
+            map(&self.0.laid_out(operator), y, (behind, before))
         });
-        Ok((storage?, (images[0], shape.inputs, self.1.0, self.1.1).into()))
+        Ok((storage?, self.0.batch([images[0], shape.inputs, self.1.0, self.1.1])))
     }
 
     fn bwd(&self, y: &Tensor, kernel: &Tensor, _x: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -245,11 +350,12 @@ impl CustomOp2 for KernelGradient {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, g: &CpuStorage, lg: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (images, cotangents) = (four(lx)?, four(lg)?);
+        let (images, cotangents) = (self.0.images(lx)?, self.0.images(lg)?);
         let of_kernel = [cotangents[1], images[1], self.1.0, self.1.1];
         let shape = self.0.shape((images[2], images[3]), &of_kernel);
         let sizes = numbers(shape)?;
         let storage: Result<CpuStorage> = on_slices!(self.name(), [(x, lx), (g, lg)], |x, g| kernel_gradient(
+            self.0,
             shape,
             (x, g),
             sizes
@@ -314,6 +420,22 @@ mod tests {
                 y.conv_transpose2d(&kernel, padding, output_padding, stride, 1).unwrap()
             });
         }
+    }
+
+    #[test]
+    fn channels_may_lie_side_by_side() {
+        let last = |x: &Tensor| x.permute((0, 2, 3, 1)).unwrap().contiguous().unwrap();
+        let first = |x: &Tensor| x.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
+        for (kernel, padding, stride) in [((3, 3), 1, 1), ((4, 4), 1, 2), ((1, 1), 0, 1)] {
+            let x = tensor((9, 3, 8, 6), 0.2);
+            let kernel = tensor((4, 3, kernel.0, kernel.1), 0.7);
+            let ours = || first(&conv2d_channels_last(&last(&x), &kernel, padding, stride).unwrap());
+            compare(&x, &kernel, ours, || x.conv2d(&kernel, padding, stride, 1, 1).unwrap());
+        }
+        let (y, kernel) = (tensor((9, 3, 4, 3), 0.2), tensor((3, 4, 4, 4), 0.7));
+        let ours = || first(&conv_transpose2d_channels_last(&last(&y), &kernel, 1, 2).unwrap());
+        compare(&y, &kernel, ours, || y.conv_transpose2d(&kernel, 1, 0, 2, 1).unwrap());
+        assert!(conv_transpose2d_channels_last(&last(&y), &kernel, 9, 1).is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@
 mod by_candle;
 mod by_kernel;
 mod convolution;
+mod group_norm;
 mod linear;
 mod slices;
 mod squeeze;
@@ -27,8 +28,9 @@ mod stacked;
 use by_kernel::{ElementWise, Order};
 use candle_core::{DType, Error, Result, Tensor};
 
-pub use convolution::{conv_transpose2d, conv2d};
+pub use convolution::{conv_transpose2d, conv_transpose2d_channels_last, conv2d, conv2d_channels_last};
 pub use ffjord_kernels::elementwise::Function;
+pub use group_norm::group_norm;
 pub use linear::linear;
 pub use squeeze::{squeeze, unsqueeze};
 

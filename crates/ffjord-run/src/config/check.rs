@@ -1,8 +1,8 @@
 //! What a configuration says that nothing can be done with.
 
 use super::{
-    DataConfig, EvaluationConfig, ImageField, ModelConfig, ModelKind, ObjectiveConfig, RunConfig, StepConfig,
-    TrainingConfig,
+    DataConfig, EvaluationConfig, ImageField, ImageModelConfig, ModelConfig, ModelKind, ObjectiveConfig, RunConfig,
+    StartMap, StepConfig, TrainingConfig,
 };
 use ffjord_train::{ScheduleConfig, TrainError};
 use std::fmt::Display;
@@ -69,9 +69,20 @@ fn check_model(model: &ModelConfig) -> Check {
 /// Images have flows of their own, and other data do not have them.
 fn check_images(config: &RunConfig) -> Check {
     let (images, model) = (matches!(config.data, DataConfig::Images(_)), &config.model);
+    if images
+        && model
+            .start
+            .as_ref()
+            .is_some_and(|start| start.maps != [StartMap::Marginals])
+    {
+        return Err(
+            "at `model.start.maps`: images can start with [\"marginals\"]; leave `model.start` out for a logit"
+                .to_string(),
+        );
+    }
     let Some(image) = &model.image else {
-        return match images && !matches!(model.kind, ModelKind::Cnf | ModelKind::Vae) {
-            true => Err("at `model.kind`: images have models of kind `cnf` or `vae`".to_string()),
+        return match images && model.kind != ModelKind::Vae {
+            true => check_kind_of_images(model.kind, ImageField::default()),
             false => Ok(()),
         };
     };
@@ -84,7 +95,17 @@ fn check_images(config: &RunConfig) -> Check {
         &image.alpha,
         "a number from 0 to below 0.5",
     )?;
+    check_kind_of_images(model.kind, image.field)?;
+    check_dequantization(config, image)?;
     at_least_one("model.image.scales", &image.scales)?;
+    at_least_one("model.image.residual_blocks", &image.residual_blocks)?;
+    if image.multiscale && config.objective != ObjectiveConfig::MaximumLikelihood {
+        return Err(
+            "at `objective`: flow matching follows one path through all pixels, which `model.image.multiscale` cuts in \
+             pieces; leave one of them out"
+                .to_string(),
+        );
+    }
     let convolutions = image.field == ImageField::Convolutional;
     if image.multiscale && (!convolutions || model.batch_norm) {
         return Err(
@@ -99,6 +120,36 @@ fn check_images(config: &RunConfig) -> Check {
         ));
     }
     Ok(())
+}
+
+fn check_kind_of_images(kind: ModelKind, field: ImageField) -> Check {
+    match kind {
+        ModelKind::Cnf => Ok(()),
+        ModelKind::Glow | ModelKind::RealNvp if field == ImageField::Convolutional => Ok(()),
+        ModelKind::Glow | ModelKind::RealNvp => Err(
+            "at `model.image.field`: couplings of images have convolutional networks alone; leave it out".to_string(),
+        ),
+        _ => Err("at `model.kind`: images have flows of kind `cnf`, `glow` and `real-nvp`, or `vae`".to_string()),
+    }
+}
+
+fn check_dequantization(config: &RunConfig, image: &ImageModelConfig) -> Check {
+    let Some(dequantization) = &image.dequantization else {
+        return Ok(());
+    };
+    for width in &dequantization.hidden {
+        at_least_one("model.image.dequantization.hidden", width)?;
+    }
+    let obstacle = if image.field == ImageField::Dense {
+        "`model.image.field=dense`, which sees images as rows of numbers"
+    } else if config.objective != ObjectiveConfig::MaximumLikelihood {
+        "flow matching, whose loss does not see how noise is drawn: train so first, then by maximum likelihood"
+    } else {
+        return Ok(());
+    };
+    Err(format!(
+        "at `model.image.dequantization`: this does not go together with {obstacle}; leave it out, or change the other"
+    ))
 }
 
 fn check_objective(objective: ObjectiveConfig, model: &ModelConfig) -> Check {

@@ -32,7 +32,8 @@ pub struct ImagesConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageModelConfig {
-    /// The margin of the logit at the beginning; 0 shifts pixels by one half in its place. 1e-6 unless set.
+    /// The margin of the logit at the beginning; 0 shifts pixels by one half in its place. 1e-6 unless set. A flow with a
+    /// `model.start` begins with that and has no logit.
     pub alpha: f64,
     /// Whether half of the channels leaves after every scale, with `blocks` continuous blocks before and after each squeeze.
     pub multiscale: bool,
@@ -42,8 +43,25 @@ pub struct ImageModelConfig {
     pub strides: Vec<i64>,
     /// The scales of a parallel field; 4 unless set.
     pub scales: usize,
-    /// Whether the last layer's weights are zero at the start.
+    /// Whether the last layer's weights are zero at the start; those of a U-Net are in any case.
     pub zero_last_layer: bool,
+    /// Residual blocks of a U-Net at each resolution on the way down; 2 unless set.
+    pub residual_blocks: usize,
+    /// Whether the pixels of a U-Net's lowest resolution see each other.
+    pub attention: bool,
+    /// A flow that draws the noise within levels; uniform noise if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dequantization: Option<DequantizationConfig>,
+}
+
+/// The flow of variational dequantisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DequantizationConfig {
+    /// Couplings of checkerboards behind a first map of every pixel by itself.
+    pub couplings: usize,
+    /// Channels of their networks' hidden layers; the nonlinearity is the model's.
+    pub hidden: Vec<usize>,
 }
 
 impl Default for ImageModelConfig {
@@ -55,6 +73,9 @@ impl Default for ImageModelConfig {
             strides: Vec::new(),
             scales: 4,
             zero_last_layer: false,
+            residual_blocks: 2,
+            attention: false,
+            dequantization: None,
         }
     }
 }
@@ -73,4 +94,7 @@ pub enum ImageField {
     Parallel,
     /// Dense layers on all pixels.
     Dense,
+    /// A U-Net, with so many channels at each resolution as `model.hidden` says, the images' own first.
+    #[serde(rename = "u-net")]
+    UNet,
 }

@@ -11,7 +11,7 @@ mod training;
 mod unread;
 mod vae;
 
-pub use image::{ImageField, ImageModelConfig, ImagesConfig};
+pub use image::{DequantizationConfig, ImageField, ImageModelConfig, ImagesConfig};
 pub use model::{ModelConfig, ModelKind, Precision};
 pub use preset::Preset;
 pub use resolve::{resolve, resolve_changed, resolve_stored};

@@ -102,7 +102,6 @@ impl ModelConfig {
             ("batch_norm", ModelKind::Cnf, "cnf", self.batch_norm),
             ("end_time", ModelKind::Cnf, "cnf", self.end_time.is_some()),
             ("learn_end_time", ModelKind::Cnf, "cnf", self.learn_end_time),
-            ("image", ModelKind::Cnf, "cnf", self.image.is_some()),
             ("bins", ModelKind::Spline, "spline", self.bins.is_some()),
             ("tail_bound", ModelKind::Spline, "spline", self.tail_bound.is_some()),
         ];

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartConfig {
-    /// The maps, the first nearest to the data; each is fitted to what those before it make of the rows.
+    /// The maps, the first nearest to the data; each is fitted to what those before it make of the rows. Images can have
+    /// `marginals` alone, which then are the distributions of each pixel's levels, whatever `knots` says.
     pub maps: Vec<StartMap>,
     /// The most knots of a column's marginal map.
     #[serde(default = "knots")]

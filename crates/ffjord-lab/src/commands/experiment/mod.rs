@@ -292,12 +292,14 @@ fn plan(arguments: &Arguments, preset: &str, seed: Option<u64>, folder: &dyn Fn(
 /// Fits the maps that the flow starts with, and says what they are worth by themselves.
 fn fit_start(data: &RunData, model: &Model, streams: &Streams) -> Result<()> {
     let clock = Instant::now();
-    let rows = data.training_rows(streams);
-    model.fit_start(&rows)?;
+    let rows = data.fit_start(model, streams)?;
     let seconds = clock.elapsed().as_secs_f64();
     if let Some(nll) = model.start_nll(&data.validation.x)? {
-        let rows = rows.rows();
-        say!("the start is fitted to {rows} rows in {seconds:.1} s: {nll:.4} nats on validation rows by itself");
+        let worth = match data.image {
+            Some(image) => format!("{:.4} bits per dimension", image.bits_per_dimension(nll)),
+            None => format!("{nll:.4} nats"),
+        };
+        say!("the start is fitted to {rows} rows in {seconds:.1} s: {worth} on validation rows by itself");
     }
     Ok(())
 }

@@ -189,7 +189,13 @@ impl Outcome<'_> {
             say!("full-covariance Gaussian on the same rows{given}: {gaussian:.4} nats");
         }
         if let Some(start) = self.start_nll {
-            say!("the maps that the flow starts with, by themselves: {start:.4} nats");
+            match self.data.image {
+                Some(image) => say!(
+                    "the maps that the flow starts with, by themselves: {:.4} bits per dimension",
+                    image.bits_per_dimension(start)
+                ),
+                None => say!("the maps that the flow starts with, by themselves: {start:.4} nats"),
+            }
         }
         if let Some(mass) = self.density {
             say!("∫p dx on the picture's grid: {mass:.5}");
