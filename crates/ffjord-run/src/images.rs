@@ -1,13 +1,13 @@
 //! The images of a run.
 
 use crate::config::{ImageField, ImagesConfig, RunConfig};
-use crate::data::{RunData, TrainingRows};
+use crate::data::{RunData, SplitLabel, TrainingRows};
 use crate::data_summary::ImageFormat;
 use crate::error::{Result, RunError};
 use crate::model::dtype;
 use candle_core::{DType, Device};
-use ffjord_data::image::read_folder;
-use ffjord_data::{Batches, ImageSet, ImageSplits, Images, LastBatch, permutation};
+use ffjord_data::image::{read_folder, store};
+use ffjord_data::{Batches, FoundImages, ImageSet, ImageSplits, Images, LastBatch, permutation};
 use ffjord_train::{Batch, BatchSource, Purpose, Streams, TrainError, to_tensor};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,11 +16,12 @@ impl RunData {
     /// The images that a configuration asks for. Those for validation and testing are dequantised once, so that every
     /// evaluation of a run sees the same; training images are anew for every batch.
     pub(crate) fn images(config: &RunConfig, images: &ImagesConfig, streams: &Streams, cache: &Path) -> Result<Self> {
+        let (name, FoundImages { splits, difference }) = found(images, cache)?;
         let ImageSplits {
             train,
             validation,
             test,
-        } = splits(images, cache)?;
+        } = splits;
         let first = |all: Images, count: Option<usize>| -> Result<Images> {
             let count = count.unwrap_or(usize::MAX).min(all.len());
             Ok(all.slice(0..count)?)
@@ -71,7 +72,11 @@ impl RunData {
             }),
             standardizer: None,
             gaussian_nll: None,
-            split: None,
+            split: difference.map(|difference| SplitLabel {
+                dataset: name,
+                published: false,
+                difference: Some(difference),
+            }),
             file: None,
             image: Some(format),
             training_rows: TrainingRows::Images(train, images.flips),
@@ -79,20 +84,31 @@ impl RunData {
     }
 }
 
-fn splits(images: &ImagesConfig, cache: &Path) -> Result<ImageSplits> {
+/// The images that a configuration names, with the name of the set. Others than the published ones are refused unless they
+/// were imported under a label, which is then what tells them apart.
+pub(crate) fn found(images: &ImagesConfig, cache: &Path) -> Result<(&'static str, FoundImages)> {
     if images.set == "folder" {
-        return folder_splits(images);
+        let splits = folder_splits(images)?;
+        let difference = None;
+        return Ok(("folder", FoundImages { splits, difference }));
     }
     let set: ImageSet = images.set.parse()?;
     let path = images.path.clone().unwrap_or_else(|| cache.join(set.name()));
-    Ok(match images.split_seed {
-        Some(seed) => set.find(Some(&path), seed)?.splits,
-        None => set.load(Some(&path))?,
-    })
+    let mut found = set.find(Some(&path), images.split_seed.unwrap_or(ImageSet::SPLIT_SEED))?;
+    let label = match set != ImageSet::Digits && store::is_prepared(&path) {
+        true => store::record(&path)?.label,
+        false => None,
+    };
+    if label.is_none() && found.difference.is_some() {
+        // Says what differs.
+        found.splits = set.load(Some(&path))?;
+    }
+    found.difference = label;
+    Ok((set.name(), found))
 }
 
 /// Pictures of the user's own, of which the last tenth is for testing and the one before for validation.
-pub(crate) fn folder_splits(images: &ImagesConfig) -> Result<ImageSplits> {
+fn folder_splits(images: &ImagesConfig) -> Result<ImageSplits> {
     let path = images.path.as_ref().ok_or_else(|| RunError::Setting {
         setting: "data.path".to_string(),
         reason: "a set `folder` needs the folder of pictures: give --set data.path=FOLDER".to_string(),

@@ -1,14 +1,13 @@
 //! The images of a variational autoencoder.
 
-use crate::config::{DataConfig, ImagesConfig, LikelihoodKind, RunConfig};
+use crate::config::{DataConfig, LikelihoodKind, RunConfig};
 use crate::data::SplitLabel;
 use crate::data_summary::{DataSummary, ImageFormat};
 use crate::error::{Result, RunError};
-use crate::images::folder_splits;
+use crate::images::found;
 use crate::model::dtype;
 use candle_core::{DType, Device, Tensor};
-use ffjord_data::image::store;
-use ffjord_data::{Batches, FoundImages, ImageSet, Images, LastBatch, Matrix, permutation};
+use ffjord_data::{Batches, FoundImages, Images, LastBatch, Matrix, permutation};
 use ffjord_train::{Batch, BatchSource, Purpose, Streams, TrainError, to_tensor};
 use std::path::Path;
 
@@ -75,7 +74,7 @@ impl VaeData {
             test: held_out(&test, Purpose::Test)?,
             split: SplitLabel {
                 dataset: name,
-                published: difference.is_none(),
+                published: difference.is_none() && name != "folder",
                 difference,
             },
             source: VaeBatches {
@@ -105,24 +104,6 @@ impl VaeData {
             ..DataSummary::default()
         }
     }
-}
-
-/// The images of a set, with what tells them apart from the published ones.
-fn found(images: &ImagesConfig, cache: &Path) -> Result<(&'static str, FoundImages)> {
-    if images.set == "folder" {
-        let splits = folder_splits(images)?;
-        let difference = Some("pictures of the user's own".to_string());
-        return Ok(("folder", FoundImages { splits, difference }));
-    }
-    let set: ImageSet = images.set.parse()?;
-    let path = images.path.clone().unwrap_or_else(|| cache.join(set.name()));
-    let mut found = set.find(Some(&path), images.split_seed.unwrap_or(ImageSet::SPLIT_SEED))?;
-    if store::is_prepared(&path)
-        && let Some(label) = store::record(&path)?.label
-    {
-        found.difference = Some(label);
-    }
-    Ok((set.name(), found))
 }
 
 /// Images of these numbers, grey or made binary.

@@ -28,7 +28,7 @@ pub fn load_vae_weights(from: &Path, vae: &Vae) -> Result<()> {
     let all: Vec<Parameter> = vae.parameters().into_iter().chain(vae.buffers()).collect();
     stored.retain(|name, _| all.iter().any(|parameter| &parameter.name == name));
     for parameter in all.iter().filter(|parameter| parameter.name.ends_with(END_TIME)) {
-        let own = parameter.var.as_detached_tensor();
+        let own = parameter.var.as_detached_tensor().copy()?;
         stored.entry(parameter.name.clone()).or_insert(own);
     }
     load_parameters(&all, &stored).map_err(|source| RunError::OtherWeights {
