@@ -205,6 +205,14 @@ impl RunData {
         }
     }
 
+    /// The training images, of runs of images.
+    pub fn training_images(&self) -> Option<&Images> {
+        match &self.training_rows {
+            TrainingRows::Images(images, _) => Some(images),
+            _ => None,
+        }
+    }
+
     /// Fits the maps that a model starts with, if it has any, to the training rows; of images, to how often each pixel has
     /// each level. Returns how many rows these are.
     ///

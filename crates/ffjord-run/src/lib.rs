@@ -38,7 +38,7 @@ pub use model::{Model, Part};
 pub use objective::objective;
 pub use original::{load_original, original_tensor_name};
 pub use provenance::Provenance;
-pub use results::{CurvePoint, RunResult, SplitRecord, TestRecord, TrainingRecord};
+pub use results::{BitsRecord, CurvePoint, RunResult, SplitRecord, TestRecord, TrainingRecord};
 pub use rows::Rows;
 pub use run_folder::{RunFolder, Started};
 pub use run_lock::RunLock;

@@ -30,6 +30,9 @@ pub struct RunResult {
     pub training: TrainingRecord,
     /// The test likelihood.
     pub test: TestRecord,
+    /// The same in bits per dimension, for images.
+    #[serde(default)]
+    pub bits_per_dimension: Option<BitsRecord>,
     /// Likelihoods of validation rows over the run.
     #[serde(default)]
     pub validation_curve: Vec<CurvePoint>,
@@ -63,6 +66,15 @@ pub struct TrainingRecord {
 pub struct TestRecord {
     /// The likelihood.
     pub likelihood: Likelihood,
+}
+
+/// A likelihood of images.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct BitsRecord {
+    /// Mean negative log-likelihood of the levels, in bits per dimension.
+    pub mean: f64,
+    /// Its standard error over images.
+    pub standard_error: f64,
 }
 
 /// A likelihood during a run.

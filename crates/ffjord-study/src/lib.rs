@@ -8,6 +8,7 @@ pub mod density_integral;
 mod error;
 pub mod fit;
 pub mod gradcheck;
+pub mod image_training;
 pub mod latent_evaluations;
 mod memory;
 pub mod parity;

@@ -1,6 +1,6 @@
 //! `figure`: figures of the paper from a trained model.
 
-use super::{experiment, latent_evaluations};
+use super::{experiment, image_figures, latent_evaluations};
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use clap::Args;
@@ -18,13 +18,15 @@ const EXPONENTS: std::ops::RangeInclusive<i32> = 1..=9;
 /// Arguments of `figure`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The figure's number in the paper: 5, evaluations in training for autoencoders of 16, 32, 48 and 64 latent dimensions;
+    /// The figure's number in the paper: 3, samples of image flows; 4, training with and without the trace at a bottleneck,
+    /// Gaussian and Rademacher probes; 6, evaluations against bits per dimension of one scale and several; 5, evaluations in training for autoencoders of 16, 32, 48 and 64 latent dimensions;
     /// 8, |∫ p dx − 1| against the solver's tolerance in both precisions
     number: u32,
-    /// Figure 5 in minutes: of the digits that come with the program, and of few iterations
+    /// Figures 3 to 6 in minutes: of the digits that come with the program, and of few iterations
     #[arg(long)]
     quick: bool,
-    /// Figure 8: the run folder of a two-dimensional model (default: toy-8gaussians-fast is trained into OUT/run)
+    /// Figure 3: the run folder of a model of images (default: mnist-multiscale is trained into OUT/run); figure 8: of a
+    /// two-dimensional one (default: toy-8gaussians-fast)
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
     /// The folder for figureN.json, figureN.md and figureN.png, and for what is trained (default: runs/figureN)
@@ -43,6 +45,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let named = || PathBuf::from(format!("runs/figure{}", arguments.number));
     let out = arguments.out.clone().unwrap_or_else(named);
     match arguments.number {
+        3 => image_figures::samples(arguments.run.as_deref(), &out, arguments.quick),
+        4 => image_figures::bottleneck(&out, arguments.quick),
+        6 => image_figures::scales(&out, arguments.quick),
         5 => latent_evaluations::run(&out, arguments.quick),
         8 => density_integral(arguments, &out),
         given => Err(LabError::UnknownFigure { given }),

@@ -9,6 +9,7 @@ mod eval_vae;
 pub mod experiment;
 pub mod figure;
 pub mod gradcheck;
+mod image_figures;
 mod image_sets;
 mod latent_evaluations;
 pub mod parity;

@@ -1,12 +1,13 @@
 //! Pictures of images: samples beside images for testing, samples at several temperatures, images that went to noise and
-//! back, and ways between two images through the noise.
+//! back, training images like samples, and ways between two images through the noise.
 
 use crate::error::Result;
 use candle_core::{DType, Tensor};
+use ffjord_data::Images;
 use ffjord_flow::{Bijection, Density, Pass};
 use ffjord_plot::{ImageGrid, image_grid};
 use ffjord_run::config::RunConfig;
-use ffjord_run::{ImageFormat, Model, RunData, samples, samples_at};
+use ffjord_run::{ImageFormat, Model, RunData, RunError, RunFolder, samples, samples_at};
 use ffjord_train::{Purpose, Streams, to_tensor};
 use std::path::Path;
 
@@ -27,7 +28,8 @@ struct Drawing<'a> {
     streams: &'a Streams,
 }
 
-/// `samples.png` and `test-images.png`, ten images a row; `temperatures.png`, a row a temperature, the same noise in a
+/// `samples.png` and `test-images.png`, ten images a row; `nearest.png`, samples above the training images nearest to them;
+/// `temperatures.png`, a row a temperature, the same noise in a
 /// column; `reconstructions.png`, images for testing above what comes back from their noise; `interpolations.png`, ways
 /// through the noise between such images.
 pub(super) fn draw(
@@ -50,7 +52,11 @@ pub(super) fn draw(
         plots,
         streams,
     };
-    drawing.save("samples.png", &samples(model, count, batch, streams)?)?;
+    let drawn = samples(model, count, batch, streams)?;
+    drawing.save("samples.png", &drawn)?;
+    if let Some(training) = data.training_images() {
+        drawing.nearest(&drawn, training)?;
+    }
     let shown = data.test.first(count)?;
     let shown = to_tensor(&shown.x, model.dtype(), model.device())?;
     drawing.save("test-images.png", &shown)?;
@@ -64,6 +70,39 @@ pub(super) fn draw(
     let noise = drawing.noise(&whole.narrow(0, 0, across.min(whole.dim(0)?))?)?;
     drawing.reconstructions(&whole, &noise)?;
     drawing.interpolations(&noise)
+}
+
+/// Images for testing, five rows, above as many samples of a run.
+///
+/// # Errors
+/// When the run is none of images, a solve fails or the picture cannot be written.
+pub fn beside_test_images(
+    config: &RunConfig,
+    data: &RunData,
+    folder: &RunFolder,
+    file: &Path,
+    streams: &Streams,
+) -> Result<()> {
+    let Some(format) = data.image else {
+        return Err(RunError::RunFolder {
+            path: folder.path().to_path_buf(),
+            reason: "this is no run of images: give one of a preset such as digits-quick".to_string(),
+        }
+        .into());
+    };
+    let model = folder.model()?;
+    let shown = data.test.first(MOST / 2)?.x;
+    let drawn = samples(&model, shown.rows(), config.evaluation.batch, streams)?;
+    let mut images = shown.cast::<f32>().as_slice().to_vec();
+    // Samples begin on a row of their own.
+    let dimension = shown.columns();
+    images.resize(images.len().next_multiple_of(ACROSS * dimension), 1.0);
+    images.extend(drawn.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?);
+    let grid = ImageGrid {
+        shape: format.shape,
+        across: ACROSS,
+    };
+    Ok(image_grid(&images, grid)?.save(file)?)
 }
 
 impl Drawing<'_> {
@@ -101,6 +140,35 @@ impl Drawing<'_> {
             Ok(images.value)
         });
         Ok(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)?)
+    }
+
+    /// Samples above the training images that are nearest to them: a flow that has learnt by heart makes copies.
+    fn nearest(&self, drawn: &Tensor, training: &Images) -> Result<()> {
+        let rows = drawn.dim(0)?.min(ACROSS);
+        if rows < ACROSS {
+            return Ok(());
+        }
+        let shown: Vec<f32> = drawn
+            .narrow(0, 0, rows)?
+            .to_dtype(DType::F32)?
+            .flatten_all()?
+            .to_vec1()?;
+        let mut images = shown.clone();
+        for sample in shown.chunks_exact(training.dimension()) {
+            // The middle of a level.
+            let number = |level: &u8| (f32::from(*level) + 0.5) / training.levels() as f32;
+            let distance = |image: &[u8]| -> f32 {
+                let pairs = image.iter().map(number).zip(sample);
+                pairs.map(|(a, b)| (a - b) * (a - b)).sum()
+            };
+            let all = (0..training.len()).filter_map(|index| training.get(index));
+            let all = all.map(|image| (distance(image), image));
+            if let Some((_, nearest)) = all.min_by(|a, b| a.0.total_cmp(&b.0)) {
+                images.extend(nearest.iter().map(number));
+            }
+        }
+        let shape = (2 * ACROSS, training.dimension());
+        self.save("nearest.png", &Tensor::from_vec(images, shape, drawn.device())?)
     }
 
     fn reconstructions(&self, images: &Tensor, noise: &Tensor) -> Result<()> {

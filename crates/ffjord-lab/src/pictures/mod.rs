@@ -9,6 +9,7 @@ mod two_dimensional;
 pub mod vae;
 
 pub use comparison::compare;
+pub use images::beside_test_images;
 
 use crate::error::Result;
 use candle_core::{DType, Tensor};

@@ -100,9 +100,11 @@ fn pictures_come_out_and_go_in_again() {
         "data.test_images=10",
     ];
     place.succeed(&digits("run", &settings, &[]));
-    for name in ["temperatures", "reconstructions", "interpolations"] {
+    for name in ["nearest", "temperatures", "reconstructions", "interpolations"] {
         assert!(place.path(&format!("run/plots/{name}.png")).exists(), "{name}");
     }
+    place.succeed(&["figure", "3", "--run", "run", "--out", "figure"]);
+    assert!(place.path("figure/figure3.png").exists());
     let sample = ["sample", "run", "-n", "4", "--temperature", "0.7", "--out"];
     for out in ["pictures", "drawn.idx", "drawn.npy", "all.png"] {
         place.succeed(&[&sample[..], &[out]].concat());

@@ -42,6 +42,7 @@ fn as_result(result: VaeResult) -> RunResult {
                 nfe: bound.nfe,
             },
         },
+        bits_per_dimension: None,
         validation_curve: Vec::new(),
         test_curve: Vec::new(),
     }

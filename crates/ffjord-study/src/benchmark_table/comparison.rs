@@ -36,11 +36,11 @@ pub struct Measured {
     pub data: String,
     /// The seeds.
     pub seeds: Vec<u64>,
-    /// Mean negative log-likelihood of the test rows, in nats, mean over seeds.
+    /// Mean negative log-likelihood of the test rows, in nats, of images in bits per dimension; mean over seeds.
     pub nll: f64,
-    /// Its standard error over test rows, in nats, mean over seeds.
+    /// Its standard error over test rows, in the same unit, mean over seeds.
     pub standard_error: f64,
-    /// Its standard error over seeds, in nats, where there are several.
+    /// Its standard error over seeds, in the same unit, where there are several.
     pub standard_error_over_seeds: Option<f64>,
     /// Test rows.
     pub rows: usize,
@@ -114,8 +114,16 @@ fn data(result: &RunResult) -> String {
             let difference = split.difference.as_deref().unwrap_or("not the published split");
             format!("{}: {difference}", split.dataset)
         }
+        None if result.bits_per_dimension.is_some() => "the publisher's images for testing".to_string(),
         None => "not recorded".to_string(),
     }
+}
+
+/// The likelihood in the table's unit, and its standard error.
+fn likelihood(result: &RunResult) -> (f64, f64) {
+    let nats = &result.test.likelihood;
+    let bits = result.bits_per_dimension;
+    bits.map_or((nats.nll, nats.standard_error), |bits| (bits.mean, bits.standard_error))
 }
 
 fn summary(key: Key, runs: &BTreeMap<u64, (&Path, &RunResult)>) -> Measured {
@@ -129,7 +137,7 @@ fn summary(key: Key, runs: &BTreeMap<u64, (&Path, &RunResult)>) -> Measured {
         texts.dedup();
         texts
     };
-    let (nll, standard_error_over_seeds) = mean_of(&|result| result.test.likelihood.nll);
+    let (nll, standard_error_over_seeds) = mean_of(&|result| likelihood(result).0);
     Measured {
         preset: key.preset,
         settings: key.settings,
@@ -137,7 +145,7 @@ fn summary(key: Key, runs: &BTreeMap<u64, (&Path, &RunResult)>) -> Measured {
         data: key.data,
         seeds: runs.keys().copied().collect(),
         nll,
-        standard_error: mean_of(&|result| result.test.likelihood.standard_error).0,
+        standard_error: mean_of(&|result| likelihood(result).1).0,
         standard_error_over_seeds,
         rows: key.rows,
         training_seconds: mean_of(&|result| result.training.seconds).0,
@@ -151,6 +159,7 @@ fn summary(key: Key, runs: &BTreeMap<u64, (&Path, &RunResult)>) -> Measured {
 mod tests {
     use super::*;
     use crate::error::Result;
+    use ffjord_run::BitsRecord;
     use serde_json::json;
 
     fn result(preset: &str, seed: u64, nll: f64, date: &str, difference: Option<&str>) -> Result<(PathBuf, RunResult)> {
@@ -200,6 +209,26 @@ mod tests {
         ];
         let ffjord = ours(&results, "ffjord")?;
         assert_eq!((ffjord.len(), ffjord[0].nll), (1, 1.0));
+        Ok(())
+    }
+
+    #[test]
+    fn images_are_told_in_bits() -> Result<()> {
+        let mut results = [result("mnist-glow", 0, 1500.0, "2026-01-01", None)?];
+        (results[0].1.split, results[0].1.bits_per_dimension) = (
+            None,
+            Some(BitsRecord {
+                mean: 1.25,
+                standard_error: 0.01,
+            }),
+        );
+        let cells = compare(&PublishedTable::table_2()?, &results);
+        let cell = cells
+            .iter()
+            .find(|cell| (cell.dataset.as_str(), cell.model.as_str()) == ("mnist", "glow"));
+        let ours: Vec<_> = cell.iter().flat_map(|cell| &cell.ours).collect();
+        assert_eq!((ours.len(), ours[0].nll, ours[0].standard_error), (1, 1.25, 0.01));
+        assert!(ours[0].data.contains("images for testing"));
         Ok(())
     }
 
