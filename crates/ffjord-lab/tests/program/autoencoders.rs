@@ -177,7 +177,7 @@ fn table_3_and_figure_5_are_made_of_runs() {
     }
     // What is trained already is only drawn.
     let said = place.succeed(&["figure", "5", "--quick", "--out", "figure"]);
-    assert!(said.contains("64 latent dimensions: NFE 4.0 at first"), "{said}");
+    assert!(said.contains("64 latent dimensions: NFE 7.0 at first"), "{said}");
     let report = json(&place.path("figure/figure5.json"));
     assert_eq!(report["runs"].as_array().map(Vec::len), Some(4));
     assert_eq!(report["runs"][1]["iterations"], 4);
