@@ -305,14 +305,13 @@ fn add_gradient<T: Real>(
             add(patches, &coarse[span.start * outputs..span.end * outputs]);
         }
     }
-    for (index, to) in sum.iter_mut().enumerate() {
-        let (output, input, tap) = (index / taps / inputs, index / taps % inputs, index % taps);
-        let patch = tap * inputs + input;
-        *to += rows[if transposed {
-            patch * outputs + output
-        } else {
-            output * row + patch
-        }];
+    let (along_output, along_patch) = if transposed { (1, outputs) } else { (row, 1) };
+    for (output, of_output) in sum.chunks_exact_mut(row).enumerate() {
+        for (input, of_input) in of_output.chunks_exact_mut(taps).enumerate() {
+            for (tap, to) in of_input.iter_mut().enumerate() {
+                *to += rows[output * along_output + (tap * inputs + input) * along_patch];
+            }
+        }
     }
     Ok(())
 }

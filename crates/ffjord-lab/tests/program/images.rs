@@ -4,6 +4,10 @@ use crate::harness::{Place, json};
 
 /// A run of the digits of seconds, with `settings` besides.
 fn digits<'a>(out: &'a str, settings: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    of_preset("digits-quick", out, settings, more)
+}
+
+fn of_preset<'a>(preset: &'a str, out: &'a str, settings: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     let tiny = [
         "data.train_images=40",
         "data.test_images=4",
@@ -19,7 +23,7 @@ fn digits<'a>(out: &'a str, settings: &[&'a str], more: &[&'a str]) -> Vec<&'a s
         "evaluation.samples=4",
         "evaluation.tighter_rows=2",
     ];
-    let mut arguments = vec!["experiment", "digits-quick", "--out", out];
+    let mut arguments = vec!["experiment", preset, "--out", out];
     arguments.extend(
         tiny.into_iter()
             .chain(settings.iter().copied())
@@ -133,6 +137,54 @@ fn pictures_come_out_and_go_in_again() {
         &["sample", "run", "-n", "1", "--temperature=-1", "--out", "x.npy"],
         &["temperature", "from 0"],
     );
+}
+
+#[test]
+fn flow_matching_of_images_starts_from_levels_and_goes_on_by_maximum_likelihood() {
+    let place = Place::new();
+    let two = "model.hidden=[4, 8]";
+    let said = place.succeed(&of_preset("digits-flow-matching-quick", "matched", &[two], &[]));
+    assert!(said.contains("the start is fitted to 40 rows"), "{said}");
+    assert!(
+        said.contains("by themselves: ") && said.contains("bits per dimension"),
+        "{said}"
+    );
+    let bits = |run: &str| json(&place.path(&format!("{run}/result.json")))["bits_per_dimension"]["mean"].clone();
+    let start = bits("matched").as_f64().unwrap();
+    // Without steps the weights and the start are those that were trained before, and so is the likelihood.
+    let by_likelihood = [
+        two,
+        "objective=maximum-likelihood",
+        "training.schedule={ kind = \"constant\", rate = 1e-30 }",
+    ];
+    place.succeed(&of_preset(
+        "digits-flow-matching-quick",
+        "on",
+        &by_likelihood,
+        &["--from", "matched"],
+    ));
+    assert!(
+        (bits("on").as_f64().unwrap() - start).abs() < 1e-6,
+        "{start}, {}",
+        bits("on")
+    );
+    place.succeed(&["sample", "on", "-n", "2", "--out", "drawn.npy"]);
+}
+
+#[test]
+fn discrete_flows_of_images_and_noise_that_is_drawn_by_a_flow_run() {
+    let place = Place::new();
+    let noise = "model.image.dequantization={ couplings = 1, hidden = [4] }";
+    for (preset, settings) in [
+        ("digits-glow-quick", vec!["model.blocks=1"]),
+        ("digits-real-nvp-quick", vec!["model.blocks=2", noise]),
+        ("digits-quick", vec!["model.image.field=convolutional", noise]),
+    ] {
+        let settings: Vec<&str> = settings.into_iter().chain(["evaluation.tighter_rows=0"]).collect();
+        let said = place.succeed(&of_preset(preset, preset, &settings, &[]));
+        assert!(said.contains("bits per dimension over all images"), "{said}");
+        place.succeed(&["sample", preset, "-n", "1", "--out", "drawn.npy"]);
+    }
 }
 
 #[test]
