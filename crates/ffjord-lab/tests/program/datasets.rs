@@ -141,6 +141,6 @@ fn a_draw_of_ones_own_carries_its_label_into_the_table() {
         &[&table[..], &["--model", "nice"]].concat(),
         &["nice", "real-nvp, glow, ffjord"],
     );
-    place.refuse(&["table", "3"], &["accepted is 2"]);
+    place.refuse(&["table", "4"], &["accepted are 2"]);
     place.refuse(&["table", "2", "--results", "nowhere"], &["nowhere", "no such folder"]);
 }
