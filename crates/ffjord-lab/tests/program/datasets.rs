@@ -134,8 +134,8 @@ fn a_draw_of_ones_own_carries_its_label_into_the_table() {
         "{part}"
     );
     place.refuse(
-        &[&table[..], &["--row", "mnist"]].concat(),
-        &["mnist", "accepted are power, gas"],
+        &[&table[..], &["--row", "iris"]].concat(),
+        &["iris", "accepted are power, gas"],
     );
     place.refuse(
         &[&table[..], &["--model", "nice"]].concat(),
