@@ -62,8 +62,7 @@ impl Format {
             Some("csv") => Ok(Self::Csv),
             // `/dev/null` and `/dev/stdout` have no ending.
             _ if path.metadata().is_ok_and(|path| !path.is_file() && !path.is_dir()) => Ok(Self::Csv),
-            _ if let Some(format) = image => Ok(Self::Images(format)),
-            _ => Err(LabError::OutputFormat {
+            _ => image.map(Self::Images).ok_or_else(|| LabError::OutputFormat {
                 path: path.to_path_buf(),
             }),
         }
