@@ -92,7 +92,8 @@ pub enum LabError {
     },
     /// A table that there is not.
     #[error(
-        "there is no table {given} here: accepted are 2, test likelihoods of the tabular benchmarks, and 3, bounds of variational autoencoders"
+        "there is no table {given} here: accepted are 2, test likelihoods of tables and images, and 3, bounds of \
+         variational autoencoders"
     )]
     UnknownTable {
         /// The number that was given.
