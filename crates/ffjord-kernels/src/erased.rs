@@ -1,6 +1,7 @@
 //! A kernel whose type is not known where it is used.
 
 use crate::kernel::{GradientMut, Kernel, Stack, StackMut, TraceMut};
+use crate::mlp::DenseNetwork;
 use crate::{KernelError, Real};
 use std::any::Any;
 use std::fmt;
@@ -111,6 +112,8 @@ pub trait DynKernel<T: Real>: fmt::Debug + Send + Sync {
         output: TraceMut<'_, T>,
         workspace: &mut Opaque,
     ) -> Result<(), KernelError>;
+    /// [`Kernel::dense`].
+    fn dense(&self) -> Option<DenseNetwork<'_, T>>;
 }
 
 impl<T: Real, K: Kernel<T>> DynKernel<T> for K {
@@ -188,5 +191,9 @@ impl<T: Real, K: Kernel<T>> DynKernel<T> for K {
         workspace: &mut Opaque,
     ) -> Result<(), KernelError> {
         Kernel::exact_trace(self, t, z, given, output, workspace.get_mut("workspace")?)
+    }
+
+    fn dense(&self) -> Option<DenseNetwork<'_, T>> {
+        Kernel::dense(self)
     }
 }

@@ -1,5 +1,6 @@
 //! What a solver asks of a compiled vector field, whatever the network behind it.
 
+use crate::mlp::DenseNetwork;
 use crate::{KernelError, Real};
 use std::fmt;
 
@@ -157,6 +158,11 @@ pub trait Kernel<T: Real>: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(), KernelError> {
         let _ = (t, z, given, output, workspace);
         Err(KernelError::NoExactTrace)
+    }
+
+    /// The dense network behind the kernel, for processors that are programmed in another way; none for other networks.
+    fn dense(&self) -> Option<DenseNetwork<'_, T>> {
+        None
     }
 }
 

@@ -1,6 +1,7 @@
 //! A vector field minus its state.
 
 use crate::kernel::{GradientMut, Kernel, Stack, StackMut, TraceMut};
+use crate::mlp::DenseNetwork;
 use crate::{KernelError, Opaque, Real, SharedKernel};
 
 /// f(z, t) − z for a kernel f, as the residual blocks of the original FFJORD code have it.
@@ -129,6 +130,10 @@ impl<T: Real> Kernel<T> for MinusState<T> {
         let dimension = T::from_f64(self.kernel.state_len() as f64);
         trace.iter_mut().for_each(|trace| *trace -= dimension);
         Ok(())
+    }
+
+    fn dense(&self) -> Option<DenseNetwork<'_, T>> {
+        self.kernel.dense().map(DenseNetwork::minus_one_more_state)
     }
 }
 

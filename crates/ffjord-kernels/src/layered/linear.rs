@@ -1,6 +1,7 @@
 //! What the driver asks of an architecture and of the linear part of its layers.
 
 use super::{Layered, OwnLayer, ParameterLayout, RowForm, Workspace};
+use crate::mlp::MlpArchitecture;
 use crate::kernel::{Stack, StackMut, TraceMut};
 use crate::simd::SimdLevel;
 use crate::{KernelError, Real};
@@ -37,6 +38,11 @@ pub trait Architecture: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// Whether [`exact_trace`](Self::exact_trace) applies.
     fn has_exact_trace(&self) -> bool {
         false
+    }
+
+    /// The same shape as that of a dense network whose rows have nothing for themselves; none for others.
+    fn as_dense(&self) -> Option<&MlpArchitecture> {
+        None
     }
 
     /// See [`Kernel::exact_trace`](crate::Kernel::exact_trace).

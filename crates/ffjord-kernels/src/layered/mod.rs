@@ -23,6 +23,7 @@ pub use rows::RowForm;
 use crate::elementwise::Function;
 use crate::error::check_length;
 use crate::kernel::{GradientMut, Kernel, Stack, StackMut, TraceMut};
+use crate::mlp::DenseNetwork;
 use crate::simd::SimdLevel;
 use crate::{KernelError, Real};
 
@@ -182,5 +183,10 @@ impl<A: Architecture, T: Real> Kernel<T> for Layered<A, T> {
         workspace: &mut Workspace<A, T>,
     ) -> Result<(), KernelError> {
         A::exact_trace(self, t, (z, given), output, workspace)
+    }
+
+    fn dense(&self) -> Option<DenseNetwork<'_, T>> {
+        let architecture = self.architecture.as_dense()?;
+        Some(DenseNetwork::new(architecture, &self.parameters))
     }
 }

@@ -221,6 +221,10 @@ impl Architecture for MlpArchitecture {
         self.own_numbers()
     }
 
+    fn as_dense(&self) -> Option<&MlpArchitecture> {
+        self.own_rank.is_none().then_some(self)
+    }
+
     fn has_exact_trace(&self) -> bool {
         self.layers() == 2 && self.own_rank.is_none()
     }

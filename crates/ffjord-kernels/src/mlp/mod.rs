@@ -1,6 +1,7 @@
 //! Multilayer perceptrons with time-conditioned layers: value and tangents in one pass, and the reverse of it.
 
 mod architecture;
+mod dense;
 mod layer;
 mod rule;
 mod trace;
@@ -10,6 +11,7 @@ pub use crate::kernel::{Stack, StackMut};
 pub use crate::layered::ParameterSpec;
 pub(crate) use architecture::LayerShape;
 pub use architecture::MlpArchitecture;
+pub use dense::DenseNetwork;
 pub(crate) use rule::{Coefficients, DenseGradient, DenseRule, WeightForm};
 pub use trace::contract;
 

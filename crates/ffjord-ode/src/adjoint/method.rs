@@ -61,7 +61,9 @@ impl AdjointMethod {
         }
     }
 
-    fn name(&self) -> &'static str {
+    /// The name in configurations.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Checkpointed(_) => "checkpointed",
             Self::Binomial(_) => "binomial",

@@ -31,17 +31,29 @@ pub enum NextStep {
 /// # let _ = solver;
 /// # Ok::<(), ffjord_ode::SetupError>(())
 /// ```
+///
+/// The fields are there to be read, by a backend that controls steps elsewhere; the methods of their names set them.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Adaptive {
-    pub(super) measure: ErrorMeasure,
-    pub(super) pid: Pid,
-    pub(super) safety: f64,
-    pub(super) min_factor: f64,
-    pub(super) max_factor: f64,
-    pub(super) next_step: NextStep,
-    pub(super) first_step: Option<f64>,
-    pub(super) min_step: f64,
-    pub(super) max_step: f64,
+    /// What errors are measured with.
+    pub measure: ErrorMeasure,
+    /// The gains.
+    pub pid: Pid,
+    /// What the step whose error is just tolerable is multiplied with.
+    pub safety: f64,
+    /// The smallest factor between two steps.
+    pub min_factor: f64,
+    /// The largest factor between two steps.
+    pub max_factor: f64,
+    /// How long a step may be after one that was accepted.
+    pub next_step: NextStep,
+    /// The size of the first step, if it is not selected.
+    pub first_step: Option<f64>,
+    /// The smallest step.
+    pub min_step: f64,
+    /// The largest step.
+    pub max_step: f64,
 }
 
 impl Adaptive {
