@@ -30,6 +30,10 @@ enum Command {
     Check(Forwarded),
     /// Lists, fetches, imports and verifies the tabular benchmarks
     Data(Forwarded),
+    /// Says what of CUDA is there, what does not fit together, and what to install
+    Doctor(Forwarded),
+    /// Asks a card everything at once: agreement with the processor, same bits, speed, other software beside it
+    GpuCheck(Forwarded),
     /// Compares this implementation with a folder of reference vectors
     Parity(Forwarded),
     /// Compares every adjoint with finite differences on a run's model: error, evaluations, seconds, memory
@@ -74,6 +78,8 @@ impl Cli {
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
             Command::Check(forwarded) => lab::run("check", &forwarded.arguments),
             Command::Data(forwarded) => lab::run("data", &forwarded.arguments),
+            Command::Doctor(forwarded) => lab::run("doctor", &forwarded.arguments),
+            Command::GpuCheck(forwarded) => lab::run("gpu-check", &forwarded.arguments),
             Command::Parity(forwarded) => lab::run("parity", &forwarded.arguments),
             Command::Gradcheck(forwarded) => lab::run("gradcheck", &forwarded.arguments),
             Command::TraceVariance(forwarded) => lab::run("trace-variance", &forwarded.arguments),

@@ -2,10 +2,11 @@
 
 use crate::device::Device;
 use crate::error::CudaError;
-use crate::program::{MAX_STATE, MAX_WIDTH, Specification, activation_of, integral_of};
+use crate::program::Specification;
 use crate::solve::{Number, Solve};
+use crate::support::{check_adjoint, check_integrals, check_network, check_solver, check_trace};
 use candle_core::Tensor;
-use ffjord_flow::{Backend, CpuBackend, Evaluation, FlowError, Problem, Solved, TraceOf};
+use ffjord_flow::{Backend, CpuBackend, Evaluation, FlowError, Problem, Solved};
 use ffjord_kernels::SharedKernel;
 use ffjord_nn::FieldKernel;
 use ffjord_ode::StepControl;
@@ -57,9 +58,9 @@ impl<D: Device> CudaBackend<D> {
         kernel: &SharedKernel<T>,
         problem: &Problem<'_>,
         record: Option<&AdjointMethod>,
-    ) -> Result<Solved, CudaSolveError> {
+    ) -> Result<Solved, FlowError> {
         let specification = self.specification(kernel, problem, record)?;
-        let network = kernel.dense().ok_or_else(|| not_dense().into_solve())?;
+        let network = kernel.dense().ok_or_else(not_dense)?;
         Solve::new(self.device.clone(), specification, problem, network.parameters())?.run(record.is_some())
     }
 
@@ -70,54 +71,16 @@ impl<D: Device> CudaBackend<D> {
         problem: &Problem<'_>,
         record: Option<&AdjointMethod>,
     ) -> Result<Specification, CudaError> {
-        let unsupported = |what: String, accepted| CudaError::Unsupported { what, accepted };
-        let network = kernel.dense().ok_or_else(not_dense)?;
-        let architecture = network.architecture();
-        let widest = architecture.dimensions().iter().copied().max().unwrap_or(0);
-        if architecture.outputs() > MAX_STATE || widest > MAX_WIDTH {
-            return Err(unsupported(
-                format!("a state of {} numbers with layers of {widest}", architecture.outputs()),
-                "a state of up to 64 numbers with layers of up to 128",
-            ));
-        }
-        if activation_of(architecture.activation()).is_none() {
-            return Err(unsupported(
-                format!("the nonlinearity {}", architecture.activation()),
-                "tanh, relu, softplus, elu, swish, square or identity",
-            ));
-        }
-        let solver = &problem.settings.solver;
-        let method = solver.method();
-        let Some(tableau) = method.tableau() else {
-            return Err(unsupported(
-                format!("the method {}", method.name()),
-                "an explicit Runge-Kutta method",
-            ));
+        let network = kernel.dense();
+        check_network(network.as_ref())?;
+        let tableau = check_solver(&problem.settings.solver)?;
+        record.map_or(Ok(()), check_adjoint)?;
+        check_integrals(problem.integrals)?;
+        problem.trace.as_ref().map_or(Ok(()), |trace| check_trace(trace.of))?;
+        let (architecture, minus_state) = match &network {
+            Some(network) => (network.architecture().clone(), network.states_subtracted() == 1),
+            None => return Err(not_dense()),
         };
-        if matches!(solver.control(), StepControl::Own(_)) {
-            return Err(unsupported("a step control of your own".to_string(), "fixed or adaptive steps"));
-        }
-        let limits = solver.limits();
-        if !limits.jump_at.is_empty() || !limits.stop_at.is_empty() {
-            return Err(unsupported("a solve with stops or jumps".to_string(), "a solve without"));
-        }
-        if let Some(method) = record
-            && !matches!(method, AdjointMethod::Checkpointed(_) | AdjointMethod::Binomial(_))
-        {
-            return Err(unsupported(
-                format!("the {} adjoint", method.name()),
-                "the exact gradient of the steps taken (checkpointed)",
-            ));
-        }
-        if let Some(integral) = problem.integrals.iter().find(|integral| integral_of(**integral).is_none()) {
-            return Err(unsupported(
-                format!("the integral {integral}"),
-                "kinetic, jacobian, l1, l2, frobenius, diagonal or off-diagonal",
-            ));
-        }
-        if problem.trace.as_ref().is_some_and(|trace| trace.of != TraceOf::Jacobian) {
-            return Err(unsupported("a trace at a bottleneck".to_string(), "one at the state"));
-        }
         let probes = match &problem.trace {
             Some(trace) => trace.vectors.dim(0).map_err(tensor)?,
             None => 0,
@@ -127,17 +90,8 @@ impl<D: Device> CudaBackend<D> {
         let tiles = rows.div_ceil(tile).max(1);
         Ok(Specification {
             precision: T::PRECISION,
-            network: architecture.clone(),
-            minus_state: match network.states_subtracted() {
-                0 => false,
-                1 => true,
-                times => {
-                    return Err(unsupported(
-                        format!("a field minus {times} times its state"),
-                        "a field minus its state",
-                    ));
-                }
-            },
+            network: architecture,
+            minus_state,
             probes,
             unit_probes: match &problem.trace {
                 Some(trace) => are_units(&trace.vectors).map_err(tensor)?,
@@ -145,7 +99,7 @@ impl<D: Device> CudaBackend<D> {
             },
             integrals: problem.integrals.to_vec(),
             tableau,
-            adaptive: matches!(solver.control(), StepControl::Adaptive(_)),
+            adaptive: matches!(problem.settings.solver.control(), StepControl::Adaptive(_)),
             rows: rows.div_ceil(tiles).max(1),
             threads: self.threads,
         })
@@ -181,56 +135,15 @@ fn are_units(probes: &Tensor) -> candle_core::Result<bool> {
     }))
 }
 
-/// What a solve on a device can fail of.
-#[derive(Debug)]
-pub(crate) enum CudaSolveError {
-    Cuda(CudaError),
-    Flow(FlowError),
-}
-
-impl CudaError {
-    fn into_solve(self) -> CudaSolveError {
-        CudaSolveError::Cuda(self)
-    }
-}
-
-impl From<CudaError> for CudaSolveError {
-    fn from(error: CudaError) -> Self {
-        Self::Cuda(error)
-    }
-}
-
-impl From<FlowError> for CudaSolveError {
-    fn from(error: FlowError) -> Self {
-        Self::Flow(error)
-    }
-}
-
-impl From<candle_core::Error> for CudaSolveError {
-    fn from(error: candle_core::Error) -> Self {
-        Self::Flow(error.into())
-    }
-}
-
-impl From<CudaSolveError> for FlowError {
-    fn from(error: CudaSolveError) -> Self {
-        match error {
-            CudaSolveError::Cuda(error) => Self::Own(Box::new(error)),
-            CudaSolveError::Flow(error) => error,
-        }
-    }
-}
-
 impl<D: Device> Backend for CudaBackend<D> {
     /// # Errors
     /// [`FlowError::Own`] with a [`CudaError`] where the kernels do not have the flow, or the device fails.
     fn solve(&self, problem: &Problem<'_>, record: Option<&AdjointMethod>) -> Result<Solved, FlowError> {
-        let solved = match problem.field.kernel()? {
+        match problem.field.kernel()? {
             Some(FieldKernel::F32(kernel)) => self.solve_with(&kernel, problem, record),
             Some(FieldKernel::F64(kernel)) => self.solve_with(&kernel, problem, record),
-            _ => Err(not_dense().into_solve()),
-        };
-        Ok(solved?)
+            _ => Err(not_dense().into()),
+        }
     }
 
     /// One evaluation of the field with a time for each row is on the CPU: flow matching has no solves in training.

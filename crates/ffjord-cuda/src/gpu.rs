@@ -89,7 +89,9 @@ impl Gpu {
             )));
         }
         if !nvrtc::is_present() {
-            return Err(unavailable("libnvrtc, the run-time compiler, was not found".to_string()));
+            return Err(unavailable(
+                "libnvrtc, the run-time compiler, was not found".to_string(),
+            ));
         }
         let context = CudaContext::new(ordinal).map_err(driver("open the card"))?;
         let stream = context.new_stream().map_err(driver("open a stream"))?;

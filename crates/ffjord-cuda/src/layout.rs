@@ -50,7 +50,13 @@ mod tests {
         let arrays = [("A", 5), ("B", 100), ("C", 3)].map(|(name, length)| Array { name, length });
         let layout = Layout::new(&arrays, 16);
         assert_eq!((layout.shared, layout.scratch), (12, 100));
-        for line in ["A_AT = 0", "B_SHARED = false", "B_AT = 0", "C_SHARED = true", "C_AT = 8"] {
+        for line in [
+            "A_AT = 0",
+            "B_SHARED = false",
+            "B_AT = 0",
+            "C_SHARED = true",
+            "C_AT = 8",
+        ] {
             assert!(layout.constants.contains(line), "{line}: {}", layout.constants);
         }
     }

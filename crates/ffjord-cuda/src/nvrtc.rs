@@ -30,7 +30,9 @@ impl Cubin {
     /// Code with what the compiler said of it.
     fn new(bytes: Vec<u8>, log: &str) -> Self {
         let numbers = |before: &str, after: &str| -> Vec<usize> {
-            let lines = log.lines().filter_map(|line| line.split_once(after)?.0.rsplit_once(before));
+            let lines = log
+                .lines()
+                .filter_map(|line| line.split_once(after)?.0.rsplit_once(before));
             lines.filter_map(|(_, number)| number.trim().parse().ok()).collect()
         };
         Self {

@@ -167,7 +167,10 @@ impl Specification {
         let reverse = direction == Direction::Reverse;
         let (rows, columns, state) = (self.rows, self.columns(), self.state());
         let packed: usize = self.layers().map(|layer| layer.packed()).sum();
-        let taped: usize = self.layers().map(|layer| self.stacked() * Self::stride(layer.outputs)).sum();
+        let taped: usize = self
+            .layers()
+            .map(|layer| self.stacked() * Self::stride(layer.outputs))
+            .sum();
         let lanes = self.threads.max(rows);
         let slopes = match reverse {
             false => self.tableau.stages(),
@@ -222,7 +225,10 @@ impl Specification {
         let specs = self.network.parameters();
         let begins = |layer: usize| {
             let prefix = format!("layers.{layer}.");
-            specs.iter().find(|spec| spec.name.starts_with(&prefix)).map_or(0, |spec| spec.offset)
+            specs
+                .iter()
+                .find(|spec| spec.name.starts_with(&prefix))
+                .map_or(0, |spec| spec.offset)
         };
         let parameters_at: Vec<usize> = (0..layers).map(begins).collect();
         let integrals = self.integrals.iter().map(|integral| integral_name(*integral));
@@ -255,12 +261,20 @@ impl Specification {
         ] {
             writeln!(text, "constexpr bool {name} = {truth};")?;
         }
-        writeln!(text, "constexpr int ACTIVATION = {};", activation_name(self.network.activation()))?;
+        writeln!(
+            text,
+            "constexpr int ACTIVATION = {};",
+            activation_name(self.network.activation())
+        )?;
         write_array(text, "int WIDTHS", self.network.dimensions())?;
         write_array(text, "int KINDS", &kinds)?;
         write_array(text, "int PARAMETERS_AT", &parameters_at)?;
         write_array(text, "int PACKED_AT", &ends(self.layers().map(|layer| layer.packed())))?;
-        write_array(text, "int COEFFICIENT_AT", &ends(self.layers().map(|layer| layer.coefficients())))?;
+        write_array(
+            text,
+            "int COEFFICIENT_AT",
+            &ends(self.layers().map(|layer| layer.coefficients())),
+        )?;
         let taped = self.layers().map(|layer| self.stacked() * Self::stride(layer.outputs));
         write_array(text, "int TAPED_AT", &ends(taped))?;
         write_array(text, "int INTEGRAL_KINDS", &integrals.chain(["0"]).collect::<Vec<_>>())?;
@@ -295,7 +309,11 @@ impl LayerShape {
     }
 
     fn coefficients(&self) -> usize {
-        let hidden = if kind_name(self.kind) == "HYPER" { HYPER_UNITS } else { 0 };
+        let hidden = if kind_name(self.kind) == "HYPER" {
+            HYPER_UNITS
+        } else {
+            0
+        };
         2 * self.outputs + hidden
     }
 }
@@ -418,7 +436,11 @@ mod tests {
                     let cubin = nvrtc::compile(&program, capability).unwrap();
                     let what = format!("{name}, {direction:?}, {capability:?}");
                     // A block of 256 threads has 65,536 registers.
-                    assert!((1..=168).contains(&cubin.registers), "{what}: {} registers", cubin.registers);
+                    assert!(
+                        (1..=168).contains(&cubin.registers),
+                        "{what}: {} registers",
+                        cubin.registers
+                    );
                     assert!(cubin.spilled <= 512, "{what}: {} bytes spilled", cubin.spilled);
                     let (registers, spilled, shared) = (cubin.registers, cubin.spilled, program.shared_bytes());
                     println!("{what}: {registers} registers, {spilled} bytes spilled, {shared} bytes shared");

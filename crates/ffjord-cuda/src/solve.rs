@@ -1,14 +1,13 @@
 //! One solve of a batch: memory, launches, and what tiles report.
 
 use crate::arguments::Arguments;
-use crate::backend::CudaSolveError;
 use crate::device::{Device, Launch, Memory};
 use crate::program::{Direction, Precision, REPORT, Specification};
 use candle_core::{Device as TensorDevice, Tensor, WithDType};
 use ffjord_flow::{FlowError, Gradients, Problem, Pullback, Solved, Statistics};
 use ffjord_kernels::Real;
 use ffjord_nn::NnError;
-use ffjord_ode::{ErrorNorm, NextStep, NonFinite, SetupError, SolveError, StepControl, StepGrid};
+use ffjord_ode::{NextStep, NonFinite, SolveError, StepControl, StepGrid};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,7 +36,10 @@ macro_rules! number {
 
             fn from_bytes(bytes: &[u8]) -> Vec<Self> {
                 let (numbers, _) = bytes.as_chunks();
-                numbers.iter().map(|number| Self::from_ne_bytes(*number)).collect()
+                numbers
+                    .iter()
+                    .map(|number| Self::from_ne_bytes(*number))
+                    .collect()
             }
         }
     };
@@ -70,7 +72,7 @@ impl<D: Device, T: Number> Solve<D, T> {
         specification: Specification,
         problem: &Problem<'_>,
         parameters: &[T],
-    ) -> Result<Self, CudaSolveError> {
+    ) -> Result<Self, FlowError> {
         let rows = problem.state.dim(0)?;
         let tiles = rows.div_ceil(specification.rows).max(1);
         let mut solve = Self {
@@ -98,14 +100,14 @@ impl<D: Device, T: Number> Solve<D, T> {
         Ok(solve)
     }
 
-    fn upload(&mut self, numbers: &[T]) -> Result<u64, CudaSolveError> {
+    fn upload(&mut self, numbers: &[T]) -> Result<u64, FlowError> {
         let memory = self.device.upload(&T::to_bytes(numbers))?;
         let address = memory.address();
         self.inputs.push(memory);
         Ok(address)
     }
 
-    fn require_finite(&self, state: &[T], t: f64) -> Result<(), CudaSolveError> {
+    fn require_finite(&self, state: &[T], t: f64) -> Result<(), FlowError> {
         let width = self.specification.state();
         let mut rows: Vec<usize> = Vec::new();
         for (row, numbers) in state.chunks_exact(width.max(1)).enumerate() {
@@ -119,12 +121,12 @@ impl<D: Device, T: Number> Solve<D, T> {
         }
     }
 
-    fn failed(&self, rows: Range<usize>, source: SolveError<NnError>) -> CudaSolveError {
-        CudaSolveError::Flow(FlowError::Solve {
+    fn failed(&self, rows: Range<usize>, source: SolveError<NnError>) -> FlowError {
+        FlowError::Solve {
             first_row: rows.start,
             last_row: rows.end.saturating_sub(1),
             source: Box::new(source),
-        })
+        }
     }
 
     /// The rows of a tile: as equal as can be.
@@ -142,29 +144,33 @@ impl<D: Device, T: Number> Solve<D, T> {
         numbers * size_of::<T>()
     }
 
-    fn download(&self, memory: &D::Memory, numbers: usize) -> Result<Vec<T>, CudaSolveError> {
+    fn download(&self, memory: &D::Memory, numbers: usize) -> Result<Vec<T>, FlowError> {
         let mut bytes = vec![0; self.bytes(numbers)];
         self.device.download(memory, &mut bytes)?;
         Ok(T::from_bytes(&bytes))
     }
 
-    fn download_doubles(&self, memory: &D::Memory, numbers: usize) -> Result<Vec<f64>, CudaSolveError> {
+    fn download_doubles(&self, memory: &D::Memory, numbers: usize) -> Result<Vec<f64>, FlowError> {
         let mut bytes = vec![0; 8 * numbers];
         self.device.download(memory, &mut bytes)?;
         Ok(<f64 as Number>::from_bytes(&bytes))
     }
 
     /// Solves; with `record` the result can be pulled back.
-    pub(crate) fn run(mut self, record: bool) -> Result<Solved, CudaSolveError> {
+    pub(crate) fn run(mut self, record: bool) -> Result<Solved, FlowError> {
         if self.rows == 0 {
             return self.nothing();
         }
         let columns = self.specification.columns();
-        let program = self.specification.program(Direction::Forward, self.device.shared_memory())?;
+        let program = self
+            .specification
+            .program(Direction::Forward, self.device.shared_memory())?;
         let module = self.device.compile(&program)?;
         let result = self.device.allocate(self.bytes(self.rows * columns))?;
         let reports = self.device.allocate(8 * REPORT * self.tiles)?;
-        let scratch = self.device.allocate(self.bytes(self.blocks() * program.scratch_numbers))?;
+        let scratch = self
+            .device
+            .allocate(self.bytes(self.blocks() * program.scratch_numbers))?;
         self.arguments.result = result.address();
         self.arguments.reports = reports.address();
         self.arguments.scratch = scratch.address();
@@ -183,7 +189,11 @@ impl<D: Device, T: Number> Solve<D, T> {
             // SAFETY: all memory was allocated above for these counts, and lives until the download has waited.
             unsafe { self.device.launch(&module, &launch, &self.arguments)? };
             let told = self.download_doubles(&reports, REPORT * self.tiles)?;
-            let most = told.chunks_exact(REPORT).map(|report| report[0] as usize).max().unwrap_or(0);
+            let most = told
+                .chunks_exact(REPORT)
+                .map(|report| report[0] as usize)
+                .max()
+                .unwrap_or(0);
             if !record || most <= capacity {
                 break (told, kept);
             }
@@ -215,7 +225,7 @@ impl<D: Device, T: Number> Solve<D, T> {
         if steps > 0.0 { steps as usize } else { FIRST_CAPACITY }
     }
 
-    fn nothing(&self) -> Result<Solved, CudaSolveError> {
+    fn nothing(&self) -> Result<Solved, FlowError> {
         let shape = (0, self.specification.columns());
         Ok(Solved {
             state: Tensor::from_vec(Vec::<T>::new(), shape, &TensorDevice::Cpu)?,
@@ -225,7 +235,7 @@ impl<D: Device, T: Number> Solve<D, T> {
     }
 
     /// The failure of the first tile that failed.
-    fn check(&self, told: &[f64]) -> Result<(), CudaSolveError> {
+    fn check(&self, told: &[f64]) -> Result<(), FlowError> {
         for (tile, report) in told.chunks_exact(REPORT).enumerate() {
             let [_, _, _, status, t, tried, ratio, _] = report else {
                 continue;
@@ -255,7 +265,9 @@ impl<D: Device, T: Number> Solve<D, T> {
     fn statistics(&self, told: &[f64]) -> Statistics {
         let mean = |number: usize| {
             let of_tiles = told.chunks_exact(REPORT).enumerate();
-            let sum: f64 = of_tiles.map(|(tile, report)| self.rows_of(tile).len() as f64 * report[number]).sum();
+            let sum: f64 = of_tiles
+                .map(|(tile, report)| self.rows_of(tile).len() as f64 * report[number])
+                .sum();
             sum / self.rows.max(1) as f64
         };
         Statistics {
@@ -280,7 +292,7 @@ impl<M: Memory> Kept<M> {
         tiles: usize,
         capacity: usize,
         bytes: usize,
-    ) -> Result<Self, CudaSolveError> {
+    ) -> Result<Self, FlowError> {
         let of_step = specification.used_stages() * specification.rows * specification.state();
         Ok(Self {
             inputs: device.allocate(tiles * capacity * of_step * bytes)?,
@@ -305,12 +317,12 @@ impl<D: Device, T> fmt::Debug for DevicePullback<D, T> {
 
 impl<D: Device, T: Number> Pullback for DevicePullback<D, T> {
     fn pull_back(self: Box<Self>, cotangent: &Tensor) -> Result<Gradients, FlowError> {
-        Ok(self.gradients(cotangent)?)
+        self.gradients(cotangent)
     }
 }
 
 impl<D: Device, T: Number> DevicePullback<D, T> {
-    fn gradients(self, cotangent: &Tensor) -> Result<Gradients, CudaSolveError> {
+    fn gradients(self, cotangent: &Tensor) -> Result<Gradients, FlowError> {
         let Self {
             mut solve,
             kept,
@@ -396,7 +408,7 @@ impl<D: Device, T: Number> DevicePullback<D, T> {
 }
 
 /// The numbers of a problem that a kernel is told at each launch.
-fn arguments(problem: &Problem<'_>, rows: usize, tiles: usize) -> Result<Arguments, CudaSolveError> {
+fn arguments(problem: &Problem<'_>, rows: usize, tiles: usize) -> Result<Arguments, FlowError> {
     let solver = &problem.settings.solver;
     let (t0, t1) = problem.span;
     let mut arguments = Arguments {
@@ -410,7 +422,7 @@ fn arguments(problem: &Problem<'_>, rows: usize, tiles: usize) -> Result<Argumen
     };
     match solver.control() {
         StepControl::Constant(grid) => {
-            let steps = grid.steps(t0, t1).map_err(setup)?;
+            let steps = grid.steps(t0, t1)?;
             match grid {
                 StepGrid::Size(size) => arguments.grid_size = *size,
                 _ => arguments.grid_steps = steps as f64,
@@ -418,13 +430,6 @@ fn arguments(problem: &Problem<'_>, rows: usize, tiles: usize) -> Result<Argumen
         }
         StepControl::Adaptive(adaptive) => {
             let tolerance = adaptive.measure.tolerance;
-            if adaptive.measure.norm != ErrorNorm::Rms {
-                return Err(crate::CudaError::Unsupported {
-                    what: "an error norm by the largest component".to_string(),
-                    accepted: "the root mean square",
-                }
-                .into());
-            }
             arguments.rtol = tolerance.rtol();
             arguments.atol = tolerance.atol();
             arguments.integral = adaptive.pid.integral;
@@ -445,10 +450,6 @@ fn arguments(problem: &Problem<'_>, rows: usize, tiles: usize) -> Result<Argumen
         _ => {}
     }
     Ok(arguments)
-}
-
-fn setup(error: SetupError) -> CudaSolveError {
-    CudaSolveError::Flow(error.into())
 }
 
 fn non_finite(rows: Vec<usize>) -> NonFinite {

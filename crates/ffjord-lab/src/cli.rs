@@ -27,6 +27,10 @@ enum Command {
     Check(commands::check::Arguments),
     /// Lists, fetches, imports and verifies the tabular benchmarks
     Data(commands::data::Arguments),
+    /// Says what of CUDA is there, what does not fit together, and what to install
+    Doctor(commands::doctor::Arguments),
+    /// Asks a card everything at once: agreement with the processor, same bits, speed, other software beside it
+    GpuCheck(commands::gpu_check::Arguments),
     /// Compares this implementation with a folder of reference vectors
     Parity(commands::parity::Arguments),
     /// Compares every adjoint with finite differences on a run's model: error, evaluations, seconds, memory
@@ -58,6 +62,8 @@ impl Cli {
             Command::Sample(arguments) => commands::sample::run(&arguments),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Data(arguments) => commands::data::run(&arguments),
+            Command::Doctor(arguments) => commands::doctor::run(&arguments),
+            Command::GpuCheck(arguments) => commands::gpu_check::run(&arguments),
             Command::Parity(arguments) => commands::parity::run(&arguments),
             Command::Gradcheck(arguments) => commands::gradcheck::run(&arguments),
             Command::TraceVariance(arguments) => commands::trace_variance::run(&arguments),

@@ -121,6 +121,9 @@ pub enum LabError {
         /// The one that was given.
         given: String,
     },
+    /// Devices.
+    #[error(transparent)]
+    Device(#[from] ffjord_cuda::CudaError),
     /// Downloads.
     #[error(transparent)]
     Fetch(#[from] ffjord_data::fetch::FetchError),

@@ -242,6 +242,9 @@ pub enum RunError {
     /// Data.
     #[error(transparent)]
     Data(#[from] ffjord_data::DataError),
+    /// Devices.
+    #[error(transparent)]
+    Device(#[from] ffjord_cuda::CudaError),
     /// Flows.
     #[error(transparent)]
     Flow(#[from] ffjord_flow::FlowError),

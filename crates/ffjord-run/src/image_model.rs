@@ -4,6 +4,7 @@ use crate::config::{ImageField, ImageModelConfig, ModelKind, RunConfig};
 use crate::data_summary::ImageFormat;
 use crate::error::{Result, RunError};
 use crate::model::{Part, cnf_settings, dtype};
+use crate::placement::Placement;
 use crate::start::StartPart;
 use candle_core::{DType, Device};
 use ffjord_flow::{
@@ -64,6 +65,7 @@ pub(crate) fn image_parts(
     let flows = config.model.blocks * (2 * scales - 1);
     let mut builder = Builder {
         settings: cnf_settings(&config.model, flows, &config.solver, &config.regularisation)?,
+        placement: Placement::open(config.device)?,
         dtype,
         config,
         image,
@@ -125,6 +127,7 @@ struct Builder<'a> {
     config: &'a RunConfig,
     image: ImageModelConfig,
     settings: CnfSettings,
+    placement: Placement,
     dtype: DType,
     rng: &'a mut dyn RngCore,
 }
@@ -135,7 +138,7 @@ impl Builder<'_> {
         if self.image.zero_last_layer {
             zero_last_layer(field.parameters())?;
         }
-        let cnf = Cnf::new(field, self.settings.clone())?;
+        let cnf = self.placement.flow(field, self.settings.clone())?;
         Ok(cnf.with_random_end_time(self.config.training.end_time_spread)?)
     }
 

@@ -4,6 +4,7 @@ use crate::config::{ModelConfig, ModelKind, Precision, RunConfig};
 use crate::data_summary::DataSummary;
 use crate::error::{Result, RunError};
 use crate::image_model::image_parts;
+use crate::placement::Placement;
 use crate::start::StartPart;
 use candle_core::{DType, Device, Tensor};
 use ffjord_data::Matrix;
@@ -244,13 +245,16 @@ fn continuous_parts(
         let norm = MovingBatchNorm::new(&[dimension], dtype, &Device::Cpu)?;
         Ok(Part::Discrete(Arc::new(norm)))
     };
+    let placement = Placement::open(config.device)?;
     let mut parts = Vec::new();
     if config.model.batch_norm {
         parts.push(norm()?);
     }
     for _ in 0..config.model.blocks {
         let field = vector_field(&config.model, (dimension, given), dtype, rng)?;
-        let cnf = Cnf::new(field, settings.clone())?.with_random_end_time(config.training.end_time_spread)?;
+        let cnf = placement
+            .flow(field, settings.clone())?
+            .with_random_end_time(config.training.end_time_spread)?;
         parts.push(Part::Continuous(Arc::new(cnf)));
         if config.model.batch_norm {
             parts.push(norm()?);

@@ -345,6 +345,7 @@ fn difference_of(stored: &RunConfig, given: &RunConfig) -> Result<Option<String>
             file.clear();
         }
         let (options, own) = (&mut config.training.options, &stored.training.options);
+        config.device = stored.device;
         options.patience = own.patience;
         options.patience_from = own.patience_from;
         options.checkpoint_every = own.checkpoint_every;

@@ -12,6 +12,7 @@ use crate::rows::Rows;
 use crate::run_folder::RunFolder;
 use crate::sampling::{samples_at, samples_given};
 use candle_core::{DType, Tensor, WithDType};
+use ffjord_cuda::DeviceName;
 use ffjord_data::image::ImageRows;
 use ffjord_data::table::Table;
 use ffjord_data::{Element, Lattice, Matrix, Standardizer};
@@ -36,6 +37,15 @@ pub enum Units {
     Data,
     /// Standardised columns, as the model sees them and as benchmarks are published. Densities are those of `z`.
     Standardised,
+}
+
+/// How a trained flow is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Whether every row is evaluated by a solve of its own; otherwise rows share solves as the run says.
+    pub per_row: bool,
+    /// Where solves are carried out, wherever the flow was trained; checkpoints of the original are for the processor.
+    pub device: DeviceName,
 }
 
 /// A trained flow: a run folder, weights in one, or a checkpoint of the original implementation.
@@ -90,7 +100,15 @@ impl Trained {
     /// # Errors
     /// When it is none of these, or cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_evaluating(path.as_ref(), None)
+        Self::open_evaluating(path.as_ref(), Opening::default())
+    }
+
+    /// As [`open`](Self::open), on another device or with a solve for each row.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`RunError::Device`] if the device is not there or does not have the flow.
+    pub fn open_with(path: impl AsRef<Path>, opening: Opening) -> Result<Self> {
+        Self::open_evaluating(path.as_ref(), opening)
     }
 
     /// As [`open`](Self::open), but every row is evaluated by a solve of its own, so that its density depends on no row
@@ -99,14 +117,19 @@ impl Trained {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_per_row(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_evaluating(path.as_ref(), Some(SolveSettings::PER_ROW))
+        let opening = Opening {
+            per_row: true,
+            ..Opening::default()
+        };
+        Self::open_evaluating(path.as_ref(), opening)
     }
 
-    /// Opens a model that is evaluated in blocks of so many rows, or as its run says.
-    fn open_evaluating(path: &Path, block_rows: Option<usize>) -> Result<Self> {
+    fn open_evaluating(path: &Path, opening: Opening) -> Result<Self> {
+        let block_rows = opening.per_row.then_some(SolveSettings::PER_ROW);
         let weights = path.extension().is_some_and(|extension| extension == "safetensors");
         let configured = |folder: &RunFolder| -> Result<RunConfig> {
             let mut config = folder.config()?;
+            config.device = opening.device;
             config.solver.test.block_rows = block_rows.unwrap_or(config.solver.test.block_rows);
             Ok(config)
         };

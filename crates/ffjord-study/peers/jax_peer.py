@@ -11,8 +11,8 @@ import sys
 from exchange import LEARNING_RATE, Workload, serve
 
 w, adjoint = Workload(sys.argv[1]), sys.argv[2]
-os.environ["JAX_PLATFORMS"] = "cpu"
-if w.threads == 1:
+os.environ["JAX_PLATFORMS"] = "cpu" if w.device == "cpu" else "cuda"
+if w.device == "cpu" and w.threads == 1:
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import jax  # noqa: E402

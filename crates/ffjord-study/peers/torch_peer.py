@@ -13,7 +13,7 @@ torch.set_num_threads(w.threads)
 
 
 def tensor(array):
-    return torch.nn.Parameter(torch.from_numpy(array))
+    return torch.nn.Parameter(torch.from_numpy(array).to(w.device))
 
 
 class ConcatSquash(torch.nn.Module):
@@ -71,10 +71,10 @@ class Flow(torch.nn.Module):
         self.blocks = torch.nn.ModuleList(Dynamics(layers) for layers in w.networks)
 
     def loss(self, x, probes):
-        change = torch.zeros(x.shape[0], 1)
+        change = torch.zeros(x.shape[0], 1, device=x.device)
         for block, probe in zip(self.blocks, probes):
             block.probe = probe
-            times = torch.tensor([0.0, w.end_time])
+            times = torch.tensor([0.0, w.end_time], device=x.device)
             options = {"step_size": w.end_time / w.steps} if w.steps else None
             z, change = torchdiffeq.odeint_adjoint(
                 block,
@@ -92,7 +92,7 @@ class Flow(torch.nn.Module):
 
 flow = Flow()
 optimizer = torch.optim.Adam(flow.parameters(), lr=LEARNING_RATE)
-batch, probes = torch.from_numpy(w.batch), torch.from_numpy(w.probes)
+batch, probes = torch.from_numpy(w.batch).to(w.device), torch.from_numpy(w.probes).to(w.device)
 
 
 def evaluations():
@@ -104,6 +104,8 @@ def iteration():
     loss = flow.loss(batch, probes)
     loss.backward()
     optimizer.step()
+    if w.device != "cpu":
+        torch.cuda.synchronize()
 
 
 optimizer.zero_grad()

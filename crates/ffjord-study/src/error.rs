@@ -96,6 +96,9 @@ pub enum StudyError {
     /// Tensors.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// Devices.
+    #[error(transparent)]
+    Device(#[from] ffjord_cuda::CudaError),
     /// Data.
     #[error(transparent)]
     Data(#[from] ffjord_data::DataError),

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod density_integral;
 mod error;
 pub mod fit;
+pub mod gpu_check;
 pub mod gradcheck;
 pub mod image_training;
 pub mod latent_evaluations;

@@ -34,7 +34,11 @@ impl Memory for Bytes {
 impl Emulator {
     /// An emulator with so many bytes of shared memory; none, with a message, where there is no C++ compiler.
     pub fn new(shared_memory: usize) -> Option<Self> {
-        if compiler().arg("--version").output().is_ok_and(|output| output.status.success()) {
+        if compiler()
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success())
+        {
             Some(Self {
                 shared_memory,
                 backwards: false,
@@ -51,7 +55,10 @@ impl Emulator {
     fn build(&self, program: &Program) -> Library {
         let mut text = program.text().to_string();
         text.push_str(THREADS);
-        for kernel in KERNELS.iter().filter(|kernel| program.text().contains(&format!("KERNEL({kernel})"))) {
+        for kernel in KERNELS
+            .iter()
+            .filter(|kernel| program.text().contains(&format!("KERNEL({kernel})")))
+        {
             text.push_str(&format!("\nEMULATE({kernel})\n"));
         }
         let number = self.compiled.fetch_add(1, Ordering::Relaxed);
@@ -59,7 +66,17 @@ impl Emulator {
         std::fs::write(path("cpp"), &text).unwrap();
         let mut command = compiler();
         command
-            .args(["-x", "c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-DEMULATED", "-Wno-unused", "-o"])
+            .args([
+                "-x",
+                "c++",
+                "-std=c++17",
+                "-O0",
+                "-shared",
+                "-fPIC",
+                "-DEMULATED",
+                "-Wno-unused",
+                "-o",
+            ])
             .arg(path("so"))
             .arg(path("cpp"));
         let output = command.output().unwrap();
@@ -97,7 +114,10 @@ impl Device for Emulator {
             return Ok(module.clone());
         }
         let module = Arc::new(self.build(program));
-        self.modules.lock().unwrap().insert(program.text().to_string(), module.clone());
+        self.modules
+            .lock()
+            .unwrap()
+            .insert(program.text().to_string(), module.clone());
         Ok(module)
     }
 
@@ -128,7 +148,13 @@ impl Device for Emulator {
         let failure = unsafe {
             let function: Symbol<Emulate> = module.get(name.as_bytes()).unwrap();
             let (blocks, threads) = (launch.blocks as i32, launch.threads as i32);
-            function(arguments, blocks, threads, launch.shared_bytes, i32::from(self.backwards))
+            function(
+                arguments,
+                blocks,
+                threads,
+                launch.shared_bytes,
+                i32::from(self.backwards),
+            )
         };
         assert_eq!(failure, 0, "some threads ended where others waited");
         Ok(())

@@ -10,7 +10,7 @@ use crate::integral::{PathIntegral, RowsEvaluation};
 use crate::solve::TraceForm;
 use candle_core::{Device, Tensor, WithDType};
 use ffjord_kernels::mlp::{Stack, StackMut, contract};
-use ffjord_kernels::{GradientMut, Opaque, Real, SharedKernel, TraceMut};
+use ffjord_kernels::{GradientMut, KernelError, Opaque, Real, SharedKernel, TraceMut};
 use ffjord_nn::NnError;
 use ffjord_ode::adjoint::DifferentiableSystem;
 use ffjord_ode::{State, System};
@@ -276,22 +276,35 @@ where
     fn linearize(&self, t: f64, y: &Vec<T>, dy: &mut Vec<T>) -> Result<Box<KernelTape<T>>, NnError> {
         let mut scratch = self.scratch.borrow_mut();
         let (KernelEngine { kernel, memory, .. }, split) = (self.engine, self.rows * self.dimension);
-        let mut tape: Box<KernelTape<T>> = memory.take(self.stacked_rows()).unwrap_or_else(|| {
+        let fresh = || {
             Box::new(KernelTape {
                 tape: kernel.tape(self.stacked_rows()),
                 value: vec![T::ZERO; split],
                 products: vec![T::ZERO; self.probes().len()],
             })
-        });
-        let input = Stack {
-            value: &y[..split],
-            tangents: self.probes(),
         };
-        let output = StackMut {
-            value: &mut dy[..split],
-            tangents: &mut tape.products,
+        let mut record = |tape: &mut KernelTape<T>| {
+            let input = Stack {
+                value: &y[..split],
+                tangents: self.probes(),
+            };
+            let output = StackMut {
+                value: &mut dy[..split],
+                tangents: &mut tape.products,
+            };
+            kernel.record(t, input, &self.given, output, &mut tape.tape, &mut scratch.workspace)
         };
-        kernel.record(t, input, &self.given, output, &mut tape.tape, &mut scratch.workspace)?;
+        // One backend may serve several networks: a tape of another one is no use.
+        let fits = |tape: &KernelTape<T>| tape.value.len() == split && tape.products.len() == self.probes().len();
+        let kept = memory.take::<KernelTape<T>>(self.stacked_rows());
+        let mut tape = kept.filter(|tape| fits(tape)).unwrap_or_else(fresh);
+        match record(&mut tape) {
+            Err(KernelError::Foreign(_)) => {
+                tape = fresh();
+                record(&mut tape)?;
+            }
+            recorded => recorded?,
+        }
         tape.value.copy_from_slice(&dy[..split]);
         self.complete(&tape.products, dy)?;
         Ok(tape)

@@ -1,11 +1,13 @@
 //! The autograd node of a continuous flow against finite differences and across adjoints.
 
 use crate::common::{Path, TestResult, cnf, max_abs, narrow_field, rng, settings, uniform};
-use candle_core::{Tensor, Var};
-use ffjord_flow::{Bijection, Cnf, Pass, PathIntegral, TraceMode};
+use candle_core::{DType, Device, Tensor, Var};
+use ffjord_flow::{Backend, Bijection, Cnf, CpuBackend, Pass, PathIntegral, TraceMode};
+use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
 use ffjord_ode::adjoint::AdjointMethod;
 use ffjord_ode::{Method, Solver};
 use ffjord_trace::ProbeDistribution;
+use std::sync::Arc;
 
 type BoxError = Box<dyn std::error::Error>;
 
@@ -287,5 +289,38 @@ fn costs_are_counted() -> TestResult {
     assert_eq!(before.backward_evaluations, 0.0);
     image.log_det()?.sum_all()?.backward()?;
     assert!(pass.cost().snapshot().backward_evaluations >= 6.0);
+    Ok(())
+}
+
+/// Flows may share a backend, and with it the memory of evaluations that are kept for gradients.
+#[test]
+fn one_backend_serves_flows_of_different_networks() -> TestResult {
+    let shared: Arc<dyn Backend> = Arc::new(CpuBackend::default());
+    for (dimension, residual) in [(3, false), (3, true), (2, false), (3, false)] {
+        let config = MlpConfig::new(dimension).hidden([6]);
+        let network = Mlp::new(&config, &mut rng(dimension as u64), DType::F64, &Device::Cpu)?;
+        let field: Arc<dyn VectorField> = match residual {
+            true => Arc::new(Residual::new(network)),
+            false => Arc::new(network),
+        };
+        let trace = TraceMode::Hutchinson {
+            distribution: ProbeDistribution::Rademacher,
+            probes: 1,
+        };
+        let x = uniform(4, &[6, dimension])?;
+        let gradient = |backend: Option<&Arc<dyn Backend>>| -> Result<Vec<f64>, BoxError> {
+            let cnf = Cnf::new(field.clone(), settings(1e-6, trace.clone())?)?;
+            let cnf = match backend {
+                Some(backend) => cnf.with_backend(backend.clone()),
+                None => cnf,
+            };
+            let image = cnf.forward(&x, &mut Pass::training(&mut rng(9)))?;
+            let gradients = image.log_det()?.sum_all()?.backward()?;
+            let first = &cnf.field().parameters()[0].var;
+            let gradient = gradients.get(first).ok_or("no gradient")?;
+            Ok(gradient.flatten_all()?.to_vec1()?)
+        };
+        assert_eq!(gradient(Some(&shared))?, gradient(None)?);
+    }
     Ok(())
 }

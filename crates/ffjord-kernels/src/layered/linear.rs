@@ -1,8 +1,8 @@
 //! What the driver asks of an architecture and of the linear part of its layers.
 
 use super::{Layered, OwnLayer, ParameterLayout, RowForm, Workspace};
-use crate::mlp::MlpArchitecture;
 use crate::kernel::{Stack, StackMut, TraceMut};
+use crate::mlp::MlpArchitecture;
 use crate::simd::SimdLevel;
 use crate::{KernelError, Real};
 use std::fmt;

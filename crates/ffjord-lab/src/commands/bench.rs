@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::terminal::say;
 use clap::Args;
-use ffjord_run::Provenance;
+use ffjord_run::{DeviceName, Provenance};
 use ffjord_study::bench::{
     Ceiling, Division, Measurement, Method, Repetitions, ThreadScaling, Workload, add_to_history, all, header,
     load_average, read_history, row, select, thread_scaling,
@@ -25,6 +25,9 @@ pub struct Arguments {
     /// Only workloads and solvers whose line contains this, such as `W1` or `dopri5`
     #[arg(long, value_name = "W", default_value = "")]
     filter: String,
+    /// Where flows are solved: cpu, cuda or cuda:N with the number of a card
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceName,
     /// Rows that share one solve (default: what suits the workload)
     #[arg(long, value_name = "N")]
     block_rows: Option<NonZeroUsize>,
@@ -38,7 +41,7 @@ pub struct Arguments {
 
 impl Arguments {
     fn division(&self, workload: &Workload) -> Division {
-        let usual = workload.division();
+        let usual = workload.division(self.device);
         Division {
             block_rows: self.block_rows.map_or(usual.block_rows, usize::from),
             accumulate_rows: self.accumulate_rows.map_or(usual.accumulate_rows, usize::from),
@@ -67,9 +70,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             seconds: 5.0,
         }
     };
+    let device = arguments.device;
     let selected = select(&arguments.filter, &Method::ALL, |workload| {
-        workload.is_quick() || !arguments.quick
+        workload.is_for(device) && (workload.is_quick() || !arguments.quick)
     })?;
+    // A card that is not there is told before the processor is measured.
+    drop(device.backend()?);
     // A file that holds something else is told before anything is measured.
     arguments.json.as_deref().map(read_history).transpose()?;
     let threads = rayon::current_num_threads();
@@ -82,14 +88,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         ceiling.candle_gflops
     );
     say!("{}", header());
+    let on_cpu = device.is_cpu().then(|| ceiling.gflops());
     let mut measurements = Vec::new();
     for (workload, method) in &selected {
         let division = arguments.division(workload);
-        let measurement = Measurement::take(workload, *method, division, repetitions, ceiling.gflops())?;
+        let measurement = Measurement::take(workload, *method, division, device, repetitions, on_cpu)?;
         say!("{}", row(&measurement));
         measurements.push(measurement);
     }
-    let scaling = scaling(arguments, repetitions)?;
+    let scaling = match device.is_cpu() {
+        true => Some(scaling(arguments, repetitions)?),
+        false => None,
+    };
     if let Some(path) = &arguments.json {
         let run = json!({
             "provenance": Provenance::now(),

@@ -4,10 +4,10 @@ use crate::error::Result;
 use crate::terminal::say;
 use clap::Args;
 use ffjord_files::write_atomic;
-use ffjord_run::Provenance;
+use ffjord_run::{DeviceName, Provenance};
 use ffjord_study::StudyError;
 use ffjord_study::bench::{Method, Subject, load_average, select};
-use ffjord_study::compare::{Rival, compare, header, markdown, row};
+use ffjord_study::compare::{Python, Rival, compare, header, markdown, row};
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -28,6 +28,9 @@ pub struct Arguments {
     /// Only rivals whose name contains this, such as `xla`, `diffrax` or `torch`
     #[arg(long, value_name = "NAME", default_value = "")]
     beside: String,
+    /// Where both sides compute: cpu, cuda or cuda:N with the number of a card
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceName,
     /// How often each side takes its turn
     #[arg(long, value_name = "N", default_value = "5")]
     rounds: NonZeroUsize,
@@ -44,8 +47,11 @@ pub struct Arguments {
 /// # Errors
 /// When nothing fits a filter, a rival cannot be run, a solve fails, or a file cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let device = arguments.device;
+    drop(device.backend()?);
     let rivals: Vec<Rival> = Rival::ALL
         .into_iter()
+        .filter(|rival| rival.is_for(device))
         .filter(|rival| rival.name().to_lowercase().contains(&arguments.beside.to_lowercase()))
         .collect();
     if rivals.is_empty() {
@@ -56,7 +62,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         .into());
     }
     let methods = [Method::RK4, Method::Dopri5, IMAGE_METHOD];
-    let selected = select(&arguments.filter, &methods, |_| true)?;
+    let selected = select(&arguments.filter, &methods, |workload| workload.is_for(device))?;
+    let python = Python {
+        program: &arguments.python,
+        device,
+    };
     let load_before = load_average();
     say!("{}", header());
     let mut comparisons = Vec::new();
@@ -64,9 +74,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         if workload.is_convolutional() != (*method == IMAGE_METHOD) {
             continue;
         }
-        let subject = Subject::new(workload, *method, workload.division())?;
+        let subject = Subject::new(workload, *method, workload.division(device), device)?;
         let rounds = arguments.rounds.get();
-        for comparison in compare(workload, *method, &subject, &rivals, &arguments.python, rounds)? {
+        for comparison in compare(workload, *method, &subject, &rivals, &python, rounds)? {
             say!("{}", row(&comparison));
             comparisons.push(comparison);
         }

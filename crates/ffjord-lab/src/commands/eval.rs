@@ -10,7 +10,7 @@ use clap::Args;
 use ffjord_data::Matrix;
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_files::refuse_same_file;
-use ffjord_run::{RunFolder, Trained, scores, summarise};
+use ffjord_run::{DeviceName, Opening, RunFolder, Trained, scores, summarise};
 use ffjord_train::{Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,9 @@ pub struct Arguments {
     /// density then depends on its neighbours, within the tolerance
     #[arg(long)]
     shared_steps: bool,
+    /// Where the flow is solved: cpu, cuda or cuda:N with the number of a card
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceName,
     #[command(flatten)]
     read: ReadArguments,
     /// The file for one log-likelihood a row (default: NAME-log_likelihood.csv in the current folder)
@@ -73,10 +76,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let out = arguments.out.clone().unwrap_or_else(|| default_output(data));
     let inputs = [&arguments.model, data].into_iter().chain(&arguments.given);
     refuse_same_file(&out, inputs)?;
-    let trained = match arguments.shared_steps {
-        true => Trained::open(&arguments.model)?,
-        false => Trained::open_per_row(&arguments.model)?,
+    let opening = Opening {
+        per_row: !arguments.shared_steps,
+        device: arguments.device,
     };
+    let trained = Trained::open_with(&arguments.model, opening)?;
     let files = RowsOfFiles::load(&trained, data, &arguments.read, arguments.given.as_deref())?;
     files.said.iter().for_each(|line| say!("{line}"));
     if let Some(suspicion) = suspicion(&trained, &files.rows.x, arguments.standardized) {

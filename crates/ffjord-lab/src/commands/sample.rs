@@ -11,7 +11,7 @@ use ffjord_data::{Images, table};
 use ffjord_files::refuse_same_file;
 use ffjord_flow::Pass;
 use ffjord_plot::{ImageGrid, image_grid};
-use ffjord_run::{ImageFormat, Matrix, RunError, RunFolder, Trained, Units};
+use ffjord_run::{DeviceName, ImageFormat, Matrix, Opening, RunError, RunFolder, Trained, Units};
 use ffjord_train::{Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,9 @@ pub struct Arguments {
     /// Writes standardised samples instead of such in the units of the training data's file, and reads --given so
     #[arg(long)]
     standardized: bool,
+    /// Where the flow is solved: cpu, cuda or cuda:N with the number of a card
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceName,
     #[command(flatten)]
     read: ReadArguments,
 }
@@ -79,6 +82,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         std::iter::once(&arguments.model).chain(&arguments.given),
     )?;
     let number = arguments.number.map_or(1, NonZeroUsize::get);
+    let opening = Opening {
+        device: arguments.device,
+        ..Opening::default()
+    };
     if let Some(folder) = RunFolder::of_vae(&arguments.model)? {
         let format = Format::of(&arguments.out, folder.data()?.image)?;
         if arguments.temperature != 1.0 {
@@ -94,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let samples = images(&folder, number, arguments.seed)?;
         return save(arguments, format, &samples, None);
     }
-    let trained = Trained::open(&arguments.model)?.in_units(match arguments.standardized {
+    let trained = Trained::open_with(&arguments.model, opening)?.in_units(match arguments.standardized {
         true => Units::Standardised,
         false => Units::Data,
     });

@@ -1,6 +1,7 @@
 //! The program as its users meet it: commands, files, exit codes and messages.
 
 mod autoencoders;
+mod cards;
 mod checks;
 mod conditional;
 mod datasets;

@@ -12,6 +12,7 @@ type Check = Result<(), String>;
 
 /// Finds what nothing can be done with; names are checked where they are read.
 pub(super) fn check(config: &RunConfig) -> Check {
+    check_device(config)?;
     check_data(&config.data)?;
     check_model(&config.model)?;
     check_images(config)?;
@@ -22,6 +23,18 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_accumulation(config)?;
     check_tolerance(config)?;
     check_evaluation(&config.data, &config.evaluation)
+}
+
+/// A card solves equations; what solves none has nothing for it to do.
+fn check_device(config: &RunConfig) -> Check {
+    match config.model.kind {
+        _ if config.device.is_cpu() => Ok(()),
+        ModelKind::Cnf => Ok(()),
+        _ => Err(format!(
+            "at `device`: {} is for continuous flows, and a model of another kind runs on the processor: accepted is cpu",
+            config.device
+        )),
+    }
 }
 
 fn check_data(data: &DataConfig) -> Check {

@@ -24,6 +24,7 @@ pub use ffjord_flow::config::{
     AdjointKind, BackwardConfig, IntegralWeights, SolveConfig, SolverConfig, StepConfig, TraceConfig,
 };
 
+use ffjord_cuda::DeviceName;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -40,6 +41,9 @@ pub struct RunConfig {
     /// checkpoint of the original implementation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
+    /// Where solves are carried out; no bit of a checkpoint depends on it but for rounding, so a run may go on elsewhere.
+    #[serde(default, skip_serializing_if = "DeviceName::is_cpu")]
+    pub device: DeviceName,
     /// The data.
     pub data: DataConfig,
     /// The flow.

@@ -4,6 +4,7 @@ use super::memory;
 use super::subject::{Division, Subject};
 use super::{Method, Workload, median};
 use crate::error::Result;
+use ffjord_cuda::DeviceName;
 use ffjord_flow::{Density, Pass};
 use ffjord_train::Purpose;
 use serde::Serialize;
@@ -50,8 +51,10 @@ pub struct Measurement {
     /// Useful operations a second, in 10⁹: 2 passes through the matrices for an evaluation forward and 4 for a reverse;
     /// what is computed again counts as time only.
     pub gflops: f64,
-    /// That, as a fraction of the product ceiling of the same run.
-    pub ceiling_fraction: f64,
+    /// That, as a fraction of the processor's product ceiling in the same run; none on a card.
+    pub ceiling_fraction: Option<f64>,
+    /// Where solves were carried out.
+    pub device: DeviceName,
     /// Peak resident memory of training in MB (10⁶ bytes), with what workloads before left to the process; none where the
     /// system does not tell.
     pub peak_memory_mb: Option<f64>,
@@ -66,7 +69,7 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    /// Measures a workload with a solver; `ceiling` is in 10⁹ operations a second.
+    /// Measures a workload with a solver; `ceiling` is the processor's, in 10⁹ operations a second.
     ///
     /// # Errors
     /// When a model cannot be built or a solve fails.
@@ -74,10 +77,11 @@ impl Measurement {
         workload: &Workload,
         method: Method,
         division: Division,
+        device: DeviceName,
         repetitions: Repetitions,
-        ceiling: f64,
+        ceiling: Option<f64>,
     ) -> Result<Self> {
-        let subject = Subject::new(workload, method, division)?;
+        let subject = Subject::new(workload, method, division, device)?;
         memory::reset_peak();
         let training = subject.train(repetitions)?;
         let peak_memory_mb = memory::peak_mb();
@@ -108,7 +112,8 @@ impl Measurement {
             evaluation_seconds: forward_seconds / forward_evaluations,
             reverse_evaluation_seconds: (iteration_seconds - forward_seconds) / backward_evaluations,
             gflops,
-            ceiling_fraction: gflops / ceiling,
+            ceiling_fraction: ceiling.map(|ceiling| gflops / ceiling),
+            device,
             peak_memory_mb,
             allocated_mb: training.allocated_bytes() as f64 * 1e-6,
             likelihood_seconds,
@@ -151,7 +156,14 @@ mod tests {
             accumulate_rows: 75,
             tape_mb: 1,
         };
-        let measured = Measurement::take(&workloads[0], Method::RK4, division, repetitions, 1.0)?;
+        let measured = Measurement::take(
+            &workloads[0],
+            Method::RK4,
+            division,
+            DeviceName::Cpu,
+            repetitions,
+            Some(1.0),
+        )?;
         assert_eq!(
             (measured.forward_evaluations, measured.backward_evaluations),
             (80.0, 80.0)

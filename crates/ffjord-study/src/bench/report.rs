@@ -25,7 +25,7 @@ pub fn header() -> String {
 /// The line of one measurement.
 pub fn row(m: &Measurement) -> String {
     format!(
-        "{:<18} {:<17} {:>10} {:>10} {:>9} {:>10} {:>12} {:>8.1} {:>6.1} % {:>8} {:>10} {:>11} {:>11}",
+        "{:<18} {:<17} {:>10} {:>10} {:>9} {:>10} {:>12} {:>8.1} {:>8} {:>8} {:>10} {:>11} {:>11}",
         m.workload,
         m.solver,
         format_seconds(m.iteration_seconds),
@@ -34,7 +34,8 @@ pub fn row(m: &Measurement) -> String {
         format_seconds(m.evaluation_seconds),
         format_seconds(m.reverse_evaluation_seconds),
         m.gflops,
-        100.0 * m.ceiling_fraction,
+        m.ceiling_fraction
+            .map_or("-".to_string(), |part| format!("{:.1} %", 100.0 * part)),
         m.peak_memory_mb.map_or("-".to_string(), |mb| format!("{mb:.0} MB")),
         format!("{:.2} MB", m.allocated_mb),
         format_seconds(m.likelihood_seconds),

@@ -2,6 +2,7 @@
 
 use super::{Division, Method, Repetitions, Subject, Workload, median};
 use crate::error::Result;
+use ffjord_cuda::DeviceName;
 use serde::Serialize;
 
 /// What a second thread gains.
@@ -24,7 +25,7 @@ pub struct ThreadScaling {
 /// # Errors
 /// When threads cannot be started or a solve fails.
 pub fn thread_scaling(workload: &Workload, division: Division, repetitions: Repetitions) -> Result<ThreadScaling> {
-    let subject = Subject::new(workload, Method::RK4, division)?;
+    let subject = Subject::new(workload, Method::RK4, division, DeviceName::Cpu)?;
     let seconds = |threads| -> Result<f64> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         Ok(median(pool.install(|| subject.train(repetitions))?.seconds()))

@@ -4,6 +4,7 @@ use super::stopwatch::{FixedBatch, Stopwatch, TimedLikelihood};
 use super::{Method, Repetitions, Workload};
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
+use ffjord_cuda::DeviceName;
 use ffjord_flow::{Chain, Flow, Pass};
 use ffjord_nn::Parameter;
 use ffjord_trace::{ProbeDistribution, Probes};
@@ -52,10 +53,10 @@ impl Subject {
     ///
     /// # Errors
     /// When a network or a tensor cannot be made.
-    pub fn new(workload: &Workload, method: Method, division: Division) -> Result<Self> {
+    pub fn new(workload: &Workload, method: Method, division: Division, device: DeviceName) -> Result<Self> {
         let streams = Streams::new(0);
         Ok(Self {
-            model: workload.model(method, division, &streams)?,
+            model: workload.model(method, division, device, &streams)?,
             batch: workload.data(&streams)?,
             streams,
             accumulate_rows: division.accumulate_rows,
@@ -121,7 +122,24 @@ impl Subject {
         })
     }
 
-    /// Trains as an experiment does, on the rayon pool this is called in.
+    /// Trains so many iterations at a learning rate that moves the weights.
+    ///
+    /// # Errors
+    /// When a solve fails.
+    pub fn learn(&self, iterations: u64, learning_rate: f64) -> Result<()> {
+        let objective = MaximumLikelihood::default();
+        let source = FixedBatch(self.batch.clone().into());
+        let options = TrainerOptions {
+            on_failure: FailurePolicy::Stop,
+            ..TrainerOptions::new(iterations, learning_rate)
+        };
+        Trainer::new(&self.model, &objective, &source, options)?
+            .streams(self.streams)
+            .run()?;
+        Ok(())
+    }
+
+    /// Trains as an experiment does, on the rayon pool this is called in, with weights that stay almost as they are.
     ///
     /// # Errors
     /// When a solve fails.

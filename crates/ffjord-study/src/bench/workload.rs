@@ -3,6 +3,7 @@
 use super::Division;
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
+use ffjord_cuda::{DeviceName, MAX_STATE, MAX_WIDTH};
 use ffjord_data::ToyDensity;
 use ffjord_flow::config::DEFAULT_TAPE_MB;
 use ffjord_flow::{Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormal, TraceMode};
@@ -104,7 +105,7 @@ pub fn all() -> Vec<Workload> {
         dimension,
         hidden: hidden.to_vec(),
     };
-    let mut workloads: Vec<Workload> = [100, 1_000, 10_000]
+    let mut workloads: Vec<Workload> = [100, 1_000, 10_000, 100_000]
         .map(|batch| workload("W1", dense(2, &[64; 3]), ActivationKind::Tanh, 1, 0.5, batch))
         .into();
     workloads.push(workload("W3", dense(6, &[60; 3]), ActivationKind::Tanh, 5, 1.0, 10_000));
@@ -128,6 +129,18 @@ impl Workload {
     /// Whether its rows are images and its layers convolutions.
     pub fn is_convolutional(&self) -> bool {
         matches!(self.network, Network::Convolutional { .. })
+    }
+
+    /// Whether it is timed on this device: the kernels of a card are for narrow dense networks, and the largest batch is
+    /// for a card alone.
+    pub fn is_for(&self, device: DeviceName) -> bool {
+        match (&self.network, device) {
+            (_, DeviceName::Cpu) => self.batch < 100_000,
+            (Network::Dense { dimension, hidden }, DeviceName::Cuda(_)) => {
+                *dimension <= MAX_STATE && hidden.iter().all(|width| *width <= MAX_WIDTH)
+            }
+            (Network::Convolutional { .. }, DeviceName::Cuda(_)) => false,
+        }
     }
 
     /// The nonlinearity.
@@ -154,7 +167,13 @@ impl Workload {
     ///
     /// # Errors
     /// When a network cannot be made.
-    pub fn model(&self, method: Method, division: Division, streams: &Streams) -> Result<Flow<Chain>> {
+    pub fn model(
+        &self,
+        method: Method,
+        division: Division,
+        device: DeviceName,
+        streams: &Streams,
+    ) -> Result<Flow<Chain>> {
         let solve = |trace| -> Result<SolveSettings> {
             Ok(SolveSettings {
                 solver: method.solver()?,
@@ -181,8 +200,19 @@ impl Workload {
             integrals: Vec::new(),
         };
         let mut rng = streams.rng(Purpose::Initialise, 0, 0);
+        let card = match device {
+            DeviceName::Cpu => None,
+            DeviceName::Cuda(_) => Some(device.backend()?),
+        };
         let parts = (0..self.blocks)
-            .map(|_| Ok(Box::new(Cnf::new(self.field(&mut rng)?, settings.clone())?) as Box<dyn Bijection>))
+            .map(|_| {
+                let cnf = Cnf::new(self.field(&mut rng)?, settings.clone())?;
+                let cnf = match &card {
+                    None => cnf,
+                    Some(card) => cnf.with_backend(card.clone()),
+                };
+                Ok(Box::new(cnf) as Box<dyn Bijection>)
+            })
             .collect::<Result<_>>()?;
         Ok(Flow::over_normal(Chain::new(parts)?)?)
     }
@@ -218,7 +248,15 @@ impl Workload {
 
     /// How its batch is cut where nothing else is asked for: blocks as large as the cache likes them, never more than half
     /// of what is computed at a time, and no more rows at a time than the tapes of a solve have memory for.
-    pub fn division(&self) -> Division {
+    pub fn division(&self, device: DeviceName) -> Division {
+        if !device.is_cpu() {
+            // Tiles are the device's own, and the whole batch is solved at once.
+            return Division {
+                block_rows: self.batch,
+                accumulate_rows: self.batch,
+                tape_mb: 0,
+            };
+        }
         let (block_rows, accumulate_rows, tape_mb) = match &self.network {
             Network::Dense { dimension: 2, .. } => (250, 1_000, DEFAULT_TAPE_MB),
             Network::Dense { dimension: 6, .. } => (250, 500, 400),

@@ -3,19 +3,21 @@
 use crate::bench::{Method, Subject, Workload};
 use crate::error::{Result, StudyError};
 use candle_core::Tensor;
+use ffjord_cuda::DeviceName;
 use serde_json::json;
 use std::path::Path;
 use tempfile::TempDir;
 
 /// The programs, by their file names.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("exchange.py", include_str!("../../peers/exchange.py")),
     ("torch_peer.py", include_str!("../../peers/torch_peer.py")),
+    ("torch_graph_peer.py", include_str!("../../peers/torch_graph_peer.py")),
     ("jax_peer.py", include_str!("../../peers/jax_peer.py")),
 ];
 
 /// A folder with everything a peer needs: programs, settings, weights, rows and the probes of the first iteration.
-pub(super) fn write(workload: &Workload, method: Method, subject: &Subject) -> Result<TempDir> {
+pub(super) fn write(workload: &Workload, method: Method, subject: &Subject, device: DeviceName) -> Result<TempDir> {
     let folder = tempfile::tempdir().map_err(StudyError::io("create a folder in", &std::env::temp_dir()))?;
     for (name, program) in PROGRAMS {
         write_file(&folder.path().join(name), program)?;
@@ -28,6 +30,7 @@ pub(super) fn write(workload: &Workload, method: Method, subject: &Subject) -> R
         "end_time": workload.end_time(),
         "steps": method.steps().unwrap_or(0),
         "tolerance": method.tolerance(),
+        "device": device.to_string(),
         "threads": rayon::current_num_threads(),
     });
     write_file(

@@ -11,6 +11,7 @@ pub use rival::Rival;
 
 use crate::bench::{Method, Repetitions, Subject, Workload, median};
 use crate::error::Result;
+use ffjord_cuda::DeviceName;
 use serde::Serialize;
 
 /// How often each side is timed in turn, and how long each time.
@@ -54,6 +55,15 @@ pub struct Comparison {
     pub rival_gradient_norm: f64,
 }
 
+/// How rivals are run.
+#[derive(Debug, Clone, Copy)]
+pub struct Python<'a> {
+    /// The program.
+    pub program: &'a std::path::Path,
+    /// Where they compute.
+    pub device: DeviceName,
+}
+
 /// Times a workload with a solver here and on every rival that fits them, in turn for some rounds.
 ///
 /// # Errors
@@ -63,14 +73,14 @@ pub fn compare(
     method: Method,
     subject: &Subject,
     rivals: &[Rival],
-    python: &std::path::Path,
+    python: &Python<'_>,
     rounds: usize,
 ) -> Result<Vec<Comparison>> {
-    let folder = exchange::write(workload, method, subject)?;
+    let folder = exchange::write(workload, method, subject, python.device)?;
     let reference = subject.first_step()?;
     let mut peers = Vec::new();
     for rival in rivals.iter().filter(|rival| rival.solves(method)) {
-        let peer = Peer::start(*rival, python, folder.path())?;
+        let peer = Peer::start(*rival, python.program, folder.path())?;
         peer.check(reference)?;
         peers.push((peer, Vec::new()));
     }

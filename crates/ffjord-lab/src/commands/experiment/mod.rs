@@ -12,7 +12,7 @@ use crate::terminal::say;
 use crate::workspace::default_cache;
 use clap::Args;
 use ffjord_run::config::{ModelKind, Preset, RunConfig, resolve, resolve_changed};
-use ffjord_run::{Model, RunData, RunFolder, RunLock, Started, load_initial_weights};
+use ffjord_run::{DeviceName, Model, RunData, RunFolder, RunLock, Started, load_initial_weights};
 use ffjord_train::{Purpose, Streams, TrainingEnd};
 use outcome::Outcome;
 use seeds::SeedRun;
@@ -29,7 +29,7 @@ pub(super) use vae::Measured;
 const WARNINGS: usize = 12;
 
 /// Arguments of `experiment`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Arguments {
     /// The preset to run; `--list` shows all
     #[arg(required_unless_present = "list")]
@@ -46,6 +46,9 @@ pub struct Arguments {
     /// Changes one value of the preset, for example `training.iterations=500`; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
+    /// Where solves are carried out: cpu, cuda or cuda:N with the number of a card; short for `--set device=DEVICE`
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceName>,
     /// Starts from the weights of another run (its folder or a .safetensors file), or of a checkpoint of the original
     /// implementation (.pth)
     #[arg(long, value_name = "RUN|FILE")]
@@ -67,6 +70,7 @@ impl Arguments {
             seed: Vec::new(),
             seeds: None,
             settings: Vec::new(),
+            device: None,
             from: None,
             out: Some(out),
             resume: true,
@@ -76,6 +80,15 @@ impl Arguments {
     /// Changes values of the preset, `KEY=VALUE` each.
     pub fn set(&mut self, settings: impl IntoIterator<Item = String>) {
         self.settings.extend(settings);
+    }
+
+    /// The same with the device among the settings.
+    fn placed(&self) -> Self {
+        let mut placed = self.clone();
+        placed
+            .settings
+            .extend(self.device.map(|device| format!("device={device}")));
+        placed
     }
 
     /// The seeds that are asked for, each once; none leaves the choice to the preset.
@@ -99,6 +112,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// As [`run`], for several in one process: Ctrl-C is caught once, and `stop` is what it sets.
 pub(super) fn run_until(arguments: &Arguments, stop: &mut Option<Arc<AtomicBool>>) -> Result<ExitCode> {
+    let arguments = &arguments.placed();
     let Some(preset) = arguments.preset.as_ref().filter(|_| !arguments.list) else {
         return list();
     };
