@@ -70,7 +70,7 @@ impl<D: Device> CudaBackend<D> {
         kernel: &SharedKernel<T>,
         problem: &Problem<'_>,
         record: Option<&AdjointMethod>,
-    ) -> Result<Specification, CudaError> {
+    ) -> Result<Specification, FlowError> {
         let network = kernel.dense();
         check_network(network.as_ref())?;
         let tableau = check_solver(&problem.settings.solver)?;
@@ -79,13 +79,13 @@ impl<D: Device> CudaBackend<D> {
         problem.trace.as_ref().map_or(Ok(()), |trace| check_trace(trace.of))?;
         let (architecture, minus_state) = match &network {
             Some(network) => (network.architecture().clone(), network.states_subtracted() == 1),
-            None => return Err(not_dense()),
+            None => return Err(not_dense().into()),
         };
         let probes = match &problem.trace {
-            Some(trace) => trace.vectors.dim(0).map_err(tensor)?,
+            Some(trace) => trace.vectors.dim(0)?,
             None => 0,
         };
-        let rows = problem.state.dim(0).map_err(tensor)?;
+        let rows = problem.state.dim(0)?;
         let tile = (self.tile_rows / (1 + probes)).max(1).min(problem.settings.block_rows);
         let tiles = rows.div_ceil(tile).max(1);
         Ok(Specification {
@@ -94,7 +94,7 @@ impl<D: Device> CudaBackend<D> {
             minus_state,
             probes,
             unit_probes: match &problem.trace {
-                Some(trace) => are_units(&trace.vectors).map_err(tensor)?,
+                Some(trace) => are_units(&trace.vectors)?,
                 None => false,
             },
             integrals: problem.integrals.to_vec(),
@@ -110,13 +110,6 @@ fn not_dense() -> CudaError {
     CudaError::Unsupported {
         what: "a field that is no plain dense network".to_string(),
         accepted: "a dense network, also conditional or residual",
-    }
-}
-
-fn tensor(error: candle_core::Error) -> CudaError {
-    CudaError::Driver {
-        what: "read a tensor",
-        reason: error.to_string(),
     }
 }
 

@@ -6,8 +6,7 @@ use clap::Args;
 use ffjord_cuda::DeviceName;
 use ffjord_files::write_atomic;
 use ffjord_run::Provenance;
-use ffjord_study::StudyError;
-use ffjord_study::gpu_check::{Plan, Section, run as run_sections};
+use ffjord_study::gpu_check::{Plan, Section, sections};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,14 +47,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         limit: Duration::from_secs(arguments.seconds),
     };
     let mut finished: Vec<Section> = Vec::new();
-    let sections = run_sections(plan, &mut |section| {
+    for section in sections(plan) {
         let verdict = match section.passed {
             Some(true) => "passed",
             Some(false) => "FAILED",
             None => "-",
         };
         say!("{:<24} {verdict:<8} {:>7.1} s", section.name, section.seconds);
-        finished.push(section.clone());
+        finished.push(section);
         // A card may be taken back at any time: what has been found is kept.
         let report = json!({
             "provenance": Provenance::now(),
@@ -63,10 +62,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "sections": finished,
         });
         let text = format!("{}\n", serde_json::to_string_pretty(&report)?);
-        write_atomic(&arguments.json, text.as_bytes()).map_err(StudyError::from)
-    })?;
+        write_atomic(&arguments.json, text.as_bytes())?;
+    }
     say!("{}", arguments.json.display());
-    let failed = sections.iter().any(|section| section.passed == Some(false));
+    let failed = finished.iter().any(|section| section.passed == Some(false));
     Ok(if failed {
         ExitCode::from(FAILED)
     } else {

@@ -43,11 +43,9 @@ pub(super) struct Found {
     found: Value,
 }
 
-/// Runs all sections, or the first alone if there is no card, and hands every one over as soon as it is done: a card may be lent for minutes.
-///
-/// # Errors
-/// Those of `done`; what fails within a section is its outcome.
-pub fn run(plan: Plan<'_>, done: &mut dyn FnMut(&Section) -> Result<()>) -> Result<Vec<Section>> {
+/// Runs one section after the other as they are asked for, so that what is found can be kept at once: a card may be lent for
+/// minutes. Without a card there is the first alone; what fails within a section is its outcome.
+pub fn sections(plan: Plan<'_>) -> impl Iterator<Item = Section> + '_ {
     type Work<'a> = (&'static str, Box<dyn Fn() -> Result<Found> + 'a>);
     let device = plan.device;
     let mut works: Vec<Work<'_>> = vec![
@@ -66,9 +64,11 @@ pub fn run(plan: Plan<'_>, done: &mut dyn FnMut(&Section) -> Result<()>) -> Resu
     for rival in Rival::ALL.into_iter().filter(|rival| rival.is_for(device)) {
         works.push((rival.name(), Box::new(move || beside(plan, rival))));
     }
-    let start = Instant::now();
-    let mut sections = Vec::new();
-    for (name, work) in works {
+    let (start, mut hopeless) = (Instant::now(), false);
+    works.into_iter().map_while(move |(name, work)| {
+        if hopeless {
+            return None;
+        }
         let clock = Instant::now();
         let found = match start.elapsed() > plan.limit {
             true => Found {
@@ -80,20 +80,14 @@ pub fn run(plan: Plan<'_>, done: &mut dyn FnMut(&Section) -> Result<()>) -> Resu
                 found: json!({ "error": error.to_string() }),
             }),
         };
-        let section = Section {
+        hopeless = name == "doctor" && found.passed == Some(false);
+        Some(Section {
             name,
             passed: found.passed,
             seconds: clock.elapsed().as_secs_f64(),
             found: found.found,
-        };
-        done(&section)?;
-        let hopeless = section.name == "doctor" && section.passed == Some(false);
-        sections.push(section);
-        if hopeless {
-            break;
-        }
-    }
-    Ok(sections)
+        })
+    })
 }
 
 fn diagnose(device: DeviceName) -> Result<Found> {
