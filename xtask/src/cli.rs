@@ -22,6 +22,12 @@ enum Command {
     Experiment(Forwarded),
     /// Draws a run's pictures again, or the likelihoods of several runs against seconds of training
     Plot(Forwarded),
+    /// Lists run folders: what they are of, how far they are, and what came out
+    Runs(Forwarded),
+    /// Makes one page of HTML of a run, of several side by side, or of the whole project
+    Report(Forwarded),
+    /// Prints BibTeX for exactly the methods and data that a run used
+    Cite(Forwarded),
     /// Evaluates the log-likelihood of a file's rows under a run or checkpoint
     Eval(Forwarded),
     /// Draws samples from a run
@@ -70,6 +76,9 @@ impl Cli {
         match cli.command {
             Command::Experiment(forwarded) => lab::run("experiment", &forwarded.arguments),
             Command::Plot(forwarded) => lab::run("plot", &forwarded.arguments),
+            Command::Runs(forwarded) => lab::run("runs", &forwarded.arguments),
+            Command::Report(forwarded) => lab::run("report", &forwarded.arguments),
+            Command::Cite(forwarded) => lab::run("cite", &forwarded.arguments),
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
             Command::Check(forwarded) => lab::run("check", &forwarded.arguments),

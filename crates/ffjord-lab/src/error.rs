@@ -158,6 +158,12 @@ pub enum LabError {
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),
+    /// The table of works to cite.
+    #[error("the program was built with a table of works to cite that cannot be read: {0}")]
+    References(Box<toml::de::Error>),
+    /// Comma-separated values.
+    #[error("comma-separated values cannot be written: {0}")]
+    Csv(#[from] csv::Error),
     /// JSON.
     #[error("JSON failed: {0}")]
     Json(#[from] serde_json::Error),

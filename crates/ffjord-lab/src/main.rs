@@ -5,6 +5,9 @@ mod cli;
 mod commands;
 mod error;
 mod pictures;
+mod record;
+mod references;
+mod report;
 mod terminal;
 mod workspace;
 

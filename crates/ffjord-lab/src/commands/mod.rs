@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod cite;
 pub mod compare;
 pub mod data;
 pub mod eval;
@@ -15,7 +16,9 @@ mod latent_evaluations;
 pub mod parity;
 pub mod plot;
 mod reading;
+pub mod report;
 mod rows;
+pub mod runs;
 pub mod sample;
 pub mod table;
 pub mod trace_variance;

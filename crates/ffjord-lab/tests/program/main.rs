@@ -10,6 +10,7 @@ mod gradients;
 mod harness;
 mod images;
 mod kinds;
+mod looking;
 mod outputs;
 mod own_runs;
 mod own_tables;
