@@ -24,6 +24,8 @@ enum Command {
     Plot(Forwarded),
     /// Lists run folders: what they are of, how far they are, and what came out
     Runs(Forwarded),
+    /// Shows a run on the terminal while it goes on: its curves, speed, time left and messages
+    Watch(Forwarded),
     /// Makes one page of HTML of a run, of several side by side, or of the whole project
     Report(Forwarded),
     /// Prints BibTeX for exactly the methods and data that a run used
@@ -77,6 +79,7 @@ impl Cli {
             Command::Experiment(forwarded) => lab::run("experiment", &forwarded.arguments),
             Command::Plot(forwarded) => lab::run("plot", &forwarded.arguments),
             Command::Runs(forwarded) => lab::run("runs", &forwarded.arguments),
+            Command::Watch(forwarded) => lab::run("watch", &forwarded.arguments),
             Command::Report(forwarded) => lab::run("report", &forwarded.arguments),
             Command::Cite(forwarded) => lab::run("cite", &forwarded.arguments),
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),

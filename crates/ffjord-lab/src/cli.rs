@@ -21,6 +21,8 @@ enum Command {
     Plot(commands::plot::Arguments),
     /// Lists run folders: what they are of, how far they are, and what came out
     Runs(commands::runs::Arguments),
+    /// Shows a run on the terminal while it goes on: its curves, speed, time left and messages
+    Watch(commands::watch::Arguments),
     /// Makes one page of HTML of a run, of several side by side, or of the whole project
     Report(commands::report::Arguments),
     /// Prints BibTeX for exactly the methods and data that a run used
@@ -61,6 +63,7 @@ impl Cli {
             Command::Experiment(arguments) => commands::experiment::run(&arguments),
             Command::Plot(arguments) => commands::plot::run(&arguments),
             Command::Runs(arguments) => commands::runs::run(&arguments),
+            Command::Watch(arguments) => commands::watch::run(&arguments),
             Command::Report(arguments) => commands::report::run(&arguments),
             Command::Cite(arguments) => commands::cite::run(&arguments),
             Command::Eval(arguments) => commands::eval::run(&arguments),

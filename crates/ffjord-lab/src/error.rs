@@ -158,6 +158,12 @@ pub enum LabError {
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),
+    /// There is no terminal to draw on.
+    #[error("standard output is no terminal: print one picture as text with --once, or start it in a terminal")]
+    NoTerminal,
+    /// The terminal cannot be drawn on.
+    #[error("the terminal cannot be drawn on: {0}")]
+    Terminal(std::io::Error),
     /// The table of works to cite.
     #[error("the program was built with a table of works to cite that cannot be read: {0}")]
     References(Box<toml::de::Error>),

@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod dashboard;
 mod error;
 mod pictures;
 mod record;

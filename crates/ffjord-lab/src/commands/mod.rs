@@ -23,4 +23,5 @@ pub mod sample;
 pub mod table;
 pub mod trace_variance;
 mod units;
+pub mod watch;
 pub mod work_precision;

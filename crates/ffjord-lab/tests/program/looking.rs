@@ -166,6 +166,31 @@ fn the_page_of_the_project_has_the_papers_tables() {
 }
 
 #[test]
+fn a_run_is_watched_by_one_picture_of_text() {
+    let place = three_runs();
+    let said = place.succeed(&["watch", "runs/cut", "--once"]);
+    for part in [
+        "toy-moons, seed 3",
+        "interrupted",
+        "2 of 4 iterations",
+        "evaluations",
+        "gradient norm",
+        "NLL",
+        "best so far",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = place.succeed(&["watch", "runs/whole", "--once"]);
+    assert!(said.contains("finished: test NLL") && said.contains("100%"), "{said}");
+    // A run that has just begun.
+    fs::remove_file(place.path("runs/cut/metrics.jsonl")).unwrap();
+    let said = place.succeed(&["watch", "runs/cut", "--once"]);
+    assert!(said.contains("nothing yet") && said.contains("0 of 4"), "{said}");
+    place.refuse(&["watch", "runs/whole"], &["no terminal", "--once"]);
+    place.refuse(&["watch", "nowhere", "--once"], &["nowhere"]);
+}
+
+#[test]
 fn a_run_is_cited_by_what_it_used() {
     let place = three_runs();
     let said = place.succeed(&["cite", "runs/cut"]);
