@@ -28,6 +28,8 @@ enum Command {
     Watch(Forwarded),
     /// Makes one page of HTML of a run, of several side by side, or of the whole project
     Report(Forwarded),
+    /// Runs a small version of everything within an hour, and makes the page of it
+    Reproduce(Forwarded),
     /// Prints BibTeX for exactly the methods and data that a run used
     Cite(Forwarded),
     /// Evaluates the log-likelihood of a file's rows under a run or checkpoint
@@ -81,6 +83,7 @@ impl Cli {
             Command::Runs(forwarded) => lab::run("runs", &forwarded.arguments),
             Command::Watch(forwarded) => lab::run("watch", &forwarded.arguments),
             Command::Report(forwarded) => lab::run("report", &forwarded.arguments),
+            Command::Reproduce(forwarded) => lab::run("reproduce", &forwarded.arguments),
             Command::Cite(forwarded) => lab::run("cite", &forwarded.arguments),
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),

@@ -25,6 +25,8 @@ enum Command {
     Watch(commands::watch::Arguments),
     /// Makes one page of HTML of a run, of several side by side, or of the whole project
     Report(commands::report::Arguments),
+    /// Runs a small version of everything within an hour, and makes the page of it
+    Reproduce(commands::reproduce::Arguments),
     /// Prints BibTeX for exactly the methods and data that a run used
     Cite(commands::cite::Arguments),
     /// Evaluates the log-likelihood of a file's rows under a run or a checkpoint
@@ -65,6 +67,7 @@ impl Cli {
             Command::Runs(arguments) => commands::runs::run(&arguments),
             Command::Watch(arguments) => commands::watch::run(&arguments),
             Command::Report(arguments) => commands::report::run(&arguments),
+            Command::Reproduce(arguments) => commands::reproduce::run(&arguments),
             Command::Cite(arguments) => commands::cite::run(&arguments),
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),

@@ -158,6 +158,14 @@ pub enum LabError {
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),
+    /// A list of steps.
+    #[error("{}: this is no list of steps that can be run: {reason}", .path.display())]
+    Steps {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no terminal to draw on.
     #[error("standard output is no terminal: print one picture as text with --once, or start it in a terminal")]
     NoTerminal,

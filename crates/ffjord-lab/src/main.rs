@@ -9,6 +9,7 @@ mod pictures;
 mod record;
 mod references;
 mod report;
+mod reproduction;
 mod terminal;
 mod workspace;
 

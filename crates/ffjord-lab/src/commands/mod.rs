@@ -17,6 +17,7 @@ pub mod parity;
 pub mod plot;
 mod reading;
 pub mod report;
+pub mod reproduce;
 mod rows;
 pub mod runs;
 pub mod sample;

@@ -2,10 +2,12 @@
 
 use super::embed;
 use super::markdown::markdown;
+use super::origin::quoted;
 use super::page::{missing, page, table, text};
 use super::run::section;
 use crate::error::{LabError, Result};
 use crate::record::{Outcome, RunRecord};
+use crate::reproduction::{Log, LoggedStep};
 use crate::workspace;
 use maud::{Markup, html};
 use std::path::{Path, PathBuf};
@@ -43,11 +45,15 @@ pub fn folder(folder: &Path, title: &str) -> Result<String> {
             code { (inside(workspace::root(), folder)) }
         }
     };
-    let sections = [
+    let steps = Log::open(folder).map(|log| log.steps).unwrap_or_default();
+    let mut sections = vec![
         section("results", "Results", results(folder, &found)),
         section("tables", "Tables and studies", documents(&found)),
         section("figures", "Figures", figures(folder, &found)),
     ];
+    if !steps.is_empty() {
+        sections.insert(0, section("steps", "What was run", run_steps(&steps)));
+    }
     Ok(page(title, &head, &sections))
 }
 
@@ -86,6 +92,31 @@ fn gather(folder: &Path, depth: usize, found: &mut Found) {
             _ if path.is_dir() && depth > 1 => gather(path, depth - 1, found),
             _ => {}
         }
+    }
+}
+
+/// The steps of a reproduction: what came of them, and their commands.
+fn run_steps(steps: &[LoggedStep]) -> Markup {
+    let row = |step: &LoggedStep| {
+        let outcome = match (step.done, step.code) {
+            (true, _) => "done".to_string(),
+            (false, Some(code)) => format!("failed with exit code {code}"),
+            (false, None) => "ended by a signal".to_string(),
+        };
+        let commit = step.provenance.commit.as_deref().unwrap_or("–");
+        vec![
+            text(&step.name),
+            text(outcome),
+            text(step.seconds.to_string()),
+            text(commit),
+            text(&step.provenance.hardware),
+            html! { code { "cargo xtask " (step.arguments.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")) } },
+        ]
+    };
+    let total: u64 = steps.iter().map(|step| step.seconds).sum();
+    html! {
+        p { "All steps together took " (total) " seconds." }
+        (table(&["step", "outcome", "seconds", "commit", "machine", "command"], &steps.iter().map(row).collect::<Vec<_>>()))
     }
 }
 

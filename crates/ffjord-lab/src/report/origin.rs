@@ -26,7 +26,7 @@ pub(super) fn command(record: &RunRecord) -> Option<String> {
 }
 
 /// A word as a shell takes it literally.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./=,:".contains(character);
     match word.chars().all(plain) {
         true => word.to_string(),

@@ -210,6 +210,70 @@ fn a_run_is_cited_by_what_it_used() {
 }
 
 #[test]
+fn steps_are_run_once_and_one_that_fails_stops_no_other() {
+    let place = Place::new();
+    let moons = moons("{out}/moons", &["--resume"]);
+    let step = |name: &str, arguments: &[&str]| {
+        let arguments: Vec<String> = arguments.iter().map(|argument| format!("{argument:?}")).collect();
+        format!(
+            "[[steps]]\nname = \"{name}\"\nabout = \"{name}\"\narguments = [{}]\n",
+            arguments.join(", ")
+        )
+    };
+    let list = |table: &str| {
+        let steps = [
+            step("none", &["cite", "{out}/none"]),
+            step("moons", &moons),
+            step("table", &["table", "2", "--results", table, "--out", "{out}"]),
+        ];
+        place.write("steps.toml", steps.concat());
+    };
+    list("{out}");
+    let run = |place: &Place| place.run(&["reproduce", "--steps", "steps.toml", "--out", "all"]);
+    let first = run(&place);
+    assert_eq!(first.code, Some(1), "{}", first.stdout);
+    assert!(
+        first.stdout.contains("failed: none") && first.stderr.contains("no run folder"),
+        "{}",
+        first.stdout
+    );
+    let report = page(&place, "all/report.html");
+    for part in ["What was run", "failed with exit code 1", "Table 2", "moons: density"] {
+        assert!(report.contains(part), "{part}");
+    }
+    page(&place, "all/moons/report.html");
+    // What is done is left alone, what failed is tried again.
+    fs::create_dir(place.path("all/none")).unwrap();
+    fs::copy(place.path("all/moons/config.json"), place.path("all/none/config.json")).unwrap();
+    let before = fs::metadata(place.path("all/moons/result.json"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let second = run(&place);
+    assert_eq!(second.code, Some(0), "{}", second.stderr);
+    assert_eq!(second.stdout.matches("done before").count(), 2, "{}", second.stdout);
+    assert_eq!(
+        fs::metadata(place.path("all/moons/result.json"))
+            .unwrap()
+            .modified()
+            .unwrap(),
+        before
+    );
+    let said = place.succeed(&["reproduce", "--steps", "steps.toml", "--out", "all", "--list"]);
+    assert_eq!(said.matches("done").count(), 3, "{said}");
+    // Another command under the same name is another step.
+    list("all/moons");
+    let said = place.succeed(&["reproduce", "--steps", "steps.toml", "--out", "all", "--list"]);
+    assert_eq!(said.matches("done").count(), 2, "{said}");
+    place.write("all/reproduce.json", "{");
+    place.refuse(
+        &["reproduce", "--steps", "steps.toml", "--out", "all"],
+        &["reproduce.json", "Remove it"],
+    );
+    assert_eq!(place.run(&["reproduce"]).code, Some(2));
+}
+
+#[test]
 fn event_files_for_tensorboard_are_written_and_gone_on_with() {
     let place = Place::new();
     place.succeed(&moons("run", &["--tensorboard"]));
