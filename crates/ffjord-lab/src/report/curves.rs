@@ -6,7 +6,7 @@ use crate::record::{Metrics, Trained};
 use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
 use maud::{Markup, html};
 
-/// Iterations over which curves are smoothed.
+/// Iterations over which curves are smoothed, at most.
 const WINDOW: usize = 51;
 
 /// A run in the pictures.
@@ -18,6 +18,11 @@ pub(super) struct Curves<'a> {
 }
 
 type Points = Vec<(f64, f64)>;
+
+/// Iterations over which a curve is smoothed: of a short run few, so that it is not pressed flat.
+fn window(points: &[(f64, f64)]) -> usize {
+    (points.len() / 10).clamp(1, WINDOW) | 1
+}
 
 /// What lies on the horizontal axis.
 #[derive(Clone, Copy)]
@@ -90,14 +95,14 @@ fn of_test_rows(metrics: &Metrics, clock: Clock) -> Points {
         .collect()
 }
 
-/// All curves of a run.
-pub(super) fn of_run(metrics: &Metrics) -> Markup {
+/// All curves of a run, whose held-out rows are evaluated by `measure`.
+pub(super) fn of_run(metrics: &Metrics, measure: &str) -> Markup {
     if metrics.train.is_empty() && metrics.validations.is_empty() {
         return missing("There are no metrics yet.");
     }
     html! {
         div.figures {
-            @for clock in [Clock::Iterations, Clock::Seconds] { (likelihoods(metrics, clock)) }
+            @for clock in [Clock::Iterations, Clock::Seconds] { (likelihoods(metrics, measure, clock)) }
             @for clock in [Clock::Iterations, Clock::Seconds] { (evaluations(metrics, clock)) }
             (gradient_norm(metrics))
             (end_time(metrics))
@@ -106,14 +111,14 @@ pub(super) fn of_run(metrics: &Metrics) -> Markup {
     }
 }
 
-fn likelihoods(metrics: &Metrics, clock: Clock) -> Markup {
+fn likelihoods(metrics: &Metrics, measure: &str, clock: Clock) -> Markup {
     let (unit, value) = loss(metrics);
     let matching = unit != "nats";
     let train = of_training(metrics, clock, value);
     let (validation, test) = (of_validation(metrics, clock), of_test_rows(metrics, clock));
     let mut series = Vec::new();
     if !train.is_empty() && !matching {
-        series.push(Series::new("training batches", &train).smoothed(WINDOW));
+        series.push(Series::new("training batches", &train).smoothed(window(&train)));
     }
     if !validation.is_empty() {
         series.push(Series::new("validation", &validation));
@@ -121,15 +126,11 @@ fn likelihoods(metrics: &Metrics, clock: Clock) -> Markup {
     if !test.is_empty() {
         series.push(Series::new("test rows", &test));
     }
-    let shown = picture(
-        series,
-        ("negative log-likelihood", clock.label(), "nats"),
-        Scale::Linear,
-    );
+    let shown = picture(series, (measure, clock.label(), "nats"), Scale::Linear);
     if !matching {
         return shown;
     }
-    let series = vec![Series::new("training batches", &train).smoothed(WINDOW)];
+    let series = vec![Series::new("training batches", &train).smoothed(window(&train))];
     html! { (shown) (picture(series, ("flow matching", clock.label(), unit), Scale::Linear)) }
 }
 
@@ -141,8 +142,8 @@ fn evaluations(metrics: &Metrics, clock: Clock) -> Markup {
     }
     let backward = of_training(metrics, clock, |line| line.evaluations.1);
     let series = vec![
-        Series::new("forward", &forward).smoothed(WINDOW),
-        Series::new("backward", &backward).smoothed(WINDOW),
+        Series::new("forward", &forward).smoothed(window(&forward)),
+        Series::new("backward", &backward).smoothed(window(&backward)),
     ];
     picture(
         series,
@@ -153,7 +154,7 @@ fn evaluations(metrics: &Metrics, clock: Clock) -> Markup {
 
 fn gradient_norm(metrics: &Metrics) -> Markup {
     let norm = of_training(metrics, Clock::Iterations, |line| line.gradient_norm);
-    let series = vec![Series::new("before clipping", &norm).smoothed(WINDOW)];
+    let series = vec![Series::new("before clipping", &norm).smoothed(window(&norm))];
     picture(series, ("gradient norm", "iteration", "norm"), Scale::Log)
 }
 
@@ -202,7 +203,7 @@ pub(super) fn of_runs(runs: &[Curves<'_>]) -> Markup {
         together(
             runs,
             &points,
-            1,
+            false,
             ("validation rows", clock.label(), "nats"),
             Scale::Linear,
         )
@@ -219,17 +220,17 @@ pub(super) fn of_runs(runs: &[Curves<'_>]) -> Markup {
             (held_out(Clock::Iterations))
             (held_out(Clock::Seconds))
             @if test.iter().any(|points| !points.is_empty()) {
-                (together(runs, &test, 1, ("test rows", "seconds of training", "nats"), Scale::Linear))
+                (together(runs, &test, false, ("test rows", "seconds of training", "nats"), Scale::Linear))
             }
             @if solves {
-                (together(runs, &evaluations, WINDOW, ("forward evaluations", "iteration", "NFE"), Scale::Linear))
+                (together(runs, &evaluations, true, ("forward evaluations", "iteration", "NFE"), Scale::Linear))
             }
-            (together(runs, &norms, WINDOW, ("gradient norm", "iteration", "norm"), Scale::Log))
+            (together(runs, &norms, true, ("gradient norm", "iteration", "norm"), Scale::Log))
         }
     }
 }
 
-fn together(runs: &[Curves<'_>], points: &[Points], window: usize, texts: (&str, &str, &str), scale: Scale) -> Markup {
+fn together(runs: &[Curves<'_>], points: &[Points], smooth: bool, texts: (&str, &str, &str), scale: Scale) -> Markup {
     // A run of which nothing is shown keeps its place, so that colours mean the same run in every picture.
     let named = |(run, points): (&Curves<'_>, &'_ Points)| {
         let shown = points.iter().any(|(_, value)| value.is_finite());
@@ -238,7 +239,11 @@ fn together(runs: &[Curves<'_>], points: &[Points], window: usize, texts: (&str,
     let names: Vec<String> = runs.iter().zip(points).map(named).collect();
     let series = names.iter().zip(points).map(|(name, points)| {
         let series = Series::new(name.as_str(), points);
-        if window > 1 { series.smoothed(window) } else { series }
+        if smooth {
+            series.smoothed(window(points))
+        } else {
+            series
+        }
     });
     picture(series.collect(), texts, scale)
 }

@@ -1,11 +1,12 @@
 //! The page of one run.
 
-use super::page::{Section, missing, page, table, text, tiles};
+use super::page::{Section, page, table, text, tiles};
 use super::{config, curves, data_card, embed, origin, outcome};
 use crate::error::Result;
 use crate::record::{Metrics, Outcome, RunRecord};
 use crate::references::references;
 use ffjord_run::RunState;
+use ffjord_run::config::ModelKind;
 use maud::{Markup, html};
 use std::path::Path;
 
@@ -28,8 +29,8 @@ pub fn run(path: &Path) -> Result<String> {
     let sections = [
         section("result", "Result", outcome::numbers(&record)),
         section("baselines", "Baselines", outcome::baselines(&record)),
-        section("fit", "Is it a good fit?", outcome::fit(path)),
-        section("curves", "Training", training(&metrics)),
+        section("fit", "Is it a good fit?", outcome::fit(&record)),
+        section("curves", "Training", training(&record, &metrics)),
         section("pictures", "Pictures", pictures(&record)),
         section("data", "Data", data_card::section(&record)),
         section(
@@ -97,7 +98,11 @@ fn summary(record: &RunRecord, metrics: &Metrics) -> Markup {
     tiles(&shown)
 }
 
-fn training(metrics: &Metrics) -> Markup {
+fn training(record: &RunRecord, metrics: &Metrics) -> Markup {
+    let measure = match record.config.model.kind {
+        ModelKind::Vae => "negative bound",
+        _ => "negative log-likelihood",
+    };
     let number = |value: f64| text(format!("{value:.4}"));
     let validations: Vec<Vec<Markup>> = last(&metrics.validations)
         .iter()
@@ -116,16 +121,16 @@ fn training(metrics: &Metrics) -> Markup {
         .map(|line| vec![text(line.iteration.to_string()), text(&line.cause)])
         .collect();
     html! {
-        (curves::of_run(metrics))
+        (curves::of_run(metrics, measure))
         @if !validations.is_empty() {
             details {
-                summary { (metrics.validations.len()) " validations" }
+                summary { "All validations (" (metrics.validations.len()) ")" }
                 (table(&["iteration", "seconds", "NLL in nats", "test rows", ""], &validations))
             }
         }
         @if !failures.is_empty() {
             details {
-                summary { (metrics.failures.len()) " failures" }
+                summary { "All failures (" (metrics.failures.len()) ")" }
                 (table(&["iteration", "cause"], &failures))
             }
         }
@@ -154,7 +159,12 @@ fn pictures(record: &RunRecord) -> Markup {
     let mut paths = embed::pictures(&record.folder.plots());
     paths.retain(|path| path.file_stem().is_some_and(|stem| stem != "training"));
     if paths.is_empty() {
-        return missing("There are no pictures: runs have them when they are finished, or by `cargo xtask plot RUN`.");
+        return html! {
+            p.soft {
+                "There are no pictures: finished runs have them, and " code { "cargo xtask plot " (record.path().display()) }
+                " draws them of others."
+            }
+        };
     }
     html! {
         div.figures.large { @for path in &paths { (embed::file(path, &embed::caption(path))) } }
