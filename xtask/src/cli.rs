@@ -22,6 +22,16 @@ enum Command {
     Experiment(Forwarded),
     /// Draws a run's pictures again, or the likelihoods of several runs against seconds of training
     Plot(Forwarded),
+    /// Lists run folders: what they are of, how far they are, and what came out
+    Runs(Forwarded),
+    /// Shows a run on the terminal while it goes on: its curves, speed, time left and messages
+    Watch(Forwarded),
+    /// Makes one page of HTML of a run, of several side by side, or of the whole project
+    Report(Forwarded),
+    /// Runs a small version of everything within an hour, and makes the page of it
+    Reproduce(Forwarded),
+    /// Prints BibTeX for exactly the methods and data that a run used
+    Cite(Forwarded),
     /// Evaluates the log-likelihood of a file's rows under a run or checkpoint
     Eval(Forwarded),
     /// Draws samples from a run
@@ -74,6 +84,11 @@ impl Cli {
         match cli.command {
             Command::Experiment(forwarded) => lab::run("experiment", &forwarded.arguments),
             Command::Plot(forwarded) => lab::run("plot", &forwarded.arguments),
+            Command::Runs(forwarded) => lab::run("runs", &forwarded.arguments),
+            Command::Watch(forwarded) => lab::run("watch", &forwarded.arguments),
+            Command::Report(forwarded) => lab::run("report", &forwarded.arguments),
+            Command::Reproduce(forwarded) => lab::run("reproduce", &forwarded.arguments),
+            Command::Cite(forwarded) => lab::run("cite", &forwarded.arguments),
             Command::Eval(forwarded) => lab::run("eval", &forwarded.arguments),
             Command::Sample(forwarded) => lab::run("sample", &forwarded.arguments),
             Command::Check(forwarded) => lab::run("check", &forwarded.arguments),

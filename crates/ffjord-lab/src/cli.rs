@@ -19,6 +19,16 @@ enum Command {
     Experiment(commands::experiment::Arguments),
     /// Draws a run's pictures again, or the likelihoods of several runs against seconds of training
     Plot(commands::plot::Arguments),
+    /// Lists run folders: what they are of, how far they are, and what came out
+    Runs(commands::runs::Arguments),
+    /// Shows a run on the terminal while it goes on: its curves, speed, time left and messages
+    Watch(commands::watch::Arguments),
+    /// Makes one page of HTML of a run, of several side by side, or of the whole project
+    Report(commands::report::Arguments),
+    /// Runs a small version of everything within an hour, and makes the page of it
+    Reproduce(commands::reproduce::Arguments),
+    /// Prints BibTeX for exactly the methods and data that a run used
+    Cite(commands::cite::Arguments),
     /// Evaluates the log-likelihood of a file's rows under a run or a checkpoint
     Eval(commands::eval::Arguments),
     /// Draws samples from a run or a checkpoint
@@ -58,6 +68,11 @@ impl Cli {
         match self.command {
             Command::Experiment(arguments) => commands::experiment::run(&arguments),
             Command::Plot(arguments) => commands::plot::run(&arguments),
+            Command::Runs(arguments) => commands::runs::run(&arguments),
+            Command::Watch(arguments) => commands::watch::run(&arguments),
+            Command::Report(arguments) => commands::report::run(&arguments),
+            Command::Reproduce(arguments) => commands::reproduce::run(&arguments),
+            Command::Cite(arguments) => commands::cite::run(&arguments),
             Command::Eval(arguments) => commands::eval::run(&arguments),
             Command::Sample(arguments) => commands::sample::run(&arguments),
             Command::Check(arguments) => commands::check::run(&arguments),

@@ -161,6 +161,26 @@ pub enum LabError {
     /// Training.
     #[error(transparent)]
     Train(#[from] ffjord_train::TrainError),
+    /// A list of steps.
+    #[error("{}: this is no list of steps that can be run: {reason}", .path.display())]
+    Steps {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no terminal to draw on.
+    #[error("standard output is no terminal: print one picture as text with --once, or start it in a terminal")]
+    NoTerminal,
+    /// The terminal cannot be drawn on.
+    #[error("the terminal cannot be drawn on: {0}")]
+    Terminal(std::io::Error),
+    /// The table of works to cite.
+    #[error("the program was built with a table of works to cite that cannot be read: {0}")]
+    References(Box<toml::de::Error>),
+    /// Comma-separated values.
+    #[error("comma-separated values cannot be written: {0}")]
+    Csv(#[from] csv::Error),
     /// JSON.
     #[error("JSON failed: {0}")]
     Json(#[from] serde_json::Error),

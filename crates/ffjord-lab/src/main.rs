@@ -3,8 +3,13 @@
 
 mod cli;
 mod commands;
+mod dashboard;
 mod error;
 mod pictures;
+mod record;
+mod references;
+mod report;
+mod reproduction;
 mod terminal;
 mod workspace;
 

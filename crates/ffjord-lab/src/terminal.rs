@@ -14,3 +14,20 @@ macro_rules! say {
     ($($part:tt)*) => { $crate::terminal::line(format_args!($($part)*)) };
 }
 pub(crate) use say;
+
+/// Rows of texts as lines whose columns stand below each other; the last text of a row may be of any length.
+pub fn columns(rows: &[Vec<String>]) -> Vec<String> {
+    let width = |text: &String| text.chars().count();
+    let most = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..most)
+        .map(|column| {
+            let inner = rows.iter().filter(|row| column + 1 < row.len());
+            inner.map(|row| width(&row[column])).max().unwrap_or_default()
+        })
+        .collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_string()
+    };
+    rows.iter().map(line).collect()
+}

@@ -22,6 +22,7 @@ mod results;
 mod rows;
 mod run_folder;
 mod run_lock;
+mod run_state;
 mod sampling;
 mod start;
 mod statistics;
@@ -44,6 +45,7 @@ pub use results::{BitsRecord, CurvePoint, RunResult, SplitRecord, TestRecord, Tr
 pub use rows::Rows;
 pub use run_folder::{RunFolder, Started};
 pub use run_lock::RunLock;
+pub use run_state::RunState;
 pub use sampling::{samples, samples_at, samples_given};
 pub use start::StartPart;
 pub use statistics::mean_and_standard_error;

@@ -4,6 +4,7 @@ use crate::config::{RunConfig, resolve_stored};
 use crate::data_summary::{DataSource, DataSummary};
 use crate::error::{Result, RunError};
 use crate::model::Model;
+use crate::provenance::Provenance;
 use crate::run_lock::RunLock;
 use candle_core::Tensor;
 use ffjord_nn::load_parameters;
@@ -33,6 +34,9 @@ pub struct Started {
     pub preset: String,
     /// What `--set` changed of it.
     pub settings: Vec<String>,
+    /// The program and machine of the last start; none of runs of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
 }
 
 impl RunFolder {
@@ -197,6 +201,11 @@ impl RunFolder {
     /// The metrics' file.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
+    }
+
+    /// The result's file, which finished runs have.
+    pub fn result_path(&self) -> PathBuf {
+        self.path.join("result.json")
     }
 
     /// The pictures' folder.

@@ -37,16 +37,9 @@ impl RunLock {
         match file.try_lock() {
             Ok(()) => (),
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                // That nothing can be read changes nothing about the lock.
-                let _ = Read::by_ref(&mut file).take(4096).read_to_string(&mut text);
-                let holder = serde_json::from_str(&text).map_or_else(
-                    |_| "it does not say which".to_string(),
-                    |Holder { process, host, since }| format!("process {process} on {host}, since {since}"),
-                );
                 return Err(RunError::Locked {
                     path: folder.to_path_buf(),
-                    holder,
+                    holder: described(&written(&mut file)),
                 });
             }
             // Some file systems have no locks: two processes are not told apart there, as ever.
@@ -66,6 +59,48 @@ impl RunLock {
         written.map_err(RunError::io("write", &path))?;
         Ok(Self { file })
     }
+
+    /// Who has a folder, in words; none if nobody has. Nothing is written, so that runs of others can be looked at.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if the file is there but cannot be read.
+    pub fn holder(folder: &Path) -> Result<Option<String>> {
+        let path = folder.join(LOCK);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(RunError::io("open", &path)(error)),
+        };
+        // Who lets go empties the file, so that the lock is asked for only where a process may have been killed.
+        let text = written(&mut file);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(described(&text))),
+            // Without locks what is written is all that is known.
+            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+                Ok(Some(described(&text)))
+            }
+            Err(TryLockError::Error(error)) => Err(RunError::io("lock", &path)(error)),
+        }
+    }
+}
+
+/// What a lock's file says; that nothing can be read changes nothing about the lock.
+fn written(file: &mut File) -> String {
+    let mut text = String::new();
+    let _ = Read::by_ref(file).take(4096).read_to_string(&mut text);
+    text
+}
+
+/// Who holds a lock, in words.
+fn described(text: &str) -> String {
+    serde_json::from_str(text).map_or_else(
+        |_| "it does not say which".to_string(),
+        |Holder { process, host, since }| format!("process {process} on {host}, since {since}"),
+    )
 }
 
 impl Drop for RunLock {
@@ -98,8 +133,20 @@ mod tests {
         let answer = RunLock::take(place.path()).map(drop).map_err(|error| error.to_string());
         let process = format!("process {} on ", std::process::id());
         assert!(answer.is_err_and(|text| text.contains(&process) && text.contains("--out DIR")));
+        assert!(RunLock::holder(place.path())?.is_some_and(|holder| holder.contains(&process)));
         drop(first);
+        assert_eq!(RunLock::holder(place.path())?, None);
         drop(RunLock::take(place.path())?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_process_that_was_killed_holds_nothing() -> Result<()> {
+        let place = tempfile::tempdir().map_err(RunError::io("create", &std::env::temp_dir()))?;
+        assert_eq!(RunLock::holder(place.path())?, None);
+        let path = place.path().join(LOCK);
+        std::fs::write(&path, r#"{"process":1,"host":"here","since":"then"}"#).map_err(RunError::io("write", &path))?;
+        assert_eq!(RunLock::holder(place.path())?, None);
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ pub use error::TrainError;
 pub use metrics::{MetricsWriter, read_metrics};
 pub use model::Model;
 pub use objective::{FlowMatching, Loss, MaximumLikelihood, NoiseCoupling, Objective};
-pub use observer::{FailureReport, IterationReport, JsonLines, Observer, Progress, ValidationReport};
+pub use observer::{FailureReport, IterationReport, JsonLines, Observer, Progress, TensorBoard, ValidationReport};
 pub use optim::{Adam, AdamConfig, Adamax, AdamaxConfig, Optimizer, OptimizerKind, clip_global_norm, global_norm};
 pub use patience::Patience;
 /// The crate of random numbers whose generators appear in the API.

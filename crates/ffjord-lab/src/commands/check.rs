@@ -8,15 +8,12 @@ use crate::workspace::default_cache;
 use clap::Args;
 use ffjord_files::write_atomic;
 use ffjord_run::{Provenance, Rows, RunData, RunFolder, Trained};
-use ffjord_study::fit::{Fit, FitOptions, measure, picture};
+use ffjord_study::fit::{Fit, FitOptions, measure, picture, sentences};
 use ffjord_train::Streams;
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// P-values below this are told as evidence.
-const SUSPICIOUS: f64 = 0.01;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -60,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         ..FitOptions::default()
     };
     let fit = measure(trained.model(), &rows, options, &Streams::new(arguments.seed))?;
-    say(&fit);
+    sentences(&fit).iter().for_each(|line| say!("{line}"));
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None if arguments.model.is_dir() => arguments.model.clone(),
@@ -80,61 +77,6 @@ fn rows(arguments: &Arguments, trained: &Trained) -> Result<Rows<f64>> {
     let files = RowsOfFiles::load(trained, data, &arguments.read, arguments.given.as_deref())?;
     files.said.iter().for_each(|line| say!("{line}"));
     Ok(trained.dequantised(trained.standardised(&files.rows)?)?)
-}
-
-fn say(fit: &Fit) {
-    let verdict = |p_value: f64| match p_value < SUSPICIOUS {
-        true => "more than chance",
-        false => "no more than chance",
-    };
-    say!("{} rows that training did not see", fit.rows);
-    let (lengths, columns): (Vec<_>, Vec<_>) = fit.transforms.iter().partition(|transform| transform.column.is_none());
-    if let Some(worst) = columns.iter().max_by(|a, b| a.distance.total_cmp(&b.distance)) {
-        // Of so many columns the farthest is far by chance.
-        let p_value = (worst.p_value * columns.len() as f64).min(1.0);
-        say!(
-            "noise: of {} columns number {} is farthest from normal: shares differ by up to {:.4}, p = {p_value:.3}: {}",
-            columns.len(),
-            worst.column.unwrap_or_default(),
-            worst.distance,
-            verdict(p_value)
-        );
-    }
-    for length in lengths {
-        say!(
-            "its square length is χ² but for {:.4}, p = {:.3}: {}",
-            length.distance,
-            length.p_value,
-            verdict(length.p_value)
-        );
-    }
-    for level in &fit.levels {
-        say!(
-            "the densest region with {:>4.0} % of the model's mass holds {:>6.2} % of the rows (± {:.2} by chance)",
-            100.0 * level.expected,
-            100.0 * level.observed,
-            100.0 * level.standard_error
-        );
-    }
-    let told = &fit.two_sample;
-    say!(
-        "samples against rows, {} each: energy distance {:.5}, p = {:.3}: {}",
-        told.compared,
-        told.energy,
-        told.energy_p_value,
-        verdict(told.energy_p_value)
-    );
-    say!(
-        "five nearest neighbours tell {:.1} % of them apart, where 50 % is guessing, p = {:.3}: {}",
-        100.0 * told.accuracy,
-        told.accuracy_p_value,
-        verdict(told.accuracy_p_value)
-    );
-    let worst = fit.worst.iter().map(|(row, density)| format!("{row} ({density:.2})"));
-    say!(
-        "rows of the lowest ln p, in nats as the model sees rows: {}",
-        worst.collect::<Vec<_>>().join(", ")
-    );
 }
 
 fn write(arguments: &Arguments, options: FitOptions, fit: &Fit, out: &Path) -> Result<()> {

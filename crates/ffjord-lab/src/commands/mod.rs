@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod cite;
 pub mod compare;
 pub mod data;
 pub mod doctor;
@@ -17,9 +18,13 @@ mod latent_evaluations;
 pub mod parity;
 pub mod plot;
 mod reading;
+pub mod report;
+pub mod reproduce;
 mod rows;
+pub mod runs;
 pub mod sample;
 pub mod table;
 pub mod trace_variance;
 mod units;
+pub mod watch;
 pub mod work_precision;

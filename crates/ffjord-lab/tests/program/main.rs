@@ -11,6 +11,7 @@ mod gradients;
 mod harness;
 mod images;
 mod kinds;
+mod looking;
 mod outputs;
 mod own_runs;
 mod own_tables;

@@ -100,6 +100,33 @@ pub enum DataConfig {
 }
 
 impl DataConfig {
+    /// What the data are called in lists: the name of a density, a set or a benchmark, or the file's name.
+    ///
+    /// ```
+    /// use ffjord_run::config::DataConfig;
+    ///
+    /// let data = DataConfig::Toy { name: "moons".to_string() };
+    /// assert_eq!(data.title(), "moons");
+    /// ```
+    pub fn title(&self) -> String {
+        let of_file = |path: &PathBuf| match path.file_name() {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => path.display().to_string(),
+        };
+        match self {
+            Self::Toy { name } => name.clone(),
+            Self::Image { path } => of_file(path),
+            Self::Table(table) => of_file(&table.path),
+            Self::Images(images) => images.set.clone(),
+            Self::Power(_) => "power".to_string(),
+            Self::Gas(_) => "gas".to_string(),
+            Self::Hepmass(_) => "hepmass".to_string(),
+            Self::Miniboone(_) => "miniboone".to_string(),
+            Self::MinibooneReduced(_) => "miniboone-reduced".to_string(),
+            Self::Bsds300(_) => "bsds300".to_string(),
+        }
+    }
+
     /// The file of the user's own that holds the data: a table or a picture.
     pub fn file(&self) -> Option<&PathBuf> {
         match self {

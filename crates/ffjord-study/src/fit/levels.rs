@@ -1,13 +1,13 @@
 //! Regions of high density: the smallest region that holds a share of the model's mass should hold that share of the rows
 //! (Hyndman, The American Statistician 50(2), 1996).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Shares of the model's mass.
 const SHARES: [f64; 11] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 
 /// One region.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Level {
     /// The share of the model's mass in it.
     pub expected: f64,

@@ -7,11 +7,13 @@
 mod levels;
 mod neighbours;
 mod picture;
+mod sentences;
 mod transforms;
 mod two_sample;
 
 pub use levels::{Level, coverage};
 pub use picture::picture;
+pub use sentences::sentences;
 pub use transforms::{Transform, transforms};
 pub use two_sample::{TwoSample, two_sample};
 
@@ -21,7 +23,7 @@ use ffjord_data::Matrix;
 use ffjord_flow::{Bijection, Density, Pass};
 use ffjord_run::{Model, Rows, log_likelihoods, samples, samples_given};
 use ffjord_train::{Purpose, Streams, to_tensor};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Rows that are told with the lowest densities.
 const WORST: usize = 10;
@@ -51,7 +53,7 @@ impl Default for FitOptions {
 }
 
 /// What a check found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// Rows that took part.
     pub rows: usize,

@@ -1,11 +1,11 @@
 //! Probability integral transforms: where a model is right, `F(z)` of its noise is uniform on [0, 1].
 
 use ffjord_data::Matrix;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
 /// The transform of one number a row.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transform {
     /// A column of the noise, from 0; none for its square length.
     pub column: Option<usize>,

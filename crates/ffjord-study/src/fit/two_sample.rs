@@ -6,13 +6,13 @@ use super::neighbours::Neighbours;
 use crate::error::{Result, StudyError};
 use ffjord_data::{Matrix, permutation};
 use rand::RngCore;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Rows and samples, each, below which nothing can be told.
 const FEWEST: usize = 8;
 
 /// What telling samples from rows came to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TwoSample {
     /// Rows and samples, each.
     pub compared: usize,

@@ -2,9 +2,11 @@
 
 mod jsonl;
 mod progress;
+mod tensorboard;
 
 pub use jsonl::JsonLines;
 pub use progress::Progress;
+pub use tensorboard::TensorBoard;
 
 use crate::error::Result;
 

@@ -12,7 +12,7 @@ use crate::terminal::say;
 use crate::workspace::default_cache;
 use clap::Args;
 use ffjord_run::config::{ModelKind, Preset, RunConfig, resolve, resolve_changed};
-use ffjord_run::{DeviceName, Model, RunData, RunFolder, RunLock, Started, load_initial_weights};
+use ffjord_run::{DeviceName, Model, Provenance, RunData, RunFolder, RunLock, Started, load_initial_weights};
 use ffjord_train::{Purpose, Streams, TrainingEnd};
 use outcome::Outcome;
 use seeds::SeedRun;
@@ -59,6 +59,10 @@ pub struct Arguments {
     /// Continues the run in the folder, if there is one
     #[arg(long)]
     resume: bool,
+    /// Also writes the metrics as event files for TensorBoard, into the run folder's `tensorboard/`; a run that is resumed
+    /// goes on with them
+    #[arg(long)]
+    tensorboard: bool,
 }
 
 impl Arguments {
@@ -74,6 +78,7 @@ impl Arguments {
             from: None,
             out: Some(out),
             resume: true,
+            tensorboard: false,
         }
     }
 
@@ -161,7 +166,7 @@ fn run_seed(
 ) -> Result<Option<SeedRun>> {
     let plan = plan(arguments, preset, seed, folder)?;
     if plan.config.model.kind == ModelKind::Vae {
-        return vae::run(plan, preset, arguments.resume, stop);
+        return vae::run(plan, preset, arguments, stop);
     }
     let Plan {
         config,
@@ -208,7 +213,8 @@ fn run_seed(
         Some(stop) => stop,
         None => stop.insert(training::stop_flag()?),
     };
-    let summary = training::train(&config, &data, &model, &folder, streams, stop)?;
+    let events = training::events(&folder, arguments.tensorboard)?;
+    let summary = training::train(&config, &data, &model, &folder, streams, (events, stop))?;
     if summary.end == TrainingEnd::Interrupted {
         say!("continue with the same command and --resume");
         return Ok(None);
@@ -283,6 +289,7 @@ fn plan(arguments: &Arguments, preset: &str, seed: Option<u64>, folder: &dyn Fn(
             .filter(|setting| !started.settings.contains(setting));
         let new: Vec<String> = new.cloned().collect();
         started.settings.extend(new);
+        started.provenance = Some(Provenance::now());
         return Ok(Plan {
             config,
             located,
@@ -297,6 +304,7 @@ fn plan(arguments: &Arguments, preset: &str, seed: Option<u64>, folder: &dyn Fn(
         started: Started {
             preset: preset.name().to_string(),
             settings: arguments.settings.clone(),
+            provenance: Some(Provenance::now()),
         },
         folder: folder(config.seed),
         config,

@@ -6,7 +6,7 @@ use ffjord_flow::{Chain, Flow};
 use ffjord_run::config::RunConfig;
 use ffjord_run::{Likelihood, Model, Rows, RunData, RunFolder, log_likelihoods, objective, summarise};
 use ffjord_train::{
-    JsonLines, MetricsWriter, Progress, Purpose, Streams, TrainError, Trainer, TrainingSummary, Validation,
+    JsonLines, MetricsWriter, Progress, Purpose, Streams, TensorBoard, TrainError, Trainer, TrainingSummary, Validation,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ pub(super) fn train(
     model: &Model,
     folder: &RunFolder,
     streams: Streams,
-    stop: &AtomicBool,
+    (events, stop): (Option<TensorBoard>, &AtomicBool),
 ) -> Result<TrainingSummary> {
     let store = folder.store();
     let metrics = match store.load()? {
@@ -65,7 +65,26 @@ pub(super) fn train(
         .observe(JsonLines::new(metrics))
         .observe(Progress::new())
         .stop_on(stop);
+    if let Some(events) = events {
+        trainer = trainer.observe(events);
+    }
     Ok(trainer.run()?)
+}
+
+/// Event files for TensorBoard, where they are asked for or the run has had them so far.
+///
+/// # Errors
+/// When they cannot be written.
+pub(super) fn events(folder: &RunFolder, wanted: bool) -> Result<Option<TensorBoard>> {
+    let place = folder.path().join("tensorboard");
+    if !wanted && !place.is_dir() {
+        return Ok(None);
+    }
+    let events = match folder.store().load()? {
+        Some(checkpoint) => TensorBoard::resume(place, checkpoint.iteration)?,
+        None => TensorBoard::create(place)?,
+    };
+    Ok(Some(events))
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once. Only one can be had.

@@ -1,8 +1,8 @@
 //! A run of a variational autoencoder, from its data to its result.
 
-use super::Plan;
 use super::seeds::SeedRun;
-use super::training::stop_flag;
+use super::training::{events, stop_flag};
+use super::{Arguments, Plan};
 use crate::error::Result;
 use crate::pictures;
 use crate::terminal::say;
@@ -13,8 +13,8 @@ use ffjord_run::vae::{
 };
 use ffjord_run::{Likelihood, Provenance, RunFolder};
 use ffjord_train::{
-    JsonLines, MetricsWriter, Progress, Purpose, Streams, TrainError, Trainer, TrainingEnd, TrainingSummary,
-    Validation, read_metrics,
+    JsonLines, MetricsWriter, Progress, Purpose, Streams, TensorBoard, TrainError, Trainer, TrainingEnd,
+    TrainingSummary, Validation, read_metrics,
 };
 use ffjord_vae::Vae;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ use std::sync::atomic::AtomicBool;
 pub(super) fn run(
     plan: Plan,
     preset: &str,
-    resume: bool,
+    arguments: &Arguments,
     stop: &mut Option<Arc<AtomicBool>>,
 ) -> Result<Option<SeedRun>> {
     let Plan {
@@ -43,7 +43,7 @@ pub(super) fn run(
     if let Some(from) = config.from.as_ref().filter(|_| !RunFolder::has_checkpoint(&folder)) {
         load_vae_weights(from, &vae)?;
     }
-    let folder = RunFolder::open(&folder, &config, &data.summary(), resume)?;
+    let folder = RunFolder::open(&folder, &config, &data.summary(), arguments.resume)?;
     folder.save_started(&started)?;
     say!("{}\nrun folder: {}", config.description, folder.path().display());
     if let Some(unread) = config.unread() {
@@ -56,7 +56,8 @@ pub(super) fn run(
         Some(stop) => stop,
         None => stop.insert(stop_flag()?),
     };
-    let summary = train(&config, &data, &vae, &folder, streams, stop)?;
+    let events = events(&folder, arguments.tensorboard)?;
+    let summary = train(&config, &data, &vae, &folder, streams, (events, stop))?;
     if summary.end == TrainingEnd::Interrupted {
         say!("continue with the same command and --resume");
         return Ok(None);
@@ -115,7 +116,7 @@ fn train(
     vae: &Vae,
     folder: &RunFolder,
     streams: Streams,
-    stop: &AtomicBool,
+    (events, stop): (Option<TensorBoard>, &AtomicBool),
 ) -> Result<TrainingSummary> {
     let store = folder.store();
     let metrics = match store.load()? {
@@ -143,6 +144,9 @@ fn train(
         .observe(JsonLines::new(metrics))
         .observe(Progress::new())
         .stop_on(stop);
+    if let Some(events) = events {
+        trainer = trainer.observe(events);
+    }
     Ok(trainer.run()?)
 }
 
