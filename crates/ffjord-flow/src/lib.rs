@@ -38,6 +38,9 @@ mod transform;
 mod whitening;
 mod zero_mean;
 
+/// The version of `rand` whose generators this crate takes.
+pub use rand;
+
 pub use act_norm::ActNorm;
 pub use architecture::{Architecture, DiscreteFlowConfig};
 pub use autoregressive::{Autoregressive, AutoregressiveFlowConfig};

@@ -25,6 +25,9 @@ pub mod text;
 mod unet;
 mod zero_start;
 
+/// The version of `rand` whose generators this crate takes.
+pub use rand;
+
 pub use activation::ActivationKind;
 pub use amortised::{Amortisation, AmortisedMlp, AmortisedMlpConfig};
 pub use check::{FieldCheck, check_field};

@@ -3,6 +3,9 @@
 
 /// The tensor library whose tensors, devices and number types appear in the API.
 pub use candle_core as candle;
+/// Solves on a card, compiled at run time.
+#[cfg(feature = "cuda")]
+pub use ffjord_cuda as cuda;
 pub use ffjord_data as data;
 pub use ffjord_flow as flow;
 /// SIMD functions and compiled networks; what a kernel for a field of one's own implements.
@@ -15,6 +18,8 @@ pub use ffjord_trace as trace;
 pub use ffjord_train as train;
 /// Variational autoencoders whose posteriors are flows.
 pub use ffjord_vae as vae;
+/// The version of `rand` whose generators passes and networks take.
+pub use rand;
 
 /// Compiles and runs the example of the workspace's front page.
 #[cfg(doctest)]

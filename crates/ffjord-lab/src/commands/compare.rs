@@ -62,7 +62,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         .into());
     }
     let methods = [Method::RK4, Method::Dopri5, IMAGE_METHOD];
-    let selected = select(&arguments.filter, &methods, |workload| workload.is_for(device))?;
+    let selected = select(&arguments.filter, &methods, |workload| {
+        // The rivals have no conditions.
+        workload.is_for(device) && !workload.is_conditional()
+    })?;
     let python = Python {
         program: &arguments.python,
         device,

@@ -93,11 +93,15 @@ impl Measurement {
         let (model, batch, streams) = (subject.model(), subject.batch(), subject.streams());
         let likelihood_seconds = time(repetitions, |index| {
             let mut rng = streams.rng(Purpose::Test, index, 0);
-            Ok(model.log_prob(batch, &mut Pass::evaluation(&mut rng))?)
+            let mut pass = Pass::evaluation(&mut rng);
+            pass.set_given(subject.given().cloned());
+            Ok(model.log_prob(batch, &mut pass)?)
         })?;
         let sampling_seconds = time(repetitions, |index| {
             let mut rng = streams.rng(Purpose::Sample, index, 0);
-            Ok(model.sample(workload.samples(), &mut Pass::sampling(&mut rng))?)
+            let mut pass = Pass::sampling(&mut rng);
+            pass.set_given(subject.given().cloned());
+            Ok(model.sample(workload.samples(), &mut pass)?)
         })?;
         Ok(Self {
             workload: workload.name.clone(),

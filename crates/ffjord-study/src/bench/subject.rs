@@ -9,7 +9,8 @@ use ffjord_flow::{Chain, Flow, Pass};
 use ffjord_nn::Parameter;
 use ffjord_trace::{ProbeDistribution, Probes};
 use ffjord_train::{
-    FailurePolicy, IterationReport, MaximumLikelihood, Model, Objective, Purpose, Streams, Trainer, TrainerOptions,
+    Batch, FailurePolicy, IterationReport, MaximumLikelihood, Model, Objective, Purpose, Streams, Trainer,
+    TrainerOptions,
 };
 use serde::Serialize;
 use std::num::NonZeroUsize;
@@ -34,7 +35,7 @@ pub struct Division {
 #[derive(Debug)]
 pub struct Subject {
     model: Flow<Chain>,
-    batch: Tensor,
+    batch: Batch,
     streams: Streams,
     accumulate_rows: usize,
 }
@@ -57,7 +58,10 @@ impl Subject {
         let streams = Streams::new(0);
         Ok(Self {
             model: workload.model(method, division, device, &streams)?,
-            batch: workload.data(&streams)?,
+            batch: Batch {
+                x: workload.data(&streams)?,
+                given: workload.conditions(&streams)?,
+            },
             streams,
             accumulate_rows: division.accumulate_rows,
         })
@@ -73,7 +77,12 @@ impl Subject {
 
     /// The batch `[B, …]`.
     pub fn batch(&self) -> &Tensor {
-        &self.batch
+        &self.batch.x
+    }
+
+    /// What its rows are given, `[B, G]`.
+    pub(super) fn given(&self) -> Option<&Tensor> {
+        self.batch.given.as_ref()
     }
 
     /// Every weight with its name.
@@ -104,11 +113,7 @@ impl Subject {
     /// When a solve fails.
     pub fn first_step(&self) -> Result<FirstStep> {
         let mut rng = self.streams.rng(Purpose::Probe, 0, 0);
-        let loss = MaximumLikelihood::default().loss(
-            &self.model,
-            &self.batch.clone().into(),
-            &mut Pass::training(&mut rng),
-        )?;
+        let loss = MaximumLikelihood::default().loss(&self.model, &self.batch, &mut Pass::training(&mut rng))?;
         let gradients = loss.total.backward()?;
         let mut squares = 0.0;
         for parameter in self.weights() {
@@ -128,7 +133,7 @@ impl Subject {
     /// When a solve fails.
     pub fn learn(&self, iterations: u64, learning_rate: f64) -> Result<()> {
         let objective = MaximumLikelihood::default();
-        let source = FixedBatch(self.batch.clone().into());
+        let source = FixedBatch(self.batch.clone());
         let options = TrainerOptions {
             on_failure: FailurePolicy::Stop,
             ..TrainerOptions::new(iterations, learning_rate)
@@ -148,7 +153,7 @@ impl Subject {
         let records = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let stopwatch = Stopwatch::new(records.clone(), stop.clone(), repetitions);
-        let source = FixedBatch(self.batch.clone().into());
+        let source = FixedBatch(self.batch.clone());
         let iterations = (repetitions.warm_up + repetitions.most) as u64;
         let options = TrainerOptions {
             accumulate_rows: NonZeroUsize::new(self.accumulate_rows),

@@ -87,6 +87,8 @@ pub struct Workload {
     activation: ActivationKind,
     blocks: usize,
     end_time: f64,
+    /// Columns that every row is given.
+    given: usize,
     /// Rows of the batch.
     pub batch: usize,
 }
@@ -99,6 +101,7 @@ pub fn all() -> Vec<Workload> {
         activation,
         blocks,
         end_time,
+        given: 0,
         batch,
     };
     let dense = |dimension, hidden: &[usize]| Network::Dense {
@@ -108,6 +111,11 @@ pub fn all() -> Vec<Workload> {
     let mut workloads: Vec<Workload> = [100, 1_000, 10_000, 100_000]
         .map(|batch| workload("W1", dense(2, &[64; 3]), ActivationKind::Tanh, 1, 0.5, batch))
         .into();
+    // A conditional flow of the size of the one before.
+    workloads.push(Workload {
+        given: 2,
+        ..workload("W1 given 2", dense(2, &[64; 3]), ActivationKind::Tanh, 1, 0.5, 1_000)
+    });
     workloads.push(workload("W3", dense(6, &[60; 3]), ActivationKind::Tanh, 5, 1.0, 10_000));
     let images = Network::Convolutional {
         size: 28,
@@ -148,6 +156,24 @@ impl Workload {
         self.activation
     }
 
+    /// Whether its rows are given columns.
+    pub fn is_conditional(&self) -> bool {
+        self.given > 0
+    }
+
+    /// What the rows of its batch are given, `[B, G]`; none of an unconditional flow.
+    ///
+    /// # Errors
+    /// When a tensor cannot be made.
+    pub fn conditions(&self, streams: &Streams) -> Result<Option<Tensor>> {
+        if !self.is_conditional() {
+            return Ok(None);
+        }
+        let mut rng = streams.rng(Purpose::Data, 0, 1);
+        let normal = StandardNormal::new(&[self.given], DType::F32, &Device::Cpu)?;
+        Ok(Some(normal.sample(self.batch, &mut Pass::sampling(&mut rng))?))
+    }
+
     /// The flows in the chain.
     pub fn blocks(&self) -> usize {
         self.blocks
@@ -160,7 +186,7 @@ impl Workload {
 
     /// Whether it belongs to a quick run.
     pub fn is_quick(&self) -> bool {
-        matches!(self.network, Network::Dense { dimension: 2, .. }) && self.batch <= 1_000
+        matches!(self.network, Network::Dense { dimension: 2, .. }) && self.batch <= 1_000 && !self.is_conditional()
     }
 
     /// The flow with PyTorch's default initialisation, drawn from `streams`.
@@ -222,7 +248,7 @@ impl Workload {
             Network::Dense { dimension, hidden } => {
                 let network = MlpConfig {
                     dimension: *dimension,
-                    given: 0,
+                    given: self.given,
                     hidden: hidden.clone(),
                     layer: LayerKind::ConcatSquash,
                     activation: self.activation,
@@ -319,6 +345,8 @@ impl Workload {
     /// Samples that are drawn at a time.
     pub fn samples(&self) -> usize {
         match self.network {
+            // One for each of the batch's conditions.
+            _ if self.is_conditional() => self.batch,
             Network::Dense { .. } => 10_000,
             Network::Convolutional { .. } => self.batch,
         }

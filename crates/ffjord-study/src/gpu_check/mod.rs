@@ -125,7 +125,10 @@ fn beside(plan: Plan<'_>, rival: Rival) -> Result<Found> {
         device: plan.device,
     };
     let mut found: Vec<Comparison> = Vec::new();
-    for workload in all().iter().filter(|workload| workload.is_for(plan.device)) {
+    for workload in all()
+        .iter()
+        .filter(|workload| workload.is_for(plan.device) && !workload.is_conditional())
+    {
         for method in Method::ALL.into_iter().filter(|method| rival.solves(*method)) {
             let subject = crate::bench::Subject::new(workload, method, workload.division(plan.device), plan.device)?;
             match compare(workload, method, &subject, &[rival], &python, 1) {
