@@ -44,7 +44,7 @@ pub(super) fn file(path: &Path, caption: &str) -> Markup {
 fn of_bytes(kind: &str, bytes: &[u8], size: Option<(u32, u32)>, caption: &str) -> Markup {
     let (width, height) = size.unzip();
     // Several plots in a row need the width of the page.
-    let wide = size.is_some_and(|(width, height)| width > 500 && 5 * width > 8 * height);
+    let wide = size.is_some_and(|(width, height)| width > 700 && 5 * width > 8 * height);
     html! {
         figure.wide[wide] {
             img src={ "data:" (kind) ";base64," (STANDARD.encode(bytes)) } alt=(caption) width=[width] height=[height]

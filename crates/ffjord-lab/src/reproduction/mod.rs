@@ -117,7 +117,7 @@ mod tests {
             .iter()
             .flat_map(|step| step.arguments(Path::new("place")))
             .collect();
-        for run in ["place/power-quick", "place/toy-2spirals-fast", "place/digits-quick"] {
+        for run in ["place/power-quick", "place/toy-8gaussians-fast", "place/digits-quick"] {
             let first = made.iter().position(|argument| argument == run);
             assert!(first.is_some_and(|first| made[first - 1] == "--out"), "{run}");
         }
