@@ -53,13 +53,13 @@ impl Cli {
     /// # Errors
     /// The command's own.
     pub fn run(self, communicator: &dyn Communicator) -> Result<ExitCode> {
-        if !matches!(self.command, Command::Experiment(_)) {
+        if !matches!(self.command, Command::Experiment(_) | Command::Eval(_)) {
             require_alone(communicator)?;
         }
         match self.command {
             Command::Experiment(arguments) => commands::experiment::run(&arguments, communicator),
             Command::Plot(arguments) => commands::plot::run(&arguments),
-            Command::Eval(arguments) => commands::eval::run(&arguments),
+            Command::Eval(arguments) => commands::eval::run(&arguments, communicator),
             Command::Sample(arguments) => commands::sample::run(&arguments),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Data(arguments) => commands::data::run(&arguments),

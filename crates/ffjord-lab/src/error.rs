@@ -128,7 +128,9 @@ pub enum LabError {
     )]
     UnknownRank,
     /// Several processes run a command for one.
-    #[error("this command runs in one process, and there are {processes}: only `experiment` runs in several")]
+    #[error(
+        "this command runs in one process, and there are {processes}: only `experiment`, and `eval` of flows, run in several"
+    )]
     OneProcess {
         /// How many there are.
         processes: usize,

@@ -5,6 +5,7 @@ use clap::Args;
 use ffjord_run::RunError;
 use ffjord_train::{Communicator, TcpCommunicator, TrainError};
 use std::env::VarError;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// What launchers call the number of a process and how many there are, the innermost first: torchrun, Open MPI, MPICH and
@@ -40,11 +41,35 @@ pub struct Together {
 }
 
 impl Together {
-    /// Meets the other processes, if the command line says that there are some.
+    /// Runs a command as one of the processes that `communicator` connects, or of those that the command line names. What
+    /// the first process tells of as well is a failure without a word on the others.
     ///
     /// # Errors
-    /// When it does not say which process this is, or they do not meet.
-    pub fn join(&self) -> Result<Option<TcpCommunicator>> {
+    /// The command's own, with the number of the process; and when processes do not meet.
+    pub fn run(
+        &self,
+        communicator: &dyn Communicator,
+        command: impl FnOnce(&dyn Communicator) -> Result<ExitCode>,
+    ) -> Result<ExitCode> {
+        let joined = self.join()?;
+        let communicator: &dyn Communicator = match &joined {
+            Some(_) if communicator.size() > 1 => return Err(LabError::MetAlready),
+            Some(joined) => joined,
+            None => communicator,
+        };
+        match (communicator.rank(), command(communicator)) {
+            (0, ended) => ended,
+            (_, Err(error)) if is_told_by_the_first(&error) => Ok(ExitCode::FAILURE),
+            (rank, Err(error)) => Err(LabError::InProcess {
+                rank,
+                source: Box::new(error),
+            }),
+            (_, ended) => ended,
+        }
+    }
+
+    /// Meets the other processes, if the command line says that there are some.
+    fn join(&self) -> Result<Option<TcpCommunicator>> {
         let Some(address) = &self.meet else { return Ok(None) };
         let (rank, ranks) = match (self.rank, self.ranks) {
             (Some(rank), Some(ranks)) => (rank, ranks),
@@ -65,15 +90,16 @@ fn launched(variable: &dyn Fn(&str) -> Result<String, VarError>) -> Result<(usiz
 }
 
 /// Whether process 0 tells of this error, so that the others need not.
-pub fn is_told_by_the_first(error: &LabError) -> bool {
+fn is_told_by_the_first(error: &LabError) -> bool {
     let error = match error {
-        LabError::Train(error) => error,
-        LabError::Run(error) => match error.as_ref() {
-            RunError::Train(error) => error,
-            _ => return false,
+        LabError::Train(error) => Some(error),
+        LabError::Run(source) | LabError::InRowsOf { source, .. } => match source.as_ref() {
+            RunError::Train(error) => Some(error),
+            _ => None,
         },
-        _ => return false,
+        _ => None,
     };
+    let Some(error) = error else { return false };
     matches!(
         error,
         TrainError::Agreed { .. }

@@ -94,9 +94,10 @@ mod tests {
         let process = &process;
         std::thread::scope(|scope| {
             let handles: Vec<_> = (0..3).map(|rank| scope.spawn(move || process(rank))).collect();
-            let ended = handles.into_iter().map(|handle| handle.join());
-            ended
-                .map(|ended| ended.unwrap_or(Err("panicked".to_string())))
+            let panicked = |_| Err("panicked".to_string());
+            handles
+                .into_iter()
+                .map(|handle| handle.join().unwrap_or_else(panicked))
                 .collect()
         })
     }

@@ -31,7 +31,9 @@ pub mod vae;
 pub use data::{RunData, SplitLabel, TableFile};
 pub use data_summary::{DataSource, DataSummary, ImageFormat};
 pub use error::{Result, RunError};
-pub use evaluation::{Likelihood, Scores, gaussian_nll, log_likelihoods, log_likelihoods_together, scores, summarise};
+pub use evaluation::{
+    Likelihood, Scores, gaussian_nll, log_likelihoods, log_likelihoods_together, scores, scores_together, summarise,
+};
 pub use ffjord_data::Matrix;
 pub use given::GivenColumns;
 pub use initial_weights::load_initial_weights;

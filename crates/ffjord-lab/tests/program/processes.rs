@@ -85,6 +85,26 @@ fn images_and_autoencoders_are_trained_and_evaluated_together() {
 }
 
 #[test]
+fn rows_are_evaluated_together_and_those_without_a_likelihood_are_named() {
+    let place = Place::new();
+    place.succeed(&moons("run", &[]));
+    let rows: String = (0..25).map(|row| format!("{},{}\n", row as f64 * 0.1, 0.5)).collect();
+    place.write("rows.csv", format!("{rows}inf,0.5\n0.2,0.1\n"));
+    let arguments = |out| ["eval", "run", "--data", "rows.csv", "--batch", "4", "--out", out];
+    let alone = place.run(&arguments("alone.csv"));
+    let answers = together(&place, 3, &arguments("together.csv"));
+    assert!(
+        answers.iter().all(|answer| answer.code == Some(3)),
+        "{}",
+        answers[0].stderr
+    );
+    assert_eq!(answers[0].stdout.replace("together.csv", "alone.csv"), alone.stdout);
+    assert_eq!((&answers[0].stderr, answers[1].stdout.as_str()), (&alone.stderr, ""));
+    let bytes = |name: &str| fs::read(place.path(name)).unwrap();
+    assert!(bytes("alone.csv") == bytes("together.csv"));
+}
+
+#[test]
 fn settings_that_several_processes_cannot_share_are_refused() {
     let place = Place::new();
     let answers = together(&place, 2, &moons("run", &[]));

@@ -10,7 +10,7 @@ mod vae;
 use crate::error::{LabError, Result};
 use crate::pictures;
 use crate::terminal::say;
-use crate::together::{Together, is_told_by_the_first};
+use crate::together::Together;
 use crate::workspace::default_cache;
 use clap::Args;
 use ffjord_run::config::{ModelKind, Preset};
@@ -100,20 +100,9 @@ impl Arguments {
 /// # Errors
 /// When settings, data, training or files fail.
 pub fn run(arguments: &Arguments, communicator: &dyn Communicator) -> Result<ExitCode> {
-    let joined = arguments.together.join()?;
-    let communicator = match &joined {
-        Some(_) if communicator.size() > 1 => return Err(LabError::MetAlready),
-        Some(joined) => joined,
-        None => communicator,
-    };
-    match run_until(arguments, communicator, &mut None) {
-        Err(error) if communicator.rank() > 0 && is_told_by_the_first(&error) => Ok(ExitCode::FAILURE),
-        Err(error) if communicator.rank() > 0 => Err(LabError::InProcess {
-            rank: communicator.rank(),
-            source: Box::new(error),
-        }),
-        ended => ended,
-    }
+    arguments.together.run(communicator, |communicator| {
+        run_until(arguments, communicator, &mut None)
+    })
 }
 
 /// As [`run`], for several in one process: Ctrl-C is caught once, and `stop` is what it sets.
