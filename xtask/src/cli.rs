@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::ci::{self, Step};
 use crate::error::XtaskError;
+use crate::launch::{self, Launch};
 use crate::{invocation, lab};
 
 /// Development and experiment commands of the workspace.
@@ -60,6 +61,10 @@ enum Command {
     Bench(Forwarded),
     /// Times training beside the same training on PyTorch and JAX, in turn on this machine
     Compare(Forwarded),
+    /// Runs a command of the laboratory in several processes on this machine: `launch -n 4 -- experiment …`
+    Launch(Launch),
+    /// Runs the laboratory as one of the processes that MPI connects: `mpirun -n 4 cargo xtask mpi experiment …`
+    Mpi(Forwarded),
     /// Checks format, lints, tests and documentation, and stops at the first failure
     Ci {
         /// Runs this step alone
@@ -103,6 +108,8 @@ impl Cli {
             Command::WorkPrecision(forwarded) => lab::run("work-precision", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
             Command::Compare(forwarded) => lab::run("compare", &forwarded.arguments),
+            Command::Launch(launch) => launch.run(),
+            Command::Mpi(forwarded) => launch::mpi(&forwarded.arguments),
             Command::Ci { step } => ci::run(step),
         }
     }

@@ -75,7 +75,7 @@ pub(crate) fn ignore_interrupts() -> Result<(), XtaskError> {
 }
 
 /// The code to pass on; as shells do, 128 plus the signal for a process that a signal ended.
-fn exit_code(status: ExitStatus) -> u8 {
+pub(crate) fn exit_code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return u8::try_from(128 + signal).unwrap_or(u8::MAX);

@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::error::XtaskError;
 use crate::invocation::{Invocation, workspace_root};
 
-const PACKAGE: &str = "ffjord-lab";
+/// The package of the laboratory.
+pub(crate) const PACKAGE: &str = "ffjord-lab";
 
 /// Builds the laboratory if needed and runs one of its subcommands; the result is its exit code.
 pub(crate) fn run(subcommand: &str, arguments: &[OsString]) -> Result<u8, XtaskError> {

@@ -6,6 +6,7 @@ mod cli;
 mod error;
 mod invocation;
 mod lab;
+mod launch;
 
 use std::process::ExitCode;
 

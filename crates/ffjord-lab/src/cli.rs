@@ -2,7 +2,9 @@
 
 use crate::commands;
 use crate::error::Result;
+use crate::together::require_alone;
 use clap::{Parser, Subcommand};
+use ffjord_train::Communicator;
 use std::process::ExitCode;
 
 /// Continuous normalizing flows: experiments, evaluation, samples and comparisons.
@@ -60,20 +62,23 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command.
+    /// Runs the command, as one of the processes that `communicator` connects.
     ///
     /// # Errors
     /// The command's own.
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self, communicator: &dyn Communicator) -> Result<ExitCode> {
+        if !matches!(self.command, Command::Experiment(_) | Command::Eval(_)) {
+            require_alone(communicator)?;
+        }
         match self.command {
-            Command::Experiment(arguments) => commands::experiment::run(&arguments),
+            Command::Experiment(arguments) => commands::experiment::run(&arguments, communicator),
             Command::Plot(arguments) => commands::plot::run(&arguments),
             Command::Runs(arguments) => commands::runs::run(&arguments),
             Command::Watch(arguments) => commands::watch::run(&arguments),
             Command::Report(arguments) => commands::report::run(&arguments),
             Command::Reproduce(arguments) => commands::reproduce::run(&arguments),
             Command::Cite(arguments) => commands::cite::run(&arguments),
-            Command::Eval(arguments) => commands::eval::run(&arguments),
+            Command::Eval(arguments) => commands::eval::run(&arguments, communicator),
             Command::Sample(arguments) => commands::sample::run(&arguments),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Data(arguments) => commands::data::run(&arguments),

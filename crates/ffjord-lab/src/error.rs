@@ -124,6 +124,31 @@ pub enum LabError {
     /// Devices.
     #[error(transparent)]
     Device(#[from] ffjord_cuda::CudaError),
+    /// Nobody says which of several processes this is.
+    #[error(
+        "--meet is given, but not which process this is: give --rank and --ranks, or start it by torchrun, mpirun or srun, \
+         whose variables say it"
+    )]
+    UnknownRank,
+    /// Several processes run a command for one.
+    #[error(
+        "this command runs in one process, and there are {processes}: only `experiment`, and `eval` of flows, run in several"
+    )]
+    OneProcess {
+        /// How many there are.
+        processes: usize,
+    },
+    /// A process is given two sets of others.
+    #[error("--meet is given to a process that MPI connects with others already: leave it out")]
+    MetAlready,
+    /// What went wrong in another process than the first.
+    #[error("process {rank}: {source}")]
+    InProcess {
+        /// The process.
+        rank: usize,
+        /// What went wrong.
+        source: Box<LabError>,
+    },
     /// Downloads.
     #[error(transparent)]
     Fetch(#[from] ffjord_data::fetch::FetchError),

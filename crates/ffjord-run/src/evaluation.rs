@@ -1,14 +1,16 @@
 //! Log-likelihoods of many rows, and what to compare them with.
 
-use crate::error::Result;
+use crate::dealing::dealt;
+use crate::error::{Result, RunError};
 use crate::model::Model;
 use crate::rows::Rows;
 use crate::statistics::mean_and_standard_error;
 use candle_core::{DType, Tensor, WithDType};
 use ffjord_data::{Batches, Element, LastBatch, Matrix};
 use ffjord_flow::{Bijection, Density, FlowError, Pass};
-use ffjord_train::{Batch, Purpose, Streams};
+use ffjord_train::{Alone, Batch, Communicator, Purpose, Streams, agree};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The likelihood of a set of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,9 +37,33 @@ pub fn log_likelihoods<T: Element + WithDType>(
     randomness: (&Streams, Purpose),
     progress: impl FnMut(usize),
 ) -> Result<(Vec<f64>, f64)> {
-    in_batches(rows, model, batch, randomness, progress, |x, pass| {
-        model.flow.log_prob(x, pass)
-    })
+    log_likelihoods_together(model, rows, batch, randomness, &Alone, progress)
+}
+
+/// As [`log_likelihoods`], by several processes that have the same model and rows: batches are dealt to them, and all of
+/// them get all likelihoods, with the same bits for any number of processes.
+///
+/// # Errors
+/// As [`log_likelihoods`], also for what fails on another process.
+pub fn log_likelihoods_together<T: Element + WithDType>(
+    model: &Model,
+    rows: &Rows<T>,
+    batch: usize,
+    (streams, purpose): (&Streams, Purpose),
+    communicator: &dyn Communicator,
+    mut progress: impl FnMut(usize),
+) -> Result<(Vec<f64>, f64)> {
+    let batches = Batches::new(rows.rows(), batch.max(1), LastBatch::Keep)?;
+    let all = dealt(communicator, batches.len(), |index| {
+        let range = batches.range(index);
+        let end = range.end;
+        let (evaluations, values) = evaluate_batch(model, rows, (index, range), (streams, purpose))?;
+        progress(end);
+        Ok([vec![evaluations], values].concat())
+    })?;
+    let evaluations: f64 = all.iter().filter_map(|numbers| numbers.first()).sum();
+    let values = all.iter().flat_map(|numbers| numbers.iter().skip(1)).copied().collect();
+    Ok((values, evaluations / batches.len() as f64))
 }
 
 /// Log-likelihoods of rows some of which may have none.
@@ -61,68 +87,102 @@ pub fn scores<T: Element + WithDType>(
     model: &Model,
     rows: &Rows<T>,
     batch: usize,
-    (streams, purpose): (&Streams, Purpose),
+    randomness: (&Streams, Purpose),
+) -> Result<Scores> {
+    scores_together(model, rows, batch, randomness, &Alone)
+}
+
+/// As [`scores`], by several processes that have the same model and rows; with the same bits for any number of them.
+///
+/// # Errors
+/// As [`scores`], also for what fails on another process.
+pub fn scores_together<T: Element + WithDType>(
+    model: &Model,
+    rows: &Rows<T>,
+    batch: usize,
+    randomness: (&Streams, Purpose),
+    communicator: &dyn Communicator,
 ) -> Result<Scores> {
     let batches = Batches::new(rows.rows(), batch.max(1), LastBatch::Keep)?;
-    let (mut values, mut failures, mut evaluations) = (Vec::with_capacity(rows.rows()), Vec::new(), 0.0);
-    for (index, range) in batches.ranges().enumerate() {
-        // Parts that are still to be evaluated, the first one last: halves of a part whose solve failed.
-        let mut parts = vec![range];
-        while let Some(range) = parts.pop() {
-            let part = rows.batch(range.clone(), model)?;
-            let mut rng = streams.rng(purpose, index as u64, 1);
-            let mut pass = Pass::evaluation(&mut rng);
-            part.give(&mut pass);
-            match model.flow.scores(&part.x, &mut pass) {
-                Ok(log_prob) => {
-                    let log_prob = log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-                    values.extend(in_far_tails(model, &part, log_prob, (streams, purpose, index))?);
-                    evaluations += pass.cost().snapshot().forward_evaluations;
-                }
-                Err(FlowError::Solve { .. }) if range.len() > 1 => {
-                    let middle = range.start + range.len() / 2;
-                    parts.extend([middle..range.end, range.start..middle]);
-                }
-                Err(error @ FlowError::Solve { .. }) => {
-                    values.push(f64::NAN);
-                    failures.push((range.start, error.in_rows_from(range.start).to_string()));
-                }
-                Err(error) => return Err(error.in_rows_from(range.start).into()),
-            }
+    let mut failures = Vec::new();
+    let all = dealt(communicator, batches.len(), |index| {
+        let batch = (index, batches.range(index));
+        let (evaluations, values) = score_batch(model, rows, batch, randomness, &mut failures)?;
+        Ok([vec![evaluations], values].concat())
+    })?;
+    let (mut failures, others) = agree::<_, RunError>(communicator, Ok(failures), |failures| {
+        // Numbers and texts are always JSON.
+        serde_json::to_vec(failures).unwrap_or_default()
+    })?;
+    if communicator.size() > 1 {
+        failures.clear();
+        for own in others {
+            failures.extend(serde_json::from_slice::<Vec<(usize, String)>>(&own)?);
         }
+        failures.sort_by_key(|(row, _)| *row);
     }
+    let evaluations: f64 = all.iter().filter_map(|numbers| numbers.first()).sum();
     Ok(Scores {
-        values,
+        values: all.iter().flat_map(|numbers| numbers.iter().skip(1)).copied().collect(),
         nfe: evaluations / batches.len() as f64,
         failures,
     })
 }
 
-fn in_batches<T: Element + WithDType>(
-    rows: &Rows<T>,
+/// The number of evaluations of one batch of rows, and their log-likelihoods; adds the rows whose solve failed.
+fn score_batch<T: Element + WithDType>(
     model: &Model,
-    batch: usize,
+    rows: &Rows<T>,
+    (index, range): (usize, Range<usize>),
     (streams, purpose): (&Streams, Purpose),
-    mut progress: impl FnMut(usize),
-    log_prob: impl Fn(&Tensor, &mut Pass<'_>) -> Result<Tensor, FlowError>,
-) -> Result<(Vec<f64>, f64)> {
-    let batches = Batches::new(rows.rows(), batch.max(1), LastBatch::Keep)?;
-    let mut values = Vec::with_capacity(rows.rows());
-    let mut evaluations = 0.0;
-    for (index, range) in batches.ranges().enumerate() {
-        let first = range.start;
-        let part = rows.batch(range, model)?;
+    failures: &mut Vec<(usize, String)>,
+) -> Result<(f64, Vec<f64>)> {
+    let (mut values, mut evaluations) = (Vec::with_capacity(range.len()), 0.0);
+    // Parts that are still to be evaluated, the first one last: halves of a part whose solve failed.
+    let mut parts = vec![range];
+    while let Some(range) = parts.pop() {
+        let part = rows.batch(range.clone(), model)?;
         let mut rng = streams.rng(purpose, index as u64, 1);
         let mut pass = Pass::evaluation(&mut rng);
         part.give(&mut pass);
-        // Rows of an error count in the table.
-        let log_prob = log_prob(&part.x, &mut pass).map_err(|error| error.in_rows_from(first))?;
-        let log_prob = log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        values.extend(in_far_tails(model, &part, log_prob, (streams, purpose, index))?);
-        evaluations += pass.cost().snapshot().forward_evaluations;
-        progress(values.len());
+        match model.flow.scores(&part.x, &mut pass) {
+            Ok(log_prob) => {
+                let log_prob = log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+                values.extend(in_far_tails(model, &part, log_prob, (streams, purpose, index))?);
+                evaluations += pass.cost().snapshot().forward_evaluations;
+            }
+            Err(FlowError::Solve { .. }) if range.len() > 1 => {
+                let middle = range.start + range.len() / 2;
+                parts.extend([middle..range.end, range.start..middle]);
+            }
+            Err(error @ FlowError::Solve { .. }) => {
+                values.push(f64::NAN);
+                failures.push((range.start, error.in_rows_from(range.start).to_string()));
+            }
+            Err(error) => return Err(error.in_rows_from(range.start).into()),
+        }
     }
-    Ok((values, evaluations / batches.len() as f64))
+    Ok((evaluations, values))
+}
+
+/// The number of evaluations of one batch of rows, and their log-likelihoods.
+fn evaluate_batch<T: Element + WithDType>(
+    model: &Model,
+    rows: &Rows<T>,
+    (index, range): (usize, Range<usize>),
+    (streams, purpose): (&Streams, Purpose),
+) -> Result<(f64, Vec<f64>)> {
+    let first = range.start;
+    let part = rows.batch(range, model)?;
+    let mut rng = streams.rng(purpose, index as u64, 1);
+    let mut pass = Pass::evaluation(&mut rng);
+    part.give(&mut pass);
+    // Rows of an error count in the table.
+    let log_prob = model.flow.log_prob(&part.x, &mut pass);
+    let log_prob = log_prob.map_err(|error| error.in_rows_from(first))?;
+    let log_prob = log_prob.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    let values = in_far_tails(model, &part, log_prob, (streams, purpose, index))?;
+    Ok((pass.cost().snapshot().forward_evaluations, values))
 }
 
 /// Log-likelihoods of a batch with those of −∞ computed again, the squares of the noise in double precision: single

@@ -4,6 +4,7 @@
 pub mod config;
 mod data;
 mod data_summary;
+mod dealing;
 mod dequantize;
 mod error;
 mod evaluation;
@@ -32,7 +33,9 @@ pub mod vae;
 pub use data::{RunData, SplitLabel, TableFile};
 pub use data_summary::{DataSource, DataSummary, ImageFormat};
 pub use error::{Result, RunError};
-pub use evaluation::{Likelihood, Scores, gaussian_nll, log_likelihoods, scores, summarise};
+pub use evaluation::{
+    Likelihood, Scores, gaussian_nll, log_likelihoods, log_likelihoods_together, scores, scores_together, summarise,
+};
 pub use ffjord_cuda::DeviceName;
 pub use ffjord_data::Matrix;
 pub use given::GivenColumns;

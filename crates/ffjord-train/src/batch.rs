@@ -72,6 +72,27 @@ impl Batch {
         Ok(parts.map(|(x, given)| Self { x, given: Some(given) }).collect())
     }
 
+    /// One of `count` parts of about equal size, counted from 0.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows); [`TrainError::FewerRowsThanShards`] if a part would have no row.
+    pub(crate) fn shard(&self, index: usize, count: usize) -> Result<Self> {
+        let rows = self.rows()?;
+        if rows < count {
+            return Err(TrainError::FewerRowsThanShards { rows, shards: count });
+        }
+        if count == 1 {
+            return Ok(self.clone());
+        }
+        let start = |index: usize| index * rows / count;
+        let (first, length) = (start(index), start(index + 1) - start(index));
+        let part = |tensor: &Tensor| tensor.narrow(0, first, length);
+        Ok(Self {
+            x: part(&self.x)?,
+            given: self.given.as_ref().map(part).transpose()?,
+        })
+    }
+
     /// Gives the conditions to a pass; a batch without conditions leaves the pass as it is.
     pub fn give(&self, pass: &mut Pass<'_>) {
         if self.given.is_some() {

@@ -252,6 +252,52 @@ pub enum TrainError {
         /// What is not there.
         reason: String,
     },
+    /// Another process of the run is gone or silent.
+    #[error(
+        "process {rank} of this run does not answer: {reason}. This process ends too; the last checkpoint is whole, and \
+         the run can be resumed on any number of processes"
+    )]
+    LostProcess {
+        /// Its number.
+        rank: usize,
+        /// What is known of it.
+        reason: String,
+    },
+    /// The processes of a run could not meet.
+    #[error("the processes of this run could not meet at {address}: {reason}")]
+    Meeting {
+        /// Where process 0 waits, `HOST:PORT`.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
+    /// What failed on one process, as the others are told; it counts on all of them alike.
+    #[error("{cause}")]
+    Agreed {
+        /// Why, in words.
+        cause: String,
+        /// Whether it ends the run, or costs an iteration.
+        ends: bool,
+    },
+    /// Processes that should be equal are not.
+    #[error(
+        "process {rank} has other {what} than process 0: all must run the same program with the same settings, see the \
+         same files, and have processors with the same vector instructions"
+    )]
+    Diverged {
+        /// The first that differs.
+        rank: usize,
+        /// In what.
+        what: &'static str,
+    },
+    /// A batch is too small for its shards.
+    #[error("a batch of {rows} rows cannot be cut into {shards} shards: lower `shards`, or make batches larger")]
+    FewerRowsThanShards {
+        /// Rows of the batch.
+        rows: usize,
+        /// Shards.
+        shards: usize,
+    },
     /// A complete line of a metrics file is not JSON.
     #[error("line {line} of {} is not JSON ({source}): remove it, or restore the file from a copy", .path.display())]
     MetricsLine {
@@ -265,7 +311,7 @@ pub enum TrainError {
 }
 
 /// A result with this crate's error.
-pub(crate) type Result<T> = std::result::Result<T, TrainError>;
+pub(crate) type Result<T, E = TrainError> = std::result::Result<T, E>;
 
 impl TrainError {
     /// An error of a user's own, with what was being done when it came.
@@ -281,6 +327,18 @@ impl TrainError {
             context: context.into(),
             source: source.into(),
         }
+    }
+
+    /// Whether no other batch would help: such an iteration ends the run whatever its policy for failures is.
+    pub(crate) fn ends_run(&self) -> bool {
+        matches!(
+            self,
+            Self::NoGradient
+                | Self::LostProcess { .. }
+                | Self::Diverged { .. }
+                | Self::FewerRowsThanShards { .. }
+                | Self::Agreed { ends: true, .. }
+        )
     }
 
     /// Adds to an error of the system what was tried and where.

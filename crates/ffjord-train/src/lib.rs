@@ -11,6 +11,7 @@ mod objective;
 mod observer;
 mod optim;
 mod patience;
+mod processes;
 mod schedule;
 mod slices;
 mod source;
@@ -26,9 +27,12 @@ pub use error::TrainError;
 pub use metrics::{MetricsWriter, read_metrics};
 pub use model::Model;
 pub use objective::{FlowMatching, Loss, MaximumLikelihood, NoiseCoupling, Objective};
-pub use observer::{FailureReport, IterationReport, JsonLines, Observer, Progress, TensorBoard, ValidationReport};
+pub use observer::{
+    FailureReport, IterationReport, JsonLines, Observer, ProcessReport, Progress, TensorBoard, ValidationReport,
+};
 pub use optim::{Adam, AdamConfig, Adamax, AdamaxConfig, Optimizer, OptimizerKind, clip_global_norm, global_norm};
 pub use patience::Patience;
+pub use processes::{Alone, Communicator, TcpCommunicator, agree};
 /// The crate of random numbers whose generators appear in the API.
 pub use rand;
 pub use schedule::ScheduleConfig;

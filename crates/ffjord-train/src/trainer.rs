@@ -1,5 +1,7 @@
 //! The training loop.
 
+mod descent;
+mod exchange;
 mod fingerprint;
 mod iteration;
 mod options;
@@ -16,6 +18,7 @@ use crate::error::{Result, TrainError};
 use crate::model::Model;
 use crate::objective::Objective;
 use crate::observer::Observer;
+use crate::processes::{Alone, Communicator, Deal};
 use crate::source::BatchSource;
 use crate::streams::Streams;
 use crate::validation::Validator;
@@ -58,6 +61,7 @@ pub struct Trainer<'a, M> {
     resume: Resume,
     observers: Vec<Box<dyn Observer + 'a>>,
     stop: Option<&'a AtomicBool>,
+    communicator: &'a dyn Communicator,
 }
 
 impl<'a, M: Model> Trainer<'a, M> {
@@ -65,8 +69,8 @@ impl<'a, M: Model> Trainer<'a, M> {
     /// by nobody, unless the other methods say so.
     ///
     /// # Errors
-    /// [`TrainError::InvalidSetting`] for options outside their range, and for `accumulate_rows` with a model that
-    /// [uses batch statistics](Model::uses_batch_statistics).
+    /// [`TrainError::InvalidSetting`] for options outside their range, and for `accumulate_rows` and `shards` with a model
+    /// that [uses batch statistics](Model::uses_batch_statistics).
     pub fn new(
         model: &'a M,
         objective: &'a dyn Objective<M>,
@@ -74,12 +78,16 @@ impl<'a, M: Model> Trainer<'a, M> {
         options: TrainerOptions,
     ) -> Result<Self> {
         options.check()?;
-        if let Some(rows) = options.accumulate_rows
+        let parts = [
+            ("`accumulate_rows`", options.accumulate_rows),
+            ("`shards`", options.shards.filter(|shards| shards.get() > 1)),
+        ];
+        if let Some((setting, given)) = parts.into_iter().find_map(|(setting, given)| Some((setting, given?)))
             && model.uses_batch_statistics()
         {
             return Err(TrainError::InvalidSetting {
-                setting: "`accumulate_rows`",
-                given: rows.to_string(),
+                setting,
+                given: given.to_string(),
                 accepted: "none for a model that uses statistics of the whole batch, as batch normalisation does",
             });
         }
@@ -94,6 +102,7 @@ impl<'a, M: Model> Trainer<'a, M> {
             resume: Resume::default(),
             observers: Vec::new(),
             stop: None,
+            communicator: &Alone,
         })
     }
 
@@ -139,12 +148,48 @@ impl<'a, M: Model> Trainer<'a, M> {
         self
     }
 
+    /// Trains together with other processes, which make the same trainer and call [`run`](Self::run) as well; alone unless
+    /// set.
+    ///
+    /// The options must have `shards`: each process computes losses and gradients of some of them, and all end with the
+    /// same weights, for any number of processes with the same bits. Every process reads the checkpoint in its store, which
+    /// must be the same on all, and process 0 alone writes. Validators and sources are called on every process, and must
+    /// do the same there; observers are a process's own. Whoever is asked to stop stops all after the same iteration, and
+    /// what fails on one process fails on all.
+    #[must_use]
+    pub fn together(mut self, communicator: &'a dyn Communicator) -> Self {
+        self.communicator = communicator;
+        self
+    }
+
+    /// Who computes which parts of a batch.
+    fn deal(&self) -> Deal {
+        Deal {
+            shards: self.options.shards.map_or(1, usize::from),
+            processes: self.communicator.size(),
+        }
+    }
+
+    /// Fails unless there is something to compute for every process.
+    fn check_shards(&self) -> Result<()> {
+        let Deal { shards, processes } = self.deal();
+        if processes <= shards {
+            return Ok(());
+        }
+        Err(TrainError::InvalidSetting {
+            setting: "shards",
+            given: format!("{shards} for {processes} processes"),
+            accepted: "a power of two that is not smaller than the number of processes",
+        })
+    }
+
     /// Trains until the last iteration, until early stopping, or until it is asked to stop; continues from the
     /// checkpoint in the store if there is one. After a finished run the model holds the best weights of all
     /// validations, or without any finite validation the average or the last weights.
     ///
     /// # Errors
-    /// [`TrainError::InvalidSetting`] for options that need validations where there are none;
+    /// [`TrainError::InvalidSetting`] for options that need validations where there are none, and for fewer `shards` than
+    /// processes; [`TrainError::LostProcess`] and [`TrainError::Diverged`] for several processes;
     /// [`TrainError::OtherModel`], [`TrainError::OtherRun`] and [`TrainError::NothingToResume`] as [`Resume`] says;
     /// [`TrainError::NoGradient`] if no parameter gets a gradient. Later, when a checkpoint cannot be read or written,
     /// an observer fails, or iterations or validations fail and the policy or their number ends the run; the last
@@ -153,6 +198,7 @@ impl<'a, M: Model> Trainer<'a, M> {
         if self.validator.is_none() {
             self.options.check_without_validations()?;
         }
+        self.check_shards()?;
         Session::start(self)?.run()
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::error::{Result, TrainError};
+use crate::processes::{Reader, Writer};
 use crate::streams::{Purpose, Streams};
 use candle_core::DType;
 use ffjord_flow::{Density, Pass};
@@ -18,6 +19,28 @@ pub struct Validation {
     pub standard_error: f64,
     /// The same of test rows, in nats, where a run watches them: it is reported and decides nothing.
     pub test_nll: Option<f64>,
+}
+
+impl Validation {
+    /// As a message to other processes.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut message = Writer::default();
+        message.float(self.nll).float(self.standard_error);
+        if let Some(nll) = self.test_nll {
+            message.float(nll);
+        }
+        message.finish()
+    }
+
+    /// The inverse of [`to_bytes`](Self::to_bytes).
+    pub(crate) fn from_bytes(message: &[u8]) -> Option<Self> {
+        let mut message = Reader::new(message);
+        Some(Self {
+            nll: message.float()?,
+            standard_error: message.float()?,
+            test_nll: message.float(),
+        })
+    }
 }
 
 /// How good a model is: what decides about early stopping and the best weights.

@@ -6,12 +6,13 @@ use super::rows::RowsOfFiles;
 use super::units::suspicion;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
+use crate::together::{Together, require_alone};
 use clap::Args;
 use ffjord_data::Matrix;
 use ffjord_data::table::{self, LoadOptions};
 use ffjord_files::refuse_same_file;
-use ffjord_run::{DeviceName, Opening, RunFolder, Trained, scores, summarise};
-use ffjord_train::{Purpose, Streams};
+use ffjord_run::{DeviceName, Opening, RunFolder, Trained, scores_together, summarise};
+use ffjord_train::{Communicator, Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,14 +61,25 @@ pub struct Arguments {
     /// Rows evaluated at a time
     #[arg(long, default_value = "2000")]
     batch: NonZeroUsize,
+    #[command(flatten)]
+    together: Together,
 }
 
-/// Runs the command.
+/// Runs the command, as one of the processes that `communicator` connects, or of those that the arguments name: the first of
+/// them writes the file and says what is in it.
 ///
 /// # Errors
 /// When the model or the rows cannot be loaded, a solve fails, or the file cannot be written.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub fn run(arguments: &Arguments, communicator: &dyn Communicator) -> Result<ExitCode> {
+    arguments
+        .together
+        .run(communicator, |communicator| evaluate(arguments, communicator))
+}
+
+fn evaluate(arguments: &Arguments, communicator: &dyn Communicator) -> Result<ExitCode> {
+    let first = communicator.rank() == 0;
     if let Some(folder) = RunFolder::of_vae(&arguments.model)? {
+        require_alone(communicator)?;
         return eval_vae::run(&folder, arguments.data.as_deref(), arguments.out.as_deref());
     }
     let data = arguments.data.as_ref().ok_or_else(|| LabError::WithoutRows {
@@ -82,9 +94,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let trained = Trained::open_with(&arguments.model, opening)?;
     let files = RowsOfFiles::load(&trained, data, &arguments.read, arguments.given.as_deref())?;
-    files.said.iter().for_each(|line| say!("{line}"));
-    if let Some(suspicion) = suspicion(&trained, &files.rows.x, arguments.standardized) {
-        eprintln!("{suspicion}");
+    if first {
+        files.said.iter().for_each(|line| say!("{line}"));
+        if let Some(suspicion) = suspicion(&trained, &files.rows.x, arguments.standardized) {
+            eprintln!("{suspicion}");
+        }
     }
     let (rows, log_scale) = match arguments.standardized {
         true => (files.rows.clone(), 0.0),
@@ -92,8 +106,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let rows = trained.dequantised(rows)?;
     let randomness = (&Streams::new(0), Purpose::Test);
-    let mut scores =
-        scores(trained.model(), &rows, arguments.batch.get(), randomness).map_err(LabError::in_rows_of(data))?;
+    let batch = arguments.batch.get();
+    let scores = scores_together(trained.model(), &rows, batch, randomness, communicator);
+    let mut scores = scores.map_err(LabError::in_rows_of(data))?;
+    let left_out = files.left_out(&scores, &rows, trained.model().dtype());
+    let code = match left_out.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(INCOMPLETE),
+    };
+    if !first {
+        return Ok(code);
+    }
     scores.values.iter_mut().for_each(|value| *value -= log_scale);
     let values = &scores.values;
     table::save_csv(
@@ -146,17 +169,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(error) = reference_error(data, values) {
         say!("largest difference from the file's own `logp`: {error:.3e} nats");
     }
-    let left_out = files.left_out(&scores, &rows, trained.model().dtype());
     for reason in left_out.iter().take(NAMED) {
         eprintln!("left out: {reason}");
     }
     if left_out.len() > NAMED {
         eprintln!("left out: {} more rows", left_out.len() - NAMED);
     }
-    Ok(match left_out.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(INCOMPLETE),
-    })
+    Ok(code)
 }
 
 pub(super) fn default_output(data: &Path) -> PathBuf {

@@ -7,6 +7,7 @@ use clap::Args;
 use ffjord_run::RunFolder;
 use ffjord_run::config::Precision;
 use ffjord_study::density_integral::{Quadrature, integrate, row, write};
+use ffjord_train::Alone;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -61,7 +62,7 @@ fn density_integral(arguments: &Arguments, out: &Path) -> Result<ExitCode> {
         Some(run) => RunFolder::existing(run)?,
         None => {
             let run = out.join("run");
-            let code = experiment::run(&experiment::Arguments::train(PRESET, run.clone()))?;
+            let code = experiment::run(&experiment::Arguments::train(PRESET, run.clone()), &Alone)?;
             if code != ExitCode::SUCCESS {
                 return Ok(code);
             }

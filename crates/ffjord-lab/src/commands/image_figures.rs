@@ -7,7 +7,7 @@ use crate::terminal::say;
 use crate::workspace::default_cache;
 use ffjord_run::{RunData, RunFolder};
 use ffjord_study::image_training::{Axes, ImageRun, write};
-use ffjord_train::Streams;
+use ffjord_train::{Alone, Streams};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -143,7 +143,7 @@ fn compared(figure: &Compared, out: &Path) -> Result<ExitCode> {
         if !folder.join("result.json").is_file() {
             let mut arguments = experiment::Arguments::train(figure.preset, folder.clone());
             arguments.set(settings.iter().cloned());
-            let code = experiment::run_until(&arguments, &mut stop)?;
+            let code = experiment::run_until(&arguments, &Alone, &mut stop)?;
             if code != ExitCode::SUCCESS {
                 return Ok(code);
             }
@@ -173,7 +173,7 @@ pub(super) fn samples(run: Option<&Path>, out: &Path, quick: bool) -> Result<Exi
         None => {
             let run = out.join("run");
             if !run.join("result.json").is_file() {
-                let code = experiment::run(&experiment::Arguments::train(preset, run.clone()))?;
+                let code = experiment::run(&experiment::Arguments::train(preset, run.clone()), &Alone)?;
                 if code != ExitCode::SUCCESS {
                     return Ok(code);
                 }

@@ -5,6 +5,7 @@ use crate::error::{LabError, Result};
 use crate::terminal::say;
 use ffjord_run::RunFolder;
 use ffjord_study::latent_evaluations::{LatentRun, write};
+use ffjord_train::Alone;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -43,7 +44,7 @@ pub(super) fn run(out: &Path, quick: bool) -> Result<ExitCode> {
         if !folder.join("result.json").is_file() {
             let mut arguments = experiment::Arguments::train(preset, folder.clone());
             arguments.set(settings.iter().cloned().chain([format!("vae.latent={latent}")]));
-            let code = experiment::run_until(&arguments, &mut stop)?;
+            let code = experiment::run_until(&arguments, &Alone, &mut stop)?;
             if code != ExitCode::SUCCESS {
                 return Ok(code);
             }

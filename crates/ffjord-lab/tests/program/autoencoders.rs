@@ -3,7 +3,7 @@
 use crate::harness::{Place, json};
 
 /// A run of the digits of a second, with `settings` besides.
-fn digits<'a>(out: &'a str, settings: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+pub fn digits<'a>(out: &'a str, settings: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     let tiny = [
         "data.train_images=40",
         "data.test_images=12",

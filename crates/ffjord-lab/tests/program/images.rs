@@ -3,7 +3,7 @@
 use crate::harness::{Place, json};
 
 /// A run of the digits of seconds, with `settings` besides.
-fn digits<'a>(out: &'a str, settings: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+pub fn digits<'a>(out: &'a str, settings: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     of_preset("digits-quick", out, settings, more)
 }
 

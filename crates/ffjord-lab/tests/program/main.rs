@@ -16,6 +16,7 @@ mod outputs;
 mod own_runs;
 mod own_tables;
 mod parity;
+mod processes;
 mod refusals;
 mod running;
 mod samples;

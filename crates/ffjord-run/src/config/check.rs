@@ -20,7 +20,7 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_objective(config.objective, &config.model)?;
     check_solver(config)?;
     check_training(&config.training)?;
-    check_accumulation(config)?;
+    check_parts(config)?;
     check_tolerance(config)?;
     check_evaluation(&config.data, &config.evaluation)
 }
@@ -214,10 +214,22 @@ fn check_training(training: &TrainingConfig) -> Check {
 }
 
 /// Parts of a batch must be worth as much as the whole.
-fn check_accumulation(config: &RunConfig) -> Check {
-    if config.training.options.accumulate_rows.is_none() {
-        return Ok(());
+fn check_parts(config: &RunConfig) -> Check {
+    let options = &config.training.options;
+    if let Some(shards) = options.shards
+        && shards.get() > config.training.batch
+    {
+        return Err(format!(
+            "at `training.shards`: {shards} is given for a batch of {} rows: accepted is a power of two up to the rows of \
+             a batch",
+            config.training.batch
+        ));
     }
+    let key = match (options.accumulate_rows, options.shards) {
+        (Some(_), _) => "accumulate_rows",
+        (None, Some(shards)) if shards.get() > 1 => "shards",
+        _ => return Ok(()),
+    };
     let obstacle = if config.model.batch_norm {
         "`model.batch_norm=true`, which takes its statistics from the whole batch"
     } else if config.objective == ObjectiveConfig::OptimalTransportFlowMatching {
@@ -226,7 +238,7 @@ fn check_accumulation(config: &RunConfig) -> Check {
         return Ok(());
     };
     Err(format!(
-        "at `training.accumulate_rows`: this does not go together with {obstacle}; leave it out, or change the other"
+        "at `training.{key}`: this does not go together with {obstacle}; leave it out, or change the other"
     ))
 }
 

@@ -226,10 +226,12 @@ pub(super) fn check(config: &RunConfig) -> Result<(), String> {
             ));
         }
     }
-    if vae.free_nats > 0.0 && (vae.samples > 1 || config.training.options.accumulate_rows.is_some()) {
+    let options = &config.training.options;
+    let parts = options.accumulate_rows.is_some() || options.shards.is_some_and(|shards| shards.get() > 1);
+    if vae.free_nats > 0.0 && (vae.samples > 1 || parts) {
         return Err(
             "at `vae.free_nats`: they are of the mean divergence of a whole batch with one latent state an observation; \
-             set `vae.samples=1` and leave `training.accumulate_rows` out"
+             set `vae.samples=1` and leave `training.accumulate_rows` and `training.shards` out"
                 .to_string(),
         );
     }

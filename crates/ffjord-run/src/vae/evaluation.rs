@@ -1,12 +1,13 @@
 //! Bounds of many images, and what the latent dimensions are used for.
 
 use super::data::shaped;
+use crate::dealing::dealt;
 use crate::error::Result;
 use crate::statistics::mean_and_standard_error;
 use candle_core::DType;
 use ffjord_data::{Batches, LastBatch, Matrix};
 use ffjord_flow::Pass;
-use ffjord_train::{Purpose, Streams};
+use ffjord_train::{Alone, Communicator, Purpose, Streams};
 use ffjord_vae::Vae;
 use serde::{Deserialize, Serialize};
 
@@ -38,16 +39,33 @@ pub struct Bounds {
 /// When the images do not fit the model or a solve fails.
 pub fn bounds(
     vae: &Vae,
+    images: (&Matrix<f32>, [usize; 3]),
+    batch: usize,
+    randomness: (&Streams, Purpose),
+    as_in_training: bool,
+    progress: impl FnMut(usize),
+) -> Result<(Vec<f64>, Bounds)> {
+    bounds_together(vae, images, batch, randomness, as_in_training, &Alone, progress)
+}
+
+/// As [`bounds`], by several processes that have the same model and images; with the same bits for any number of them.
+///
+/// # Errors
+/// As [`bounds`], also for what fails on another process.
+pub fn bounds_together(
+    vae: &Vae,
     (images, shape): (&Matrix<f32>, [usize; 3]),
     batch: usize,
     (streams, purpose): (&Streams, Purpose),
     as_in_training: bool,
+    communicator: &dyn Communicator,
     mut progress: impl FnMut(usize),
 ) -> Result<(Vec<f64>, Bounds)> {
     let batches = Batches::new(images.rows(), batch.clamp(1, images.rows().max(1)), LastBatch::Keep)?;
-    let (mut elbo, mut evaluations) = (Vec::with_capacity(images.rows()), 0.0);
-    let (mut likelihood, mut divergence) = (0.0, 0.0);
-    for (index, range) in batches.ranges().enumerate() {
+    // Of a batch: the sums of likelihoods and divergences, the number of evaluations, and the bounds.
+    let all = dealt(communicator, batches.len(), |index| {
+        let range = batches.range(index);
+        let end = range.end;
         let x = shaped(&images.slice(range)?, shape, vae.number_type().0)?;
         let mut rng = streams.rng(purpose, index as u64, 1);
         let mut pass = match as_in_training {
@@ -58,21 +76,23 @@ pub fn bounds(
         let sum = |values: &candle_core::Tensor| -> Result<f64> {
             Ok(values.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?)
         };
-        likelihood += sum(&evaluated.log_likelihood)?;
-        divergence += sum(&evaluated.divergence)?;
-        elbo.extend(evaluated.elbo()?.to_dtype(DType::F64)?.to_vec1::<f64>()?);
-        evaluations += pass.cost().snapshot().forward_evaluations;
-        progress(elbo.len());
-    }
+        let (likelihood, divergence) = (sum(&evaluated.log_likelihood)?, sum(&evaluated.divergence)?);
+        let elbo = evaluated.elbo()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        let evaluations = pass.cost().snapshot().forward_evaluations;
+        progress(end);
+        Ok([vec![likelihood, divergence, evaluations], elbo].concat())
+    })?;
+    let sum = |index: usize| -> f64 { all.iter().filter_map(|numbers| numbers.get(index)).sum() };
+    let elbo: Vec<f64> = all.iter().flat_map(|numbers| numbers.iter().skip(3)).copied().collect();
     let (mean, standard_error) = mean_and_standard_error(&elbo);
     let count = elbo.len() as f64;
     let summary = Bounds {
         negative_elbo: -mean,
         standard_error: standard_error.unwrap_or(0.0),
-        reconstruction: -likelihood / count,
-        divergence: divergence / count,
+        reconstruction: -sum(0) / count,
+        divergence: sum(1) / count,
         images: elbo.len(),
-        nfe: evaluations / batches.len() as f64,
+        nfe: sum(2) / batches.len() as f64,
     };
     Ok((elbo, summary))
 }

@@ -2,12 +2,13 @@
 
 use super::data::shaped;
 use crate::config::ImportanceConfig;
+use crate::dealing::dealt;
 use crate::error::{Result, RunError};
 use crate::statistics::mean_and_standard_error;
 use ffjord_data::Matrix;
 use ffjord_data::manifest::FileRecord;
 use ffjord_flow::Pass;
-use ffjord_train::{MetricsWriter, Purpose, Streams, read_metrics};
+use ffjord_train::{Alone, Communicator, MetricsWriter, Purpose, Streams, agree, read_metrics};
 use ffjord_vae::Vae;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,53 +49,75 @@ struct Line {
 /// When the images do not fit the model, a solve fails, or the file cannot be read or written.
 pub fn importance(
     vae: &Vae,
+    images: (&Matrix<f32>, [usize; 3]),
+    settings: ImportanceConfig,
+    streams: &Streams,
+    files: (&Path, &Path),
+    progress: impl FnMut(usize),
+) -> Result<Option<ImageLikelihoods>> {
+    importance_together(vae, images, settings, streams, files, &Alone, progress)
+}
+
+/// As [`importance`], by several processes that have the same model and images; the first of them has the file.
+///
+/// # Errors
+/// As [`importance`], also for what fails on another process.
+pub fn importance_together(
+    vae: &Vae,
     (images, shape): (&Matrix<f32>, [usize; 3]),
     settings: ImportanceConfig,
     streams: &Streams,
     (file, weights): (&Path, &Path),
+    communicator: &dyn Communicator,
     mut progress: impl FnMut(usize),
 ) -> Result<Option<ImageLikelihoods>> {
     let count = settings.images.unwrap_or(usize::MAX).min(images.rows());
     if settings.samples == 0 || count == 0 {
         return Ok(None);
     }
-    let head = json!({
-        "iteration": 0,
-        "weights": FileRecord::of_file(weights)?.sha256,
-        "seed": streams.seed(),
-        "samples": settings.samples,
-        "at_a_time": settings.at_a_time,
-    });
-    let mut lines = stored(file, &head)?;
-    lines.truncate(count);
-    let mut writer = match lines.len() {
-        0 => {
-            let mut writer = MetricsWriter::create(file)?;
-            writer.write(&head)?;
-            writer
-        }
-        done => MetricsWriter::resume(file, done as u64)?,
+    let opened = match communicator.rank() {
+        0 => opened(file, weights, settings, streams, count).map(|(lines, writer)| (lines, Some(writer))),
+        _ => Ok((Vec::new(), None)),
     };
-    for image in lines.len()..count {
-        progress(image);
-        let x = shaped(&images.slice(image..image + 1)?, shape, vae.number_type().0)?;
-        // A function of seed and image: it does not matter which images are estimated by which process.
-        let mut rng = streams.rng(Purpose::Test, image as u64, 4);
-        let mut pass = Pass::evaluation(&mut rng);
-        for estimate in vae.importance(&x, settings.samples, settings.at_a_time, &mut pass)? {
-            let line = Line {
-                iteration: image as u64 + 1,
-                log_likelihood: estimate.log_likelihood,
-                // A single sample has none.
-                standard_error: if estimate.standard_error.is_finite() {
-                    estimate.standard_error
-                } else {
-                    0.0
-                },
-                effective_samples: estimate.effective_samples,
-            };
-            writer.write(&serde_json::to_value(line)?)?;
-            lines.push(line);
+    let show = |(lines, _): &(Vec<Line>, _)| serde_json::to_vec(lines).unwrap_or_default();
+    let ((_, mut writer), shown) = agree(communicator, opened, show)?;
+    // All lines are finite numbers, which JSON keeps to the last bit.
+    let mut lines: Vec<Line> = serde_json::from_slice(shown.first().map_or(&[], Vec::as_slice))?;
+    let size = communicator.size();
+    for first in (lines.len()..count).step_by(size) {
+        progress(first);
+        let estimates = dealt(communicator, size.min(count - first), |part| {
+            let image = first + part;
+            let x = shaped(&images.slice(image..image + 1)?, shape, vae.number_type().0)?;
+            // A function of seed and image: it does not matter which images are estimated by which process.
+            let mut rng = streams.rng(Purpose::Test, image as u64, 4);
+            let mut pass = Pass::evaluation(&mut rng);
+            let estimates = vae.importance(&x, settings.samples, settings.at_a_time, &mut pass)?;
+            let numbers = estimates.into_iter().flat_map(|estimate| {
+                // A single sample has no standard error.
+                let error = Some(estimate.standard_error).filter(|error| error.is_finite());
+                [
+                    estimate.log_likelihood,
+                    error.unwrap_or(0.0),
+                    estimate.effective_samples,
+                ]
+            });
+            Ok(numbers.collect())
+        })?;
+        for numbers in estimates {
+            let (triples, _) = numbers.as_chunks();
+            for [log_likelihood, standard_error, effective_samples] in triples {
+                let line = Line {
+                    iteration: lines.len() as u64 + 1,
+                    log_likelihood: *log_likelihood,
+                    standard_error: *standard_error,
+                    effective_samples: *effective_samples,
+                };
+                if let Some(writer) = &mut writer {
+                    writer.write(&serde_json::to_value(line)?)?;
+                }
+                lines.push(line);
+            }
         }
     }
     let values: Vec<f64> = lines.iter().map(|line| line.log_likelihood).collect();
@@ -111,6 +134,34 @@ pub fn importance(
         samples: settings.samples,
         images: values.len(),
     }))
+}
+
+/// What the file has of the first `count` images, and it, to be written further.
+fn opened(
+    file: &Path,
+    weights: &Path,
+    settings: ImportanceConfig,
+    streams: &Streams,
+    count: usize,
+) -> Result<(Vec<Line>, MetricsWriter)> {
+    let head = json!({
+        "iteration": 0,
+        "weights": FileRecord::of_file(weights)?.sha256,
+        "seed": streams.seed(),
+        "samples": settings.samples,
+        "at_a_time": settings.at_a_time,
+    });
+    let mut lines = stored(file, &head)?;
+    lines.truncate(count);
+    let writer = match lines.len() {
+        0 => {
+            let mut writer = MetricsWriter::create(file)?;
+            writer.write(&head)?;
+            writer
+        }
+        done => MetricsWriter::resume(file, done as u64)?,
+    };
+    Ok((lines, writer))
 }
 
 /// What a file of the same head has, up to the first line that is not the next.

@@ -9,8 +9,8 @@ mod model;
 mod results;
 
 pub use data::VaeData;
-pub use evaluation::{Bounds, LatentUnits, bounds, latent_units};
-pub use importance::{ImageLikelihoods, importance};
+pub use evaluation::{Bounds, LatentUnits, bounds, bounds_together, latent_units};
+pub use importance::{ImageLikelihoods, importance, importance_together};
 pub use initial::load_vae_weights;
 pub use model::{build_vae, elbo};
 pub use results::VaeResult;

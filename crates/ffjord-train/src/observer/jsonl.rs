@@ -1,6 +1,6 @@
 //! Metrics as JSON lines.
 
-use super::{FailureReport, IterationReport, Observer, ValidationReport};
+use super::{FailureReport, IterationReport, Observer, ProcessReport, ValidationReport};
 use crate::error::Result;
 use crate::metrics::MetricsWriter;
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ impl Observer for JsonLines {
             .iter()
             .map(|(name, value)| (name.clone(), json!(value)))
             .collect();
-        self.writer.write(&json!({
+        let mut line = json!({
             "kind": "train",
             "iteration": report.iteration,
             "loss": report.loss,
@@ -37,7 +37,13 @@ impl Observer for JsonLines {
             "gradient_norm": report.gradient_norm,
             "learning_rate": report.learning_rate,
             "seconds": report.seconds,
-        }))
+        });
+        if !report.processes.is_empty() {
+            let each = |value: fn(&ProcessReport) -> f64| json!(report.processes.iter().map(value).collect::<Vec<_>>());
+            line["nfe_processes"] = each(|process| process.evaluations);
+            line["seconds_processes"] = each(|process| process.seconds);
+        }
+        self.writer.write(&line)
     }
 
     fn validation(&mut self, report: &ValidationReport) -> Result<()> {

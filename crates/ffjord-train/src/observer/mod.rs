@@ -31,6 +31,17 @@ pub struct IterationReport {
     pub learning_rate: f64,
     /// Seconds of training so far, validations excluded, over all sessions of the run.
     pub seconds: f64,
+    /// What each of several processes did, in their order; empty for a process by itself.
+    pub processes: Vec<ProcessReport>,
+}
+
+/// What one of several processes did in an iteration, before it waited for the others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProcessReport {
+    /// Evaluations of the vector field, forward and in the gradient; the mean over its rows.
+    pub evaluations: f64,
+    /// Seconds that loss and gradient of its rows took.
+    pub seconds: f64,
 }
 
 /// One validation.

@@ -1,5 +1,7 @@
 //! One iteration: a step of the optimiser, or a failure that leaves everything as it was.
 
+use super::descent::Descent;
+use super::exchange::Exchange;
 use super::session::Session;
 use super::snapshot::{assign, copies};
 use crate::batch::Batch;
@@ -8,23 +10,13 @@ use crate::model::Model;
 use crate::objective::scalar;
 use crate::observer::IterationReport;
 use crate::optim::{clip_global_norm, global_norm};
+use crate::processes::{Deal, Node};
 use crate::streams::Purpose;
-use candle_core::Tensor;
 use ffjord_flow::Pass;
 use ffjord_nn::{Parameter, bound_spectral_norms};
 use rand::RngCore;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// What loss and gradient of a batch were, and what they took.
-struct Descent {
-    loss: f64,
-    terms: Vec<(String, f64)>,
-    gradient_norm: f64,
-    /// After clipping.
-    gradients: Vec<Tensor>,
-    forward_evaluations: f64,
-    backward_evaluations: f64,
-}
 
 impl<M: Model> Session<'_, '_, M> {
     /// Moves on by one iteration.
@@ -52,8 +44,7 @@ impl<M: Model> Session<'_, '_, M> {
                 Err(error @ TrainError::NonFiniteGradient { .. }) => Err(error),
                 Err(error) => return Err(error),
             },
-            // No other batch would help.
-            Err(error @ TrainError::NoGradient) => {
+            Err(error) if error.ends_run() => {
                 assign(&self.all[self.first_changed..], &before)?;
                 return Err(error);
             }
@@ -64,6 +55,7 @@ impl<M: Model> Session<'_, '_, M> {
         match outcome {
             Ok(descent) => {
                 self.state.failures_in_a_row = 0;
+                self.settled = true;
                 let report = IterationReport {
                     iteration: self.iteration,
                     loss: descent.loss,
@@ -74,6 +66,7 @@ impl<M: Model> Session<'_, '_, M> {
                     gradient_norm: descent.gradient_norm,
                     learning_rate: rate,
                     seconds: self.state.seconds,
+                    processes: std::mem::take(&mut self.processes),
                 };
                 self.tell(|observer| observer.iteration(&report))
             }
@@ -94,16 +87,78 @@ impl<M: Model> Session<'_, '_, M> {
         })
     }
 
-    /// Loss and gradient of the next batch. Of the model it changes what a forward pass does: running statistics, and
-    /// at first the parameters of activation normalisation.
-    fn descent(&self) -> Result<Descent> {
-        let trainer = &self.trainer;
-        let batch = trainer.source.batch(self.iteration, &trainer.streams)?;
+    /// Loss and gradient of the next batch, from all processes. Of the model it changes what a forward pass does: running
+    /// statistics, and at first the parameters of activation normalisation.
+    fn descent(&mut self) -> Result<Descent> {
+        let (communicator, deal) = (self.trainer.communicator, self.trainer.deal());
+        let clock = Instant::now();
+        let own = self.own_sums(deal);
+        let seconds = clock.elapsed().as_secs_f64();
+        let stop = self.trainer.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
+        let mut exchange = Exchange::new(communicator, deal, &self.parameters, stop);
+        let descent = exchange.sum(own, seconds)?;
+        self.stop_agreed = exchange.stop;
+        self.processes = exchange.processes;
+        let mut descent = descent?;
+        descent.gradient_norm = global_norm(&descent.gradients)?;
+        if let Some(max_norm) = self.trainer.options.clip_norm {
+            descent.gradients = clip_global_norm(&descent.gradients, max_norm, descent.gradient_norm)?;
+        }
+        Ok(descent)
+    }
+
+    /// The sums over the nodes of the tree that this process has alone, in order.
+    fn own_sums(&self, deal: Deal) -> Vec<(Node, Result<Descent>)> {
+        let rank = self.trainer.communicator.rank();
+        let batch = self.trainer.source.batch(self.iteration, &self.trainer.streams);
+        let batch = batch.and_then(|batch| {
+            if !self.settled && deal.of(rank).start > 0 {
+                self.set_as_the_first_shard_does(&batch.shard(0, deal.shards)?)?;
+            }
+            Ok(batch)
+        });
+        let nodes = deal.nodes(rank).into_iter();
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                let (cause, ends) = (error.to_string(), error.ends_run());
+                let again = || TrainError::Agreed {
+                    cause: cause.clone(),
+                    ends,
+                };
+                let mut errors = std::iter::once(error).chain(std::iter::repeat_with(again));
+                return nodes.filter_map(|node| Some((node, Err(errors.next()?)))).collect();
+            }
+        };
+        let mut leaf = |shard: usize| self.shard_of_descent(&batch, shard, deal.shards);
+        nodes.map(|node| (node, node.sum(&mut leaf, &Descent::plus))).collect()
+    }
+
+    /// Passes the first shard forward where another process has it: parameters that a first batch sets are then what they
+    /// are there.
+    fn set_as_the_first_shard_does(&self, shard: &Batch) -> Result<()> {
+        let mut rng = self.trainer.streams.rng(Purpose::Probe, self.iteration, 0);
+        let first = shard.parts(self.rows_at_a_time(shard)?)?;
+        let first = first.first().ok_or(TrainError::EmptyBatch)?;
+        let mut pass = self.pass(first, &mut rng);
+        self.trainer.objective.loss(self.trainer.model, first, &mut pass)?;
+        Ok(())
+    }
+
+    fn rows_at_a_time(&self, rows: &Batch) -> Result<usize> {
+        match self.trainer.options.accumulate_rows {
+            Some(at_a_time) => Ok(at_a_time.get()),
+            None => rows.rows(),
+        }
+    }
+
+    /// What one of so many shards of a batch contributes.
+    fn shard_of_descent(&self, batch: &Batch, shard: usize, shards: usize) -> Result<Descent> {
         let rows = batch.rows()?;
-        let at_a_time = trainer.options.accumulate_rows.map_or(rows, usize::from);
-        let mut rng = trainer.streams.rng(Purpose::Probe, self.iteration, 0);
+        let mut rng = self.trainer.streams.rng(Purpose::Probe, self.iteration, shard as u64);
+        let shard = batch.shard(shard, shards)?;
         let mut sum: Option<Descent> = None;
-        for part in batch.parts(at_a_time)? {
+        for part in shard.parts(self.rows_at_a_time(&shard)?)? {
             let share = part.rows()? as f64 / rows as f64;
             let part = self.part_of_descent(&part, share, &mut rng)?;
             sum = Some(match sum {
@@ -111,21 +166,21 @@ impl<M: Model> Session<'_, '_, M> {
                 Some(sum) => sum.plus(part)?,
             });
         }
-        let mut descent = sum.ok_or(TrainError::EmptyBatch)?;
-        descent.gradient_norm = global_norm(&descent.gradients)?;
-        if let Some(max_norm) = trainer.options.clip_norm {
-            descent.gradients = clip_global_norm(&descent.gradients, max_norm, descent.gradient_norm)?;
-        }
-        Ok(descent)
+        sum.ok_or(TrainError::EmptyBatch)
+    }
+
+    fn pass<'r>(&self, rows: &Batch, rng: &'r mut dyn RngCore) -> Pass<'r> {
+        let mut pass = Pass::training(rng)
+            .tolerance(self.tolerance_factor())
+            .at_iteration(self.iteration);
+        rows.give(&mut pass);
+        pass
     }
 
     /// What rows that are this share of a batch contribute; the norm of the gradient is left at 0.
     fn part_of_descent(&self, rows: &Batch, share: f64, rng: &mut dyn RngCore) -> Result<Descent> {
         let trainer = &self.trainer;
-        let mut pass = Pass::training(rng)
-            .tolerance(self.tolerance_factor())
-            .at_iteration(self.iteration);
-        rows.give(&mut pass);
+        let mut pass = self.pass(rows, rng);
         let loss = trainer.objective.loss(trainer.model, rows, &mut pass)?;
         let value = scalar(&loss.total)?;
         if !value.is_finite() {
@@ -154,24 +209,9 @@ impl<M: Model> Session<'_, '_, M> {
                 .collect(),
             gradient_norm: 0.0,
             gradients,
+            share,
             forward_evaluations: share * cost.forward_evaluations,
             backward_evaluations: share * cost.backward_evaluations,
         })
-    }
-}
-
-impl Descent {
-    /// The sum of two parts of a batch; every part has the same terms in the same order.
-    fn plus(mut self, part: Self) -> Result<Self> {
-        self.loss += part.loss;
-        for ((_, sum), (_, term)) in self.terms.iter_mut().zip(part.terms) {
-            *sum += term;
-        }
-        for (sum, gradient) in self.gradients.iter_mut().zip(&part.gradients) {
-            *sum = (&*sum + gradient)?;
-        }
-        self.forward_evaluations += part.forward_evaluations;
-        self.backward_evaluations += part.backward_evaluations;
-        Ok(self)
     }
 }

@@ -19,6 +19,9 @@ pub enum FailurePolicy {
     Stop,
 }
 
+/// More than any batch is cut into.
+const MAX_SHARDS: usize = 65536;
+
 /// How long and how to train.
 ///
 /// ```
@@ -48,6 +51,13 @@ pub struct TrainerOptions {
     /// sets itself by the first one, and models that use batch statistics are refused.
     #[serde(default)]
     pub accumulate_rows: Option<NonZeroUsize>,
+    /// Parts of about equal size, a power of two, that every batch is cut into for several processes; one if absent.
+    ///
+    /// Each has random numbers of its own, and losses and gradients are added pairwise in a tree over their numbers: the
+    /// result has the same bits for any number of processes up to this one. What is said of `accumulate_rows`, which cuts
+    /// a shard further, holds of shards too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<NonZeroUsize>,
     /// The optimiser; [`OptimizerKind::Adam`] unless set.
     #[serde(default, with = "ffjord_nn::text")]
     pub optimizer: OptimizerKind,
@@ -122,6 +132,7 @@ impl TrainerOptions {
         Self {
             iterations,
             accumulate_rows: None,
+            shards: None,
             optimizer: OptimizerKind::default(),
             weight_decay: 0.0,
             schedule: ScheduleConfig::Constant { rate: learning_rate },
@@ -139,6 +150,7 @@ impl TrainerOptions {
 
     setters! {
         accumulate_rows: NonZeroUsize => Some(accumulate_rows),
+        shards: NonZeroUsize => Some(shards),
         optimizer: OptimizerKind => optimizer,
         weight_decay: f64 => weight_decay,
         schedule: ScheduleConfig => schedule,
@@ -161,6 +173,15 @@ impl TrainerOptions {
         check_count("iterations", self.iterations)?;
         check_count("validate_every", self.validate_every)?;
         check_count("checkpoint_every", self.checkpoint_every)?;
+        if let Some(shards) = self.shards
+            && !(shards.is_power_of_two() && shards.get() <= MAX_SHARDS)
+        {
+            return Err(TrainError::InvalidSetting {
+                setting: "shards",
+                given: shards.to_string(),
+                accepted: "a power of two from 1 to 65536",
+            });
+        }
         if let Some(patience) = self.patience {
             check_count("patience", u64::from(patience))?;
         }

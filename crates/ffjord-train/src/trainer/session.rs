@@ -6,8 +6,9 @@ use super::{FailurePolicy, Trainer, TrainingEnd, TrainingSummary};
 use crate::average::WeightAverage;
 use crate::error::{Result, TrainError};
 use crate::model::Model;
-use crate::observer::{FailureReport, Observer, ValidationReport};
+use crate::observer::{FailureReport, Observer, ProcessReport, ValidationReport};
 use crate::optim::Optimizer;
+use crate::processes::{agree, not_understood};
 use crate::validation::Validation;
 use candle_core::Tensor;
 use ffjord_nn::Parameter;
@@ -32,6 +33,12 @@ pub(super) struct Session<'t, 'a, M> {
     pub(super) iteration: u64,
     pub(super) saved_iteration: Option<u64>,
     pub(super) state: State,
+    /// Whether an iteration of this session has succeeded: what a first batch sets is set then.
+    pub(super) settled: bool,
+    /// Whether one of several processes was asked to stop, as all know since the last iteration.
+    pub(super) stop_agreed: bool,
+    /// What each process did in the last iteration.
+    pub(super) processes: Vec<ProcessReport>,
 }
 
 impl<'t, 'a, M: Model> Session<'t, 'a, M> {
@@ -63,9 +70,14 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
             iteration: 0,
             saved_iteration: None,
             state: State::default(),
+            // Nothing is set by models without such parameters.
+            settled: !trainer.model.sets_parameters_in_training(),
+            stop_agreed: false,
+            processes: Vec::new(),
             trainer,
         };
-        session.restore()?;
+        let restored = session.restore();
+        session.compare_processes(restored)?;
         Ok(session)
     }
 
@@ -106,7 +118,7 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
             if self.iteration >= total {
                 return Ok(TrainingEnd::Finished);
             }
-            if self.trainer.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            if self.asked_to_stop() {
                 self.save()?;
                 return Ok(TrainingEnd::Interrupted);
             }
@@ -118,6 +130,14 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
             if last || self.iteration.is_multiple_of(save_every) || self.out_of_patience() {
                 self.save()?;
             }
+        }
+    }
+
+    /// Whether to stop here: several processes stop together, where all know of it.
+    fn asked_to_stop(&self) -> bool {
+        match self.trainer.communicator.size() {
+            1 => self.trainer.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)),
+            _ => self.stop_agreed,
         }
     }
 
@@ -157,6 +177,7 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
             average.apply()?;
         }
         let outcome = validator.validate(self.trainer.model, &self.trainer.streams);
+        let outcome = self.agreed(outcome)?;
         let best = match &outcome {
             Ok(validation) if self.iteration < self.trainer.options.patience_from => {
                 self.state.patience.record_patiently(validation.nll)
@@ -171,6 +192,22 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
         match outcome {
             Ok(validation) => self.report_validation(validation, best),
             Err(error) => self.report_failed_validation(error),
+        }
+    }
+
+    /// The validation of process 0, or the failure of the first process that failed, on all of them.
+    fn agreed(&self, outcome: Result<Validation>) -> Result<Result<Validation>> {
+        let communicator = self.trainer.communicator;
+        if communicator.size() == 1 {
+            return Ok(outcome);
+        }
+        match agree(communicator, outcome, |validation| validation.to_bytes()) {
+            Ok((_, all)) => match all.first().and_then(|bytes| Validation::from_bytes(bytes)) {
+                Some(validation) => Ok(Ok(validation)),
+                None => Err(not_understood(0)),
+            },
+            Err(error @ TrainError::LostProcess { .. }) => Err(error),
+            Err(error) => Ok(Err(error)),
         }
     }
 

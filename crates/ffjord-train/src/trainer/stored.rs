@@ -8,9 +8,11 @@ use crate::checkpoint::{CheckpointStore, StoredCheckpoint};
 use crate::error::{Result, TrainError};
 use crate::model::Model;
 use crate::patience::Patience;
-use candle_core::Tensor;
+use crate::processes::{agree, require_same};
+use candle_core::{DType, Device, Tensor};
 use ffjord_nn::load_parameters;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// What the names of the best weights so far begin with in a checkpoint.
@@ -63,12 +65,15 @@ impl Stored {
 impl<M: Model> Session<'_, '_, M> {
     /// Saves a checkpoint, unless the last one is of this iteration.
     pub(super) fn save(&mut self) -> Result<()> {
-        let Some(store) = &self.trainer.store else {
-            return Ok(());
-        };
+        let communicator = self.trainer.communicator;
         if self.saved_iteration == Some(self.iteration) {
             return Ok(());
         }
+        self.compare_processes(Ok(()))?;
+        let Some(store) = self.trainer.store.as_ref().filter(|_| communicator.rank() == 0) else {
+            self.saved_iteration = Some(self.iteration);
+            return Ok(());
+        };
         let mut tensors: Vec<(String, Tensor)> = self
             .all
             .iter()
@@ -84,6 +89,33 @@ impl<M: Model> Session<'_, '_, M> {
         store.save(self.iteration, &metadata, &tensors)?;
         self.saved_iteration = Some(self.iteration);
         Ok(())
+    }
+
+    /// Fails on all processes unless everything went well on each of them, and all are at the same place of the same run
+    /// with the same bits.
+    pub(super) fn compare_processes(&self, outcome: Result<()>) -> Result<()> {
+        if self.trainer.communicator.size() == 1 {
+            return outcome;
+        }
+        let digest = outcome.and_then(|()| self.digest());
+        let (_, shown) = agree(self.trainer.communicator, digest, Clone::clone)?;
+        require_same(&shown, "settings or weights")
+    }
+
+    /// SHA-256 of the run, the iteration and all that training changes.
+    fn digest(&self) -> Result<Vec<u8>> {
+        let mut digest = Sha256::new();
+        digest.update(serde_json::to_vec(&self.state.run)?);
+        digest.update(self.iteration.to_le_bytes());
+        let model = self.all.iter().map(|parameter| parameter.var.as_detached_tensor());
+        let optimizer = self.optimizer.state()?.into_iter().map(|(_, tensor)| tensor);
+        for tensor in model.chain(optimizer) {
+            let tensor = tensor.to_device(&Device::Cpu)?.flatten_all()?;
+            // Numbers of single precision are numbers of double precision.
+            let values = tensor.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+            values.iter().for_each(|value| digest.update(value.to_le_bytes()));
+        }
+        Ok(digest.finalize().to_vec())
     }
 
     /// Takes over the store's checkpoint, if there is one; the model comes last, so that an error leaves it alone.

@@ -10,9 +10,9 @@ use ffjord_nn::{ActivationKind, LayerKind, Mlp, MlpConfig};
 use ffjord_ode::{Method, Solver, adjoint::AdjointMethod};
 use ffjord_trace::ProbeDistribution;
 use ffjord_train::{
-    Batch, BatchSource, CheckpointStore, FailureReport, FreshSamples, IterationReport, JsonLines, MaximumLikelihood,
-    MetricsWriter, Model, Objective, Observer, Purpose, Resume, Streams, TrainError, Trainer, TrainerOptions,
-    TrainingSummary, Validation, ValidationReport, read_metrics,
+    Alone, Batch, BatchSource, CheckpointStore, Communicator, FailureReport, FreshSamples, IterationReport, JsonLines,
+    MaximumLikelihood, MetricsWriter, Model, Objective, Observer, Purpose, Resume, Streams, TrainError, Trainer,
+    TrainerOptions, TrainingSummary, Validation, ValidationReport, read_metrics,
 };
 use serde_json::Value;
 use std::cell::RefCell;
@@ -142,6 +142,7 @@ pub struct Session<'a> {
     pub validate: Validate<'a>,
     pub observers: Vec<Box<dyn Observer>>,
     pub stop: Arc<AtomicBool>,
+    pub communicator: &'a dyn Communicator,
 }
 
 impl<'a> Session<'a> {
@@ -156,6 +157,7 @@ impl<'a> Session<'a> {
             validate: &held_out,
             observers: Vec::new(),
             stop: Arc::default(),
+            communicator: &Alone,
         }
     }
 
@@ -204,8 +206,9 @@ impl<'a> Session<'a> {
         let store = CheckpointStore::new(self.folder);
         let path = self.folder.join("metrics.jsonl");
         let metrics = match store.load()? {
-            Some(checkpoint) => MetricsWriter::resume(path, checkpoint.iteration)?,
-            None => MetricsWriter::create(path)?,
+            _ if self.communicator.rank() > 0 => None,
+            Some(checkpoint) => Some(MetricsWriter::resume(path, checkpoint.iteration)?),
+            None => Some(MetricsWriter::create(path)?),
         };
         let mut observers = self.observers;
         let mut trainer = Trainer::new(model, self.objective, self.source, self.options)?
@@ -214,7 +217,10 @@ impl<'a> Session<'a> {
             .store(store)
             .resume(self.resume)
             .stop_on(&self.stop)
-            .observe(JsonLines::new(metrics));
+            .together(self.communicator);
+        if let Some(metrics) = metrics {
+            trainer = trainer.observe(JsonLines::new(metrics));
+        }
         for observer in &mut observers {
             trainer = trainer.observe(observer.as_mut());
         }

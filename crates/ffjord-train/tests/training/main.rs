@@ -6,5 +6,6 @@ mod failures;
 mod harness;
 mod images;
 mod options;
+mod processes;
 mod resuming;
 mod stopping;

@@ -1,6 +1,7 @@
 //! `experiment`: trains a preset and writes a run folder for every seed.
 
 mod outcome;
+mod plan;
 mod seeds;
 mod tighter;
 mod training;
@@ -9,12 +10,14 @@ mod vae;
 use crate::error::{LabError, Result};
 use crate::pictures;
 use crate::terminal::say;
+use crate::together::Together;
 use crate::workspace::default_cache;
 use clap::Args;
-use ffjord_run::config::{ModelKind, Preset, RunConfig, resolve, resolve_changed};
-use ffjord_run::{DeviceName, Model, Provenance, RunData, RunFolder, RunLock, Started, load_initial_weights};
-use ffjord_train::{Purpose, Streams, TrainingEnd};
+use ffjord_run::config::{ModelKind, Preset};
+use ffjord_run::{DeviceName, Model, RunData, RunFolder, load_initial_weights};
+use ffjord_train::{Communicator, Purpose, Streams, TrainingEnd, agree};
 use outcome::Outcome;
+use plan::{Plan, plan, shared_plan};
 use seeds::SeedRun;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use tighter::Tighter;
-use training::INTERRUPTED;
+use training::{INTERRUPTED, Observed};
 pub(super) use vae::Measured;
 
 /// So many findings about a table are said at most; wide tables can have one a column.
@@ -63,6 +66,8 @@ pub struct Arguments {
     /// goes on with them
     #[arg(long)]
     tensorboard: bool,
+    #[command(flatten)]
+    together: Together,
 }
 
 impl Arguments {
@@ -79,6 +84,7 @@ impl Arguments {
             out: Some(out),
             resume: true,
             tensorboard: false,
+            together: Together::default(),
         }
     }
 
@@ -107,16 +113,22 @@ impl Arguments {
     }
 }
 
-/// Runs the command.
+/// Runs the command, as one of the processes that `communicator` connects, or of those that the arguments name.
 ///
 /// # Errors
 /// When settings, data, training or files fail.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    run_until(arguments, &mut None)
+pub fn run(arguments: &Arguments, communicator: &dyn Communicator) -> Result<ExitCode> {
+    arguments.together.run(communicator, |communicator| {
+        run_until(arguments, communicator, &mut None)
+    })
 }
 
 /// As [`run`], for several in one process: Ctrl-C is caught once, and `stop` is what it sets.
-pub(super) fn run_until(arguments: &Arguments, stop: &mut Option<Arc<AtomicBool>>) -> Result<ExitCode> {
+pub(super) fn run_until(
+    arguments: &Arguments,
+    communicator: &dyn Communicator,
+    stop: &mut Option<Arc<AtomicBool>>,
+) -> Result<ExitCode> {
     let arguments = &arguments.placed();
     let Some(preset) = arguments.preset.as_ref().filter(|_| !arguments.list) else {
         return list();
@@ -127,8 +139,11 @@ pub(super) fn run_until(arguments: &Arguments, stop: &mut Option<Arc<AtomicBool>
             Some(out) => out.clone(),
             None => Path::new("runs").join(format!("{preset}-seed{seed}")),
         };
-        let run = run_seed(arguments, preset, seeds.first().copied(), &folder, stop)?;
-        return Ok(run.map_or(ExitCode::from(INTERRUPTED), |_| ExitCode::SUCCESS));
+        let end = run_seed(arguments, preset, seeds.first().copied(), &folder, communicator, stop)?;
+        return Ok(match end {
+            SeedEnd::Interrupted => ExitCode::from(INTERRUPTED),
+            SeedEnd::Done(_) | SeedEnd::Helped => ExitCode::SUCCESS,
+        });
     }
     let (prefix, summary) = match &arguments.out {
         Some(out) => (out.join("seed"), out.join("seeds.json")),
@@ -142,42 +157,118 @@ pub(super) fn run_until(arguments: &Arguments, stop: &mut Option<Arc<AtomicBool>
     };
     let folder = |seed: u64| PathBuf::from(format!("{}{seed}", prefix.display()));
     // Found before the first seed has been trained for hours.
-    for seed in &seeds {
-        RunFolder::require_free(&folder(*seed), arguments.resume)?;
-    }
+    let free = match communicator.rank() {
+        0 => seeds
+            .iter()
+            .try_for_each(|seed| Ok(RunFolder::require_free(&folder(*seed), arguments.resume)?)),
+        _ => Ok(()),
+    };
+    agree::<_, LabError>(communicator, free, |()| Vec::new())?;
     let mut runs = Vec::new();
     for seed in seeds {
-        match run_seed(arguments, preset, Some(seed), &folder, stop)? {
-            Some(run) => runs.push(run),
-            None => return Ok(ExitCode::from(INTERRUPTED)),
+        match run_seed(arguments, preset, Some(seed), &folder, communicator, stop)? {
+            SeedEnd::Done(run) => runs.push(run),
+            SeedEnd::Helped => {}
+            SeedEnd::Interrupted => return Ok(ExitCode::from(INTERRUPTED)),
         }
     }
-    seeds::summarise(preset, &arguments.settings, &runs, &summary)?;
+    if communicator.rank() == 0 {
+        seeds::summarise(preset, &arguments.settings, &runs, &summary)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One run, from its data to its result; none if Ctrl-C ended it. `stop` is what Ctrl-C sets, once it is caught.
+/// How the run of a seed ended.
+enum SeedEnd {
+    /// By Ctrl-C.
+    Interrupted,
+    /// With a result, on the first process.
+    Done(SeedRun),
+    /// On another process, which has no result of its own.
+    Helped,
+}
+
+/// One run, from its data to its result. `stop` is what Ctrl-C sets, once it is caught.
 fn run_seed(
     arguments: &Arguments,
     preset: &str,
     seed: Option<u64>,
     folder: &dyn Fn(u64) -> PathBuf,
+    communicator: &dyn Communicator,
     stop: &mut Option<Arc<AtomicBool>>,
-) -> Result<Option<SeedRun>> {
-    let plan = plan(arguments, preset, seed, folder)?;
+) -> Result<SeedEnd> {
+    let first = communicator.rank() == 0;
+    let plan = shared_plan(communicator, || plan(arguments, preset, seed, folder))?;
     if plan.config.model.kind == ModelKind::Vae {
-        return vae::run(plan, preset, arguments, stop);
+        return vae::run(plan, preset, arguments, communicator, stop);
     }
-    let Plan {
-        config,
-        located,
-        started,
-        folder,
-    } = plan;
-    let streams = Streams::new(config.seed);
+    let streams = Streams::new(plan.config.seed);
     // Everything that can be wrong with settings and data is found before a folder is made.
-    let data = RunData::load(&located, &streams, &default_cache())?;
-    if let Some(file) = &data.file {
+    let prepared = prepare(&plan, &streams, first);
+    let ((data, model), _) = agree(communicator, prepared, |_| Vec::new())?;
+    let folder = plan.open(&data.summary(), arguments.resume, communicator)?;
+    let Plan { config, started, .. } = plan;
+    if first {
+        say!("{}\nrun folder: {}", config.description, folder.path().display());
+        if let Some(unread) = config.unread() {
+            say!("{unread}");
+        }
+        if let Some(difference) = data.split.as_ref().and_then(|split| split.difference.as_ref()) {
+            say!("not the published split, so results cannot be compared with published ones: {difference}");
+        }
+    }
+    let stop = match stop {
+        Some(stop) => stop,
+        None => stop.insert(training::stop_flag(first)?),
+    };
+    let events = training::events(&folder, arguments.tensorboard && first)?;
+    let observed = Observed {
+        communicator,
+        events,
+        stop,
+    };
+    let summary = training::train(&config, &data, &model, &folder, streams, observed)?;
+    if summary.end == TrainingEnd::Interrupted {
+        if first {
+            say!("continue with the same command and --resume");
+        }
+        return Ok(SeedEnd::Interrupted);
+    }
+    if first {
+        folder.save_model(&model)?;
+    }
+    let (values, test) = outcome::evaluate(&config, &data, &model, &streams, communicator)?;
+    if !first {
+        return Ok(SeedEnd::Helped);
+    }
+    let outcome = Outcome {
+        preset,
+        settings: &started.settings,
+        config: &config,
+        data: &data,
+        folder: &folder,
+        processes: communicator.size(),
+        summary,
+        test,
+        tighter: Tighter::measure(&config, &data, &folder, &values, &streams)?,
+        start_nll: model.start_nll(&data.test.x)?,
+        density: pictures::draw(&config, &data, &model, &folder, &streams)?,
+    };
+    folder.write_json("result.json", &outcome.json()?)?;
+    outcome.report();
+    Ok(SeedEnd::Done(SeedRun {
+        seed: config.seed,
+        folder: folder.path().to_path_buf(),
+        measure: "test NLL",
+        test,
+        seconds: outcome.summary.seconds,
+    }))
+}
+
+/// Data and model of a run at its start; the first process says what was found.
+fn prepare(plan: &Plan, streams: &Streams, first: bool) -> Result<(RunData, Model)> {
+    let data = RunData::load(&plan.located, streams, &default_cache())?;
+    if let Some(file) = data.file.as_ref().filter(|_| first) {
         say!("{}", file.reading);
         for warning in file.warnings.iter().take(WARNINGS) {
             eprintln!("warning: {warning}");
@@ -189,133 +280,26 @@ fn run_seed(
             );
         }
     }
-    let summary = data.summary();
     let mut rng = streams.rng(Purpose::Initialise, 0, 0);
-    let model = Model::for_data(&config, &summary, &mut rng)?;
+    let model = Model::for_data(&plan.config, &data.summary(), &mut rng)?;
     // A run that is resumed may have lost them since.
     // Weights that were trained elsewhere belong to the start that they were trained behind.
-    let begins = !RunFolder::has_checkpoint(&folder);
-    match config.from.as_ref().filter(|_| begins) {
+    match plan.config.from.as_ref().filter(|_| plan.begins) {
         Some(from) => load_initial_weights(from, &model)?,
-        None if begins => fit_start(&data, &model, &streams)?,
+        None if plan.begins => fit_start(&data, &model, streams, first)?,
         None => {}
     }
-    let folder = RunFolder::open(&folder, &config, &summary, arguments.resume)?;
-    folder.save_started(&started)?;
-    say!("{}\nrun folder: {}", config.description, folder.path().display());
-    if let Some(unread) = config.unread() {
-        say!("{unread}");
-    }
-    if let Some(difference) = data.split.as_ref().and_then(|split| split.difference.as_ref()) {
-        say!("not the published split, so results cannot be compared with published ones: {difference}");
-    }
-    let stop = match stop {
-        Some(stop) => stop,
-        None => stop.insert(training::stop_flag()?),
-    };
-    let events = training::events(&folder, arguments.tensorboard)?;
-    let summary = training::train(&config, &data, &model, &folder, streams, (events, stop))?;
-    if summary.end == TrainingEnd::Interrupted {
-        say!("continue with the same command and --resume");
-        return Ok(None);
-    }
-    folder.save_model(&model)?;
-    let (values, test) = outcome::evaluate(&config, &data, &model, &streams)?;
-    let outcome = Outcome {
-        preset,
-        settings: &started.settings,
-        config: &config,
-        data: &data,
-        folder: &folder,
-        summary,
-        test,
-        tighter: Tighter::measure(&config, &data, &folder, &values, &streams)?,
-        start_nll: model.start_nll(&data.test.x)?,
-        density: pictures::draw(&config, &data, &model, &folder, &streams)?,
-    };
-    folder.write_json("result.json", &outcome.json()?)?;
-    outcome.report();
-    Ok(Some(SeedRun {
-        seed: config.seed,
-        folder: folder.path().to_path_buf(),
-        measure: "test NLL",
-        test,
-        seconds: outcome.summary.seconds,
-    }))
+    Ok((data, model))
 }
 
-/// What a run is to do.
-struct Plan {
-    config: RunConfig,
-    /// The same with the data's file where it lies now.
-    located: RunConfig,
-    started: Started,
-    folder: PathBuf,
-}
-
-/// The preset with its settings; of a run that is resumed, what it was begun with, and the settings given on top.
-fn plan(arguments: &Arguments, preset: &str, seed: Option<u64>, folder: &dyn Fn(u64) -> PathBuf) -> Result<Plan> {
-    let preset = Preset::find(preset)?;
-    let path = folder(resolve(&preset, &arguments.settings, seed)?.seed);
-    let begun = match arguments.resume && path.join("config.json").exists() {
-        true => Some(RunFolder::existing(&path)?),
-        false => None,
-    };
-    // Before data are read, which can take long.
-    if begun.is_some() {
-        drop(RunLock::take(&path)?);
-    }
-    if let Some(begun) = begun
-        && let Some(mut started) = begun.started()?
-    {
-        if started.preset != preset.name() {
-            return Err(LabError::OtherPreset {
-                path,
-                stored: started.preset,
-                given: preset.name().to_string(),
-            });
-        }
-        let stored = begun.config()?;
-        let mut config = resolve_changed(&stored, &arguments.settings)?;
-        config.seed = seed.unwrap_or(config.seed);
-        config.from = arguments.from.clone().or(config.from);
-        let located = match config.data == stored.data {
-            true => begun.located(config.clone())?,
-            false => config.clone(),
-        };
-        let new = arguments
-            .settings
-            .iter()
-            .filter(|setting| !started.settings.contains(setting));
-        let new: Vec<String> = new.cloned().collect();
-        started.settings.extend(new);
-        started.provenance = Some(Provenance::now());
-        return Ok(Plan {
-            config,
-            located,
-            started,
-            folder: path,
-        });
-    }
-    let mut config = resolve(&preset, &arguments.settings, seed)?;
-    config.from = arguments.from.clone().or(config.from);
-    Ok(Plan {
-        located: config.clone(),
-        started: Started {
-            preset: preset.name().to_string(),
-            settings: arguments.settings.clone(),
-            provenance: Some(Provenance::now()),
-        },
-        folder: folder(config.seed),
-        config,
-    })
-}
-
-/// Fits the maps that the flow starts with, and says what they are worth by themselves.
-fn fit_start(data: &RunData, model: &Model, streams: &Streams) -> Result<()> {
+/// Fits the maps that the flow starts with; the first process says what they are worth by themselves.
+fn fit_start(data: &RunData, model: &Model, streams: &Streams, first: bool) -> Result<()> {
     let clock = Instant::now();
     let rows = data.fit_start(model, streams)?;
     let seconds = clock.elapsed().as_secs_f64();
+    if !first {
+        return Ok(());
+    }
     if let Some(nll) = model.start_nll(&data.validation.x)? {
         let worth = match data.image {
             Some(image) => format!("{:.4} bits per dimension", image.bits_per_dimension(nll)),

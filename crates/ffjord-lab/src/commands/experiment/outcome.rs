@@ -4,8 +4,9 @@ use super::tighter::Tighter;
 use crate::error::Result;
 use crate::terminal::say;
 use ffjord_run::config::{ModelKind, RunConfig};
-use ffjord_run::{Likelihood, Model, Provenance, RunData, RunFolder, log_likelihoods, summarise};
-use ffjord_train::{Purpose, Streams, TrainingEnd, TrainingSummary, read_metrics};
+use ffjord_run::{Likelihood, Model, Provenance, RunData, RunFolder, log_likelihoods_together, summarise};
+use ffjord_train::{Communicator, Purpose, Streams, TrainingEnd, TrainingSummary, read_metrics};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 /// The likelihoods of the test rows, and their summary.
@@ -17,20 +18,30 @@ pub(super) fn evaluate(
     data: &RunData,
     model: &Model,
     streams: &Streams,
+    communicator: &dyn Communicator,
 ) -> Result<(Vec<f64>, Likelihood)> {
-    let bar = indicatif::ProgressBar::new(data.test.rows() as u64);
+    let bar = bar(data.test.rows(), communicator);
     bar.set_message("test rows");
     let progress = |done: usize| bar.set_position(done as u64);
-    let (values, nfe) = log_likelihoods(
+    let (values, nfe) = log_likelihoods_together(
         model,
         &data.test,
         config.evaluation.batch,
         (streams, Purpose::Test),
+        communicator,
         progress,
     )?;
     bar.finish_and_clear();
     let summary = summarise(&values, nfe);
     Ok((values, summary))
+}
+
+/// A bar for so many rows, on the first process.
+pub(super) fn bar(rows: usize, communicator: &dyn Communicator) -> ProgressBar {
+    match communicator.rank() {
+        0 => ProgressBar::new(rows as u64),
+        _ => ProgressBar::hidden(),
+    }
 }
 
 /// A finished run.
@@ -45,6 +56,8 @@ pub(super) struct Outcome<'a> {
     pub data: &'a RunData,
     /// Its folder.
     pub folder: &'a RunFolder,
+    /// The processes that the last session ran in.
+    pub processes: usize,
     /// What training came to.
     pub summary: TrainingSummary,
     /// The likelihood of the test rows.
@@ -86,6 +99,7 @@ impl Outcome<'_> {
             "training": {
                 "iterations": summary.iterations,
                 "seconds": summary.seconds,
+                "processes": self.processes,
                 "ended": match summary.end {
                     TrainingEnd::StoppedEarly => "early, without improvement",
                     TrainingEnd::Interrupted => "interrupted",

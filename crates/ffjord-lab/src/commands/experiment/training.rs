@@ -4,15 +4,26 @@ use crate::error::Result;
 use crate::terminal::say;
 use ffjord_flow::{Chain, Flow};
 use ffjord_run::config::RunConfig;
-use ffjord_run::{Likelihood, Model, Rows, RunData, RunFolder, log_likelihoods, objective, summarise};
+use ffjord_run::{Likelihood, Model, Rows, RunData, RunFolder, log_likelihoods_together, objective, summarise};
 use ffjord_train::{
-    JsonLines, MetricsWriter, Progress, Purpose, Streams, TensorBoard, TrainError, Trainer, TrainingSummary, Validation,
+    Communicator, JsonLines, MetricsWriter, Progress, Purpose, Streams, TensorBoard, TrainError, Trainer,
+    TrainingSummary, Validation,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit code of a process that Ctrl-C ended.
 pub(super) const INTERRUPTED: u8 = 130;
+
+/// Who takes part in a training and who watches it.
+pub(super) struct Observed<'a> {
+    /// The processes.
+    pub(super) communicator: &'a dyn Communicator,
+    /// Event files for TensorBoard.
+    pub(super) events: Option<TensorBoard>,
+    /// What Ctrl-C sets.
+    pub(super) stop: &'a AtomicBool,
+}
 
 /// Trains the model, from the start or the folder's checkpoint.
 ///
@@ -24,17 +35,15 @@ pub(super) fn train(
     model: &Model,
     folder: &RunFolder,
     streams: Streams,
-    (events, stop): (Option<TensorBoard>, &AtomicBool),
+    observed: Observed<'_>,
 ) -> Result<TrainingSummary> {
-    let store = folder.store();
-    let metrics = match store.load()? {
-        Some(checkpoint) => MetricsWriter::resume(folder.metrics(), checkpoint.iteration)?,
-        None => MetricsWriter::create(folder.metrics())?,
-    };
+    let communicator = observed.communicator;
+    let first = communicator.rank() == 0;
     let objective = objective(config)?;
     let watched = data.watched(config.evaluation.curve_rows)?;
     let likelihood = |rows: &Rows<f64>, purpose: Purpose| -> Result<Likelihood> {
-        let (values, nfe) = log_likelihoods(model, rows, config.evaluation.batch, (&streams, purpose), |_| ())?;
+        let (randomness, batch) = ((&streams, purpose), config.evaluation.batch);
+        let (values, nfe) = log_likelihoods_together(model, rows, batch, randomness, communicator, |_| ())?;
         Ok(summarise(&values, nfe))
     };
     let validate = |_: &Flow<Chain>| -> Result<Validation, TrainError> {
@@ -47,7 +56,9 @@ pub(super) fn train(
         let test_nll = watched.as_ref().and_then(|rows| match likelihood(rows, Purpose::Test) {
             Ok(test) => Some(test.nll),
             Err(error) => {
-                say!("the test curve has a gap here: {error}");
+                if first {
+                    say!("the test curve has a gap here: {error}");
+                }
                 None
             }
         });
@@ -61,11 +72,15 @@ pub(super) fn train(
     let mut trainer = Trainer::new(&model.flow, objective.as_ref(), data.source.as_ref(), options)?
         .streams(streams)
         .validate(&validate)
-        .store(store)
-        .observe(JsonLines::new(metrics))
-        .observe(Progress::new())
-        .stop_on(stop);
-    if let Some(events) = events {
+        .store(folder.store())
+        .together(communicator)
+        .stop_on(observed.stop);
+    if first {
+        trainer = trainer
+            .observe(JsonLines::new(metrics(folder)?))
+            .observe(Progress::new());
+    }
+    if let Some(events) = observed.events {
         trainer = trainer.observe(events);
     }
     Ok(trainer.run()?)
@@ -88,17 +103,31 @@ pub(super) fn events(folder: &RunFolder, wanted: bool) -> Result<Option<TensorBo
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once. Only one can be had.
+/// The file of metrics, up to the checkpoint that training goes on from.
+///
+/// # Errors
+/// When it, or the checkpoint, cannot be read or written.
+pub(super) fn metrics(folder: &RunFolder) -> Result<MetricsWriter> {
+    Ok(match folder.store().load()? {
+        Some(checkpoint) => MetricsWriter::resume(folder.metrics(), checkpoint.iteration)?,
+        None => MetricsWriter::create(folder.metrics())?,
+    })
+}
+
+/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once. Only one can be had; the first process says so.
 ///
 /// # Errors
 /// When Ctrl-C cannot be caught.
-pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
+pub(super) fn stop_flag(first: bool) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("stopping after this iteration; press Ctrl-C again to stop at once");
+        if first {
+            eprintln!("stopping after this iteration; press Ctrl-C again to stop at once");
+        }
     })?;
     Ok(stop)
 }

@@ -1,27 +1,30 @@
 //! A run of a variational autoencoder, from its data to its result.
 
+use super::outcome::bar;
+use super::plan::Plan;
 use super::seeds::SeedRun;
-use super::training::{events, stop_flag};
-use super::{Arguments, Plan};
+use super::training::{Observed, events, metrics, stop_flag};
+use super::{Arguments, SeedEnd};
 use crate::error::Result;
 use crate::pictures;
 use crate::terminal::say;
 use crate::workspace::default_cache;
 use ffjord_run::config::RunConfig;
 use ffjord_run::vae::{
-    Bounds, ImageLikelihoods, LatentUnits, VaeData, bounds, build_vae, elbo, importance, latent_units, load_vae_weights,
+    Bounds, ImageLikelihoods, LatentUnits, VaeData, bounds_together, build_vae, elbo, importance_together,
+    latent_units, load_vae_weights,
 };
 use ffjord_run::{Likelihood, Provenance, RunFolder};
 use ffjord_train::{
-    JsonLines, MetricsWriter, Progress, Purpose, Streams, TensorBoard, TrainError, Trainer, TrainingEnd,
-    TrainingSummary, Validation, read_metrics,
+    Alone, Communicator, JsonLines, Progress, Purpose, Streams, TrainError, Trainer, TrainingEnd, TrainingSummary,
+    Validation, agree, read_metrics,
 };
 use ffjord_vae::Vae;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// The run of a plan; none if Ctrl-C ended it.
+/// The run of a plan.
 ///
 /// # Errors
 /// When data, training or files fail.
@@ -29,41 +32,47 @@ pub(super) fn run(
     plan: Plan,
     preset: &str,
     arguments: &Arguments,
+    communicator: &dyn Communicator,
     stop: &mut Option<Arc<AtomicBool>>,
-) -> Result<Option<SeedRun>> {
-    let Plan {
-        config,
-        located,
-        started,
-        folder,
-    } = plan;
-    let streams = Streams::new(config.seed);
-    let data = VaeData::load(&located, &streams, &default_cache())?;
-    let vae = build_vae(&config, &data.format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
-    if let Some(from) = config.from.as_ref().filter(|_| !RunFolder::has_checkpoint(&folder)) {
-        load_vae_weights(from, &vae)?;
-    }
-    let folder = RunFolder::open(&folder, &config, &data.summary(), arguments.resume)?;
-    folder.save_started(&started)?;
-    say!("{}\nrun folder: {}", config.description, folder.path().display());
-    if let Some(unread) = config.unread() {
-        say!("{unread}");
-    }
-    if let Some(difference) = &data.split.difference {
-        say!("not the published split, so results cannot be compared with published ones: {difference}");
+) -> Result<SeedEnd> {
+    let first = communicator.rank() == 0;
+    let streams = Streams::new(plan.config.seed);
+    let ((data, vae), _) = agree(communicator, prepare(&plan, &streams), |_| Vec::new())?;
+    let folder = plan.open(&data.summary(), arguments.resume, communicator)?;
+    let Plan { config, started, .. } = plan;
+    if first {
+        say!("{}\nrun folder: {}", config.description, folder.path().display());
+        if let Some(unread) = config.unread() {
+            say!("{unread}");
+        }
+        if let Some(difference) = &data.split.difference {
+            say!("not the published split, so results cannot be compared with published ones: {difference}");
+        }
     }
     let stop = match stop {
         Some(stop) => stop,
-        None => stop.insert(stop_flag()?),
+        None => stop.insert(stop_flag(first)?),
     };
-    let events = events(&folder, arguments.tensorboard)?;
-    let summary = train(&config, &data, &vae, &folder, streams, (events, stop))?;
+    let events = events(&folder, arguments.tensorboard && first)?;
+    let observed = Observed {
+        communicator,
+        events,
+        stop,
+    };
+    let summary = train(&config, &data, &vae, &folder, streams, observed)?;
     if summary.end == TrainingEnd::Interrupted {
-        say!("continue with the same command and --resume");
-        return Ok(None);
+        if first {
+            say!("continue with the same command and --resume");
+        }
+        return Ok(SeedEnd::Interrupted);
     }
-    folder.save_weights(&vae)?;
-    let measured = Measured::take(&config, &data, &vae, &folder, &streams)?;
+    if first {
+        folder.save_weights(&vae)?;
+    }
+    let measured = Measured::take_together(&config, &data, &vae, &folder, &streams, communicator)?;
+    if !first {
+        return Ok(SeedEnd::Helped);
+    }
     pictures::vae::draw(&config, &data, &vae, &folder, &streams)?;
     let result = json!({
         "preset": preset,
@@ -76,6 +85,7 @@ pub(super) fn run(
             "iterations": summary.iterations,
             "epochs": summary.iterations as f64 / data.epoch() as f64,
             "seconds": summary.seconds,
+            "processes": communicator.size(),
             "ended": match summary.end {
                 TrainingEnd::StoppedEarly => "early, without improvement",
                 _ => "after all iterations",
@@ -94,7 +104,7 @@ pub(super) fn run(
     });
     folder.write_json("result.json", &result)?;
     measured.report(&data, &folder);
-    Ok(Some(SeedRun {
+    Ok(SeedEnd::Done(SeedRun {
         seed: config.seed,
         folder: folder.path().to_path_buf(),
         measure: "test negative ELBO",
@@ -108,6 +118,17 @@ pub(super) fn run(
     }))
 }
 
+/// Data and model of a run at its start.
+fn prepare(plan: &Plan, streams: &Streams) -> Result<(VaeData, Vae)> {
+    let data = VaeData::load(&plan.located, streams, &default_cache())?;
+    let mut rng = streams.rng(Purpose::Initialise, 0, 0);
+    let vae = build_vae(&plan.config, &data.format, &mut rng)?;
+    if let Some(from) = plan.config.from.as_ref().filter(|_| plan.begins) {
+        load_vae_weights(from, &vae)?;
+    }
+    Ok((data, vae))
+}
+
 /// The training, from the start or the folder's checkpoint; validations are bounds with β = 1 and one latent state, with the
 /// trace and tolerance of training, as the released code has them.
 fn train(
@@ -116,18 +137,15 @@ fn train(
     vae: &Vae,
     folder: &RunFolder,
     streams: Streams,
-    (events, stop): (Option<TensorBoard>, &AtomicBool),
+    observed: Observed<'_>,
 ) -> Result<TrainingSummary> {
-    let store = folder.store();
-    let metrics = match store.load()? {
-        Some(checkpoint) => MetricsWriter::resume(folder.metrics(), checkpoint.iteration)?,
-        None => MetricsWriter::create(folder.metrics())?,
-    };
+    let communicator = observed.communicator;
     let objective = elbo(config, data.epoch())?;
     let validate = |vae: &Vae| -> Result<Validation, TrainError> {
         let (images, shape) = (&data.validation, data.format.shape);
         let randomness = (&streams, Purpose::Validation);
-        let bound = bounds(vae, (images, shape), config.evaluation.batch, randomness, true, |_| ());
+        let (images, batch) = ((images, shape), config.evaluation.batch);
+        let bound = bounds_together(vae, images, batch, randomness, true, communicator, |_| ());
         let (_, bound) = bound.map_err(|error| TrainError::ValidationFailed {
             cause: error.to_string(),
         })?;
@@ -140,11 +158,15 @@ fn train(
     let mut trainer = Trainer::new(vae, &objective, &data.source, config.training.options.clone())?
         .streams(streams)
         .validate(&validate)
-        .store(store)
-        .observe(JsonLines::new(metrics))
-        .observe(Progress::new())
-        .stop_on(stop);
-    if let Some(events) = events {
+        .store(folder.store())
+        .together(communicator)
+        .stop_on(observed.stop);
+    if communicator.rank() == 0 {
+        trainer = trainer
+            .observe(JsonLines::new(metrics(folder)?))
+            .observe(Progress::new());
+    }
+    if let Some(events) = observed.events {
         trainer = trainer.observe(events);
     }
     Ok(trainer.run()?)
@@ -176,17 +198,34 @@ impl Measured {
     /// # Errors
     /// When a solve fails, or the file of estimates cannot be read or written.
     pub fn take(config: &RunConfig, data: &VaeData, vae: &Vae, folder: &RunFolder, streams: &Streams) -> Result<Self> {
+        Self::take_together(config, data, vae, folder, streams, &Alone)
+    }
+
+    /// As [`take`](Self::take), by several processes.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    fn take_together(
+        config: &RunConfig,
+        data: &VaeData,
+        vae: &Vae,
+        folder: &RunFolder,
+        streams: &Streams,
+        communicator: &dyn Communicator,
+    ) -> Result<Self> {
         let images = (&data.test, data.format.shape);
-        let bar = indicatif::ProgressBar::new(data.test.rows() as u64);
+        let bar = bar(data.test.rows(), communicator);
         bar.set_message("test images");
         let randomness = (streams, Purpose::Test);
         let progress = |done: usize| bar.set_position(done as u64);
-        let (_, bound) = bounds(vae, images, config.evaluation.batch, randomness, false, progress)?;
+        let batch = config.evaluation.batch;
+        let (_, bound) = bounds_together(vae, images, batch, randomness, false, communicator, progress)?;
         let settings = config.vae.as_ref().map(|vae| vae.importance).unwrap_or_default();
         bar.set_position(0);
         let file = folder.path().join("importance.jsonl");
-        let files = (file.as_path(), folder.weights());
-        let importance = importance(vae, images, settings, streams, (files.0, &files.1), progress)?;
+        let weights = folder.weights();
+        let files = (file.as_path(), weights.as_path());
+        let importance = importance_together(vae, images, settings, streams, files, communicator, progress)?;
         bar.finish_and_clear();
         Ok(Self {
             bound,
