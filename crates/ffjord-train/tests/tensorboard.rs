@@ -135,6 +135,7 @@ fn iteration(iteration: u64) -> IterationReport {
         gradient_norm: 300.0,
         learning_rate: 1e-3,
         seconds: iteration as f64,
+        processes: Vec::new(),
     }
 }
 
