@@ -1,5 +1,8 @@
 //! What a launch is told: the same structure as that in `text/arguments.cuh`.
 
+use ffjord_flow::{FlowError, Problem};
+use ffjord_ode::{NextStep, StepControl, StepGrid};
+
 /// Every member takes eight bytes; addresses are those of a device's memory.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -41,6 +44,53 @@ pub struct Arguments {
     pub(crate) smallest_step: f64,
     pub(crate) largest_step: f64,
     pub(crate) max_steps: f64,
+}
+
+impl Arguments {
+    /// The numbers of a problem that a kernel is told at each launch.
+    pub(crate) fn of_problem(problem: &Problem<'_>, rows: usize, tiles: usize) -> Result<Self, FlowError> {
+        let solver = &problem.settings.solver;
+        let (t0, t1) = problem.span;
+        let mut arguments = Self {
+            rows: rows as i64,
+            tiles: tiles as i64,
+            t0,
+            t1,
+            weight: problem.trace.as_ref().map_or(0.0, |trace| trace.weight),
+            max_steps: solver.limits().max_steps as f64,
+            ..Self::default()
+        };
+        match solver.control() {
+            StepControl::Constant(grid) => {
+                let steps = grid.steps(t0, t1)?;
+                match grid {
+                    StepGrid::Size(size) => arguments.grid_size = *size,
+                    _ => arguments.grid_steps = steps as f64,
+                }
+            }
+            StepControl::Adaptive(adaptive) => {
+                let tolerance = adaptive.measure.tolerance;
+                arguments.rtol = tolerance.rtol();
+                arguments.atol = tolerance.atol();
+                arguments.integral = adaptive.pid.integral;
+                arguments.proportional = adaptive.pid.proportional;
+                arguments.derivative = adaptive.pid.derivative;
+                arguments.safety = adaptive.safety;
+                arguments.smallest_factor = adaptive.min_factor;
+                arguments.largest_factor = adaptive.max_factor;
+                arguments.next_step = match adaptive.next_step {
+                    NextStep::NotShorter => 0.0,
+                    NextStep::ByError => 1.0,
+                    _ => 2.0,
+                };
+                arguments.first_step = adaptive.first_step.unwrap_or(0.0);
+                arguments.smallest_step = adaptive.min_step;
+                arguments.largest_step = adaptive.max_step;
+            }
+            _ => {}
+        }
+        Ok(arguments)
+    }
 }
 
 // SAFETY: plain numbers of eight bytes in C's order, every bit pattern of which is valid.

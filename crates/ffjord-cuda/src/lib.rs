@@ -14,8 +14,10 @@ mod error;
 mod gpu;
 mod layout;
 mod name;
+mod names;
 pub mod nvrtc;
 mod program;
+mod pullback;
 mod solve;
 mod support;
 

@@ -3,11 +3,12 @@
 use crate::arguments::Arguments;
 use crate::device::{Device, Launch, Memory};
 use crate::program::{Direction, Precision, REPORT, Specification};
+use crate::pullback::{DevicePullback, Kept};
 use candle_core::{Device as TensorDevice, Tensor, WithDType};
-use ffjord_flow::{FlowError, Gradients, Problem, Pullback, Solved, Statistics};
+use ffjord_flow::{FlowError, Problem, Pullback, Solved, Statistics};
 use ffjord_kernels::Real;
 use ffjord_nn::NnError;
-use ffjord_ode::{NextStep, NonFinite, SolveError, StepControl, StepGrid};
+use ffjord_ode::{NonFinite, SolveError};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -49,11 +50,11 @@ number!(f64, Precision::Double);
 
 /// A problem on a device.
 pub(crate) struct Solve<D: Device, T> {
-    device: Arc<D>,
-    specification: Specification,
-    arguments: Arguments,
-    rows: usize,
-    tiles: usize,
+    pub(crate) device: Arc<D>,
+    pub(crate) specification: Specification,
+    pub(crate) arguments: Arguments,
+    pub(crate) rows: usize,
+    pub(crate) tiles: usize,
     /// What of the problem is on the device, as long as its addresses are used.
     inputs: Vec<D::Memory>,
     number: std::marker::PhantomData<T>,
@@ -76,7 +77,7 @@ impl<D: Device, T: Number> Solve<D, T> {
         let rows = problem.state.dim(0)?;
         let tiles = rows.div_ceil(specification.rows).max(1);
         let mut solve = Self {
-            arguments: arguments(problem, rows, tiles)?,
+            arguments: Arguments::of_problem(problem, rows, tiles)?,
             device,
             rows,
             tiles,
@@ -100,7 +101,7 @@ impl<D: Device, T: Number> Solve<D, T> {
         Ok(solve)
     }
 
-    fn upload(&mut self, numbers: &[T]) -> Result<u64, FlowError> {
+    pub(crate) fn upload(&mut self, numbers: &[T]) -> Result<u64, FlowError> {
         let memory = self.device.upload(&T::to_bytes(numbers))?;
         let address = memory.address();
         self.inputs.push(memory);
@@ -121,7 +122,7 @@ impl<D: Device, T: Number> Solve<D, T> {
         }
     }
 
-    fn failed(&self, rows: Range<usize>, source: SolveError<NnError>) -> FlowError {
+    pub(crate) fn failed(&self, rows: Range<usize>, source: SolveError<NnError>) -> FlowError {
         FlowError::Solve {
             first_row: rows.start,
             last_row: rows.end.saturating_sub(1),
@@ -136,21 +137,21 @@ impl<D: Device, T: Number> Solve<D, T> {
         start(tile)..start(tile + 1)
     }
 
-    fn blocks(&self) -> usize {
+    pub(crate) fn blocks(&self) -> usize {
         self.tiles.min(MAX_BLOCKS)
     }
 
-    fn bytes(&self, numbers: usize) -> usize {
+    pub(crate) fn bytes(&self, numbers: usize) -> usize {
         numbers * size_of::<T>()
     }
 
-    fn download(&self, memory: &D::Memory, numbers: usize) -> Result<Vec<T>, FlowError> {
+    pub(crate) fn download(&self, memory: &D::Memory, numbers: usize) -> Result<Vec<T>, FlowError> {
         let mut bytes = vec![0; self.bytes(numbers)];
         self.device.download(memory, &mut bytes)?;
         Ok(T::from_bytes(&bytes))
     }
 
-    fn download_doubles(&self, memory: &D::Memory, numbers: usize) -> Result<Vec<f64>, FlowError> {
+    pub(crate) fn download_doubles(&self, memory: &D::Memory, numbers: usize) -> Result<Vec<f64>, FlowError> {
         let mut bytes = vec![0; 8 * numbers];
         self.device.download(memory, &mut bytes)?;
         Ok(<f64 as Number>::from_bytes(&bytes))
@@ -262,7 +263,7 @@ impl<D: Device, T: Number> Solve<D, T> {
     }
 
     /// Means over tiles, weighted by their rows.
-    fn statistics(&self, told: &[f64]) -> Statistics {
+    pub(crate) fn statistics(&self, told: &[f64]) -> Statistics {
         let mean = |number: usize| {
             let of_tiles = told.chunks_exact(REPORT).enumerate();
             let sum: f64 = of_tiles
@@ -278,181 +279,8 @@ impl<D: Device, T: Number> Solve<D, T> {
     }
 }
 
-/// What a solve keeps for its gradient: where its stages were evaluated.
-#[derive(Debug)]
-struct Kept<M> {
-    inputs: M,
-    times: M,
-}
-
-impl<M: Memory> Kept<M> {
-    fn new<D: Device<Memory = M>>(
-        device: &D,
-        specification: &Specification,
-        tiles: usize,
-        capacity: usize,
-        bytes: usize,
-    ) -> Result<Self, FlowError> {
-        let of_step = specification.used_stages() * specification.rows * specification.state();
-        Ok(Self {
-            inputs: device.allocate(tiles * capacity * of_step * bytes)?,
-            times: device.allocate(tiles * (capacity + 1) * 8)?,
-        })
-    }
-}
-
-/// The reverse mode of a solve on a device.
-struct DevicePullback<D: Device, T> {
-    solve: Solve<D, T>,
-    kept: Kept<D::Memory>,
-    reports: D::Memory,
-    told: Vec<f64>,
-}
-
-impl<D: Device, T> fmt::Debug for DevicePullback<D, T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "DevicePullback({:?})", self.solve)
-    }
-}
-
-impl<D: Device, T: Number> Pullback for DevicePullback<D, T> {
-    fn pull_back(self: Box<Self>, cotangent: &Tensor) -> Result<Gradients, FlowError> {
-        self.gradients(cotangent)
-    }
-}
-
-impl<D: Device, T: Number> DevicePullback<D, T> {
-    fn gradients(self, cotangent: &Tensor) -> Result<Gradients, FlowError> {
-        let Self {
-            mut solve,
-            kept,
-            reports,
-            told,
-        } = self;
-        let (state, given) = (solve.specification.state(), solve.specification.given());
-        let count = solve.specification.network.parameter_count();
-        let program = solve
-            .specification
-            .program(Direction::Reverse, solve.device.shared_memory())?;
-        let module = solve.device.compile(&program)?;
-        let cotangent: Vec<T> = cotangent.detach().flatten_all()?.to_vec1()?;
-        solve.arguments.cotangent = solve.upload(&cotangent)?;
-        let of_start = solve.device.allocate(solve.bytes(solve.rows * state))?;
-        let of_given = solve.device.allocate(solve.bytes(solve.rows * given))?;
-        let of_span = solve.device.allocate(16 * solve.tiles)?;
-        let partial = solve.device.allocate(solve.bytes(solve.blocks() * count))?;
-        let gradient = solve.device.allocate(solve.bytes(count))?;
-        let scratch = solve
-            .device
-            .allocate(solve.bytes(solve.blocks() * program.scratch_numbers))?;
-        let arguments = Arguments {
-            inputs: kept.inputs.address(),
-            times: kept.times.address(),
-            reports: reports.address(),
-            of_start: of_start.address(),
-            of_given: of_given.address(),
-            of_span: of_span.address(),
-            partial: partial.address(),
-            gradient: gradient.address(),
-            scratch: scratch.address(),
-            blocks: solve.blocks() as i64,
-            ..solve.arguments
-        };
-        let launch = |kernel, blocks| Launch {
-            kernel,
-            blocks,
-            threads: program.threads,
-            shared_bytes: program.shared_bytes,
-        };
-        let collect = launch("collect", count.div_ceil(program.threads));
-        // SAFETY: all memory was allocated for these counts, above or by the solve, and lives until the downloads have
-        // waited; the launches run one after the other.
-        unsafe {
-            solve
-                .device
-                .launch(&module, &launch("reverse", solve.blocks()), &arguments)?;
-            solve.device.launch(&module, &collect, &arguments)?;
-        }
-        let spans = solve.download_doubles(&of_span, 2 * solve.tiles)?;
-        let part = |end: usize| spans.iter().skip(end).step_by(2).sum::<f64>();
-        let of_state = solve.download(&of_start, solve.rows * state)?;
-        if of_state.iter().any(|number| !Real::to_f64(*number).is_finite()) {
-            let rows = (0..solve.rows)
-                .filter(|row| {
-                    let numbers = &of_state[row * state..][..state];
-                    numbers.iter().any(|number| !Real::to_f64(*number).is_finite())
-                })
-                .collect();
-            let found = non_finite(rows);
-            let source = SolveError::NonFiniteGradient { t: arguments.t0, found };
-            return Err(solve.failed(0..solve.rows, source));
-        }
-        let cpu = &TensorDevice::Cpu;
-        let of_given = match given {
-            0 => None,
-            _ => {
-                let numbers = solve.download(&of_given, solve.rows * given)?;
-                Some(Tensor::from_vec(numbers, (solve.rows, given), cpu)?)
-            }
-        };
-        let parameters = solve.download(&gradient, count)?;
-        let stages = solve.specification.used_stages() as f64;
-        Ok(Gradients {
-            state: Tensor::from_vec(of_state, (solve.rows, state), cpu)?,
-            parameters: Tensor::from_vec(parameters, count, cpu)?,
-            given: of_given,
-            span: (part(0), part(1)),
-            evaluations: stages * solve.statistics(&told).accepted,
-        })
-    }
-}
-
-/// The numbers of a problem that a kernel is told at each launch.
-fn arguments(problem: &Problem<'_>, rows: usize, tiles: usize) -> Result<Arguments, FlowError> {
-    let solver = &problem.settings.solver;
-    let (t0, t1) = problem.span;
-    let mut arguments = Arguments {
-        rows: rows as i64,
-        tiles: tiles as i64,
-        t0,
-        t1,
-        weight: problem.trace.as_ref().map_or(0.0, |trace| trace.weight),
-        max_steps: solver.limits().max_steps as f64,
-        ..Arguments::default()
-    };
-    match solver.control() {
-        StepControl::Constant(grid) => {
-            let steps = grid.steps(t0, t1)?;
-            match grid {
-                StepGrid::Size(size) => arguments.grid_size = *size,
-                _ => arguments.grid_steps = steps as f64,
-            }
-        }
-        StepControl::Adaptive(adaptive) => {
-            let tolerance = adaptive.measure.tolerance;
-            arguments.rtol = tolerance.rtol();
-            arguments.atol = tolerance.atol();
-            arguments.integral = adaptive.pid.integral;
-            arguments.proportional = adaptive.pid.proportional;
-            arguments.derivative = adaptive.pid.derivative;
-            arguments.safety = adaptive.safety;
-            arguments.smallest_factor = adaptive.min_factor;
-            arguments.largest_factor = adaptive.max_factor;
-            arguments.next_step = match adaptive.next_step {
-                NextStep::NotShorter => 0.0,
-                NextStep::ByError => 1.0,
-                _ => 2.0,
-            };
-            arguments.first_step = adaptive.first_step.unwrap_or(0.0);
-            arguments.smallest_step = adaptive.min_step;
-            arguments.largest_step = adaptive.max_step;
-        }
-        _ => {}
-    }
-    Ok(arguments)
-}
-
-fn non_finite(rows: Vec<usize>) -> NonFinite {
+/// Rows that are not finite.
+pub(crate) fn non_finite(rows: Vec<usize>) -> NonFinite {
     NonFinite::new("row", rows)
 }
 

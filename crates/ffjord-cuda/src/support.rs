@@ -1,7 +1,8 @@
 //! Which flows the kernels have.
 
 use crate::error::CudaError;
-use crate::program::{MAX_STATE, MAX_WIDTH, activation_of, integral_of};
+use crate::names::{activation_of, integral_of};
+use crate::program::{MAX_STATE, MAX_WIDTH};
 use ffjord_flow::{CnfSettings, FlowError, PathIntegral, TraceMode, TraceOf};
 use ffjord_kernels::mlp::DenseNetwork;
 use ffjord_nn::{FieldKernel, VectorField};
