@@ -16,34 +16,56 @@ use std::sync::Arc;
 /// Solves dense flows on a device, each tile of rows in one block of threads from start to end.
 ///
 /// Tensors stay on the CPU: states, parameters, probes and gradients are copied once a solve. Steps are controlled a
-/// tile: as many rows as the settings' `block_rows` says, and never more than [`tile_rows`](Self::tile_rows).
+/// tile: never more rows than the settings' `block_rows` says, and not more than fit.
 #[derive(Debug)]
 pub struct CudaBackend<D> {
     device: Arc<D>,
-    tile_rows: usize,
+    tile_rows: Option<usize>,
     threads: usize,
 }
 
 impl<D: Device> CudaBackend<D> {
-    /// Values and tangents of a tile: enough for a product to be worth its weights.
+    /// Values and tangents of a tile at most: enough for a product to be worth its weights.
     const STACKED_ROWS: usize = 64;
 
-    /// A backend on this device, with up to 64 rows a tile, values and tangents together, and 256 threads.
+    /// Tiles that a small batch is cut into: about as many as a large card has multiprocessors.
+    const TILES: usize = 128;
+
+    /// Rows of a tile at least, where a batch has so many.
+    const ROWS: usize = 4;
+
+    /// A backend on this device, with blocks of 256 threads and tiles of up to 64 rows, values and tangents together;
+    /// of small batches smaller ones, so that many blocks share the work.
     pub fn new(device: Arc<D>) -> Self {
         Self {
             device,
-            tile_rows: Self::STACKED_ROWS,
+            tile_rows: None,
             threads: 256,
         }
     }
 
-    /// The same with up to this many rows a tile, values and tangents together; at least one row.
+    /// The same with up to this many rows a tile, values and tangents together, whatever the batch; at least one row.
     ///
     /// Bits of a result depend on the tiles, not on the card.
     #[must_use]
     pub fn tile_rows(mut self, stacked: usize) -> Self {
-        self.tile_rows = stacked.max(1);
+        self.tile_rows = Some(stacked.max(1));
         self
+    }
+
+    /// Rows of a tile at most, of a batch of so many with so many probes.
+    fn most_rows(&self, rows: usize, probes: usize) -> usize {
+        let fitting = |stacked: usize| (stacked / (1 + probes)).max(1);
+        match self.tile_rows {
+            Some(stacked) => fitting(stacked),
+            None => fitting(Self::STACKED_ROWS).min(
+                rows
+                    // Few different numbers: each has a kernel of its own.
+                    .div_ceil(Self::TILES)
+                    .next_power_of_two()
+                    .max(Self::ROWS),
+            ),
+        }
     }
 
     /// The same with blocks of this many threads, rounded up to a power of two between 32 and 1,024.
@@ -86,8 +108,7 @@ impl<D: Device> CudaBackend<D> {
             None => 0,
         };
         let rows = problem.state.dim(0)?;
-        let tile = (self.tile_rows / (1 + probes)).max(1).min(problem.settings.block_rows);
-        let tiles = rows.div_ceil(tile).max(1);
+        let tile = self.most_rows(rows, probes).min(problem.settings.block_rows);
         Ok(Specification {
             precision: T::PRECISION,
             network: architecture,
@@ -100,7 +121,7 @@ impl<D: Device> CudaBackend<D> {
             integrals: problem.integrals.to_vec(),
             tableau,
             adaptive: matches!(problem.settings.solver.control(), StepControl::Adaptive(_)),
-            rows: rows.div_ceil(tiles).max(1),
+            rows: tile,
             threads: self.threads,
         })
     }

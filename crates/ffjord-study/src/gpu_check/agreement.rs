@@ -21,6 +21,9 @@ fn bound(dtype: DType) -> f64 {
     }
 }
 
+/// Rows that share steps on both sides: the smallest tile of a card.
+const TILE: usize = 4;
+
 /// Compares every case.
 pub(super) fn measure(device: DeviceName) -> Result<Found> {
     let (card, processor) = (device.backend()?, CpuBackend::default());
@@ -54,7 +57,7 @@ fn cases() -> Result<Vec<(String, AgreementCase)>> {
     let fixed = SolveSettings::new(Solver::new(Method::Rk4).fixed_steps(4)).trace(estimate.clone());
     let adaptive = |method, tolerance| -> Result<SolveSettings> {
         let solver = Solver::new(method).adaptive(Tolerance::new(tolerance, tolerance)?);
-        Ok(SolveSettings::new(solver).trace(estimate.clone()).block_rows(32))
+        Ok(SolveSettings::new(solver).trace(estimate.clone()).block_rows(TILE))
     };
     let mut cases = Vec::new();
     let mut add = |name: String, field: Arc<dyn VectorField>, settings: &SolveSettings| {

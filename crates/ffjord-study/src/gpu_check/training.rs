@@ -10,7 +10,7 @@ use serde_json::json;
 const ITERATIONS: u64 = 50;
 
 /// Rows that share steps, on the card and on the processor.
-const ROWS: usize = 32;
+const ROWS: usize = 4;
 
 const LEARNING_RATE: f64 = 1e-3;
 
