@@ -115,7 +115,7 @@ impl<D: Device> CudaBackend<D> {
             minus_state,
             probes,
             unit_probes: match &problem.trace {
-                Some(trace) => are_units(&trace.vectors)?,
+                Some(trace) => are_units::<T>(&trace.vectors)?,
                 None => false,
             },
             integrals: problem.integrals.to_vec(),
@@ -135,15 +135,16 @@ fn not_dense() -> CudaError {
 }
 
 /// Whether probes `[K, B, D]` are the D unit vectors for every row, which then need not be copied.
-fn are_units(probes: &Tensor) -> candle_core::Result<bool> {
-    let (count, _, dimension) = probes.dims3()?;
+fn are_units<T: Number>(probes: &Tensor) -> candle_core::Result<bool> {
+    let (count, rows, dimension) = probes.dims3()?;
     if count != dimension {
         return Ok(false);
     }
-    let probes = probes.to_dtype(candle_core::DType::F64)?.to_vec3::<f64>()?;
-    Ok(probes.iter().enumerate().all(|(probe, rows)| {
-        rows.iter().all(|row| {
-            let unit = |column: usize| if column == probe { 1.0 } else { 0.0 };
+    let numbers: Vec<T> = probes.flatten_all()?.to_vec1()?;
+    let mut of_probes = numbers.chunks_exact((rows * dimension).max(1)).enumerate();
+    Ok(of_probes.all(|(probe, numbers)| {
+        numbers.chunks_exact(dimension).all(|row| {
+            let unit = |column: usize| if column == probe { T::ONE } else { T::ZERO };
             row.iter().enumerate().all(|(column, &entry)| entry == unit(column))
         })
     }))

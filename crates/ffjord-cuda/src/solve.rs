@@ -252,7 +252,7 @@ impl<D: Device, T: Number> Solve<D, T> {
                 2 => SolveError::StepTooSmall {
                     t: *t,
                     dt: *tried,
-                    min_step: self.arguments.smallest_step,
+                    min_step: self.smallest_step(*t),
                     error_ratio: *ratio,
                 },
                 _ => not_finite(*t, *tried, *ratio, rows.clone().collect()),
@@ -260,6 +260,13 @@ impl<D: Device, T: Number> Solve<D, T> {
             return Err(self.failed(rows, source));
         }
         Ok(())
+    }
+
+    /// The smallest step worth trying from a time, as the kernels have it.
+    fn smallest_step(&self, t: f64) -> f64 {
+        let span = (self.arguments.t1 - self.arguments.t0).abs();
+        let rounding = 16.0 * f64::EPSILON * t.abs().max(1e-8 * span);
+        self.arguments.smallest_step.max(rounding)
     }
 
     /// Means over tiles, weighted by their rows.
