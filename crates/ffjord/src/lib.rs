@@ -20,8 +20,3 @@ pub use ffjord_train as train;
 pub use ffjord_vae as vae;
 /// The version of `rand` whose generators passes and networks take.
 pub use rand;
-
-/// Compiles and runs the example of the workspace's front page.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct FrontPage;

@@ -1,0 +1,5 @@
+//! Tests of all examples as one program, since linking the tensor library takes longer than most of them run.
+
+mod derivatives;
+mod programs;
+mod training;
