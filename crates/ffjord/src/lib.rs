@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![doc = include_str!("equations.md")]
 #![forbid(unsafe_code)]
 
 /// The tensor library whose tensors, devices and number types appear in the API.
