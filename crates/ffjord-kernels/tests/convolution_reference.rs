@@ -77,6 +77,16 @@ fn wide_and_narrow_layers_agree_with_the_reference() {
     }
 }
 
+/// Channels that are many enough for convolutions in tiles.
+#[test]
+fn layers_in_tiles_agree_with_the_reference() {
+    let (strides, hidden) = (vec![Keep; 3], vec![16, 17]);
+    for kind in [LayerKind::Concat, LayerKind::ConcatSquash] {
+        let net = ConvArchitecture::new(1, (3, 2), &hidden, &strides, kind, ActivationKind::Softplus).unwrap();
+        check(net, &strides, &hidden, 1, 1);
+    }
+}
+
 #[test]
 fn single_precision_agrees_with_double_precision() {
     let strides = [Keep, Halve, Double, Keep];
@@ -187,7 +197,14 @@ fn sums_of_networks_agree_with_the_reference() {
 
 #[test]
 fn an_image_does_not_depend_on_its_neighbours() {
-    let net = ConvArchitecture::new(1, (5, 7), &[6], &[Keep; 2], LayerKind::Concat, ActivationKind::Elu).unwrap();
+    // In patches of few channels, and in tiles of many.
+    for hidden in [[6, 6], [16, 20]] {
+        check_neighbours(&hidden);
+    }
+}
+
+fn check_neighbours(hidden: &[usize]) {
+    let net = ConvArchitecture::new(1, (5, 7), hidden, &[Keep; 3], LayerKind::Concat, ActivationKind::Elu).unwrap();
     let kernel = ConvKernel::new(SimdLevel::detect(), net.clone(), &noises(1, net.parameter_count())).unwrap();
     let z = noises(2, 4 * 35);
     let evaluate = |z: &[f64]| {

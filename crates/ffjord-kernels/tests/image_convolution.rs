@@ -37,6 +37,13 @@ fn shapes() -> Vec<ImageShape> {
         shape(3, 3, (7, 9), (2, 3), 3, 2),
         shape(2, 2, (2, 2), (1, 1), 1, 3),
         shape(5, 4, (6, 6), (7, 7), 1, 3),
+        // Enough channels for tiles, of even and odd sizes and of more tiles than are transformed at a time.
+        shape(16, 17, (1, 1), (3, 3), 1, 1),
+        shape(33, 16, (7, 4), (3, 3), 1, 1),
+        shape(16, 24, (15, 18), (3, 3), 1, 1),
+        // The same kernels with other paddings and strides.
+        shape(16, 16, (5, 6), (3, 3), 1, 0),
+        shape(17, 16, (6, 5), (3, 3), 2, 1),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use super::operator::{ImageOperator, Method, images_at_a_time, line_tiles, patch_numbers};
 use super::patches::Grid;
+use super::winograd;
 use crate::error::{check_length, whole_rows};
 use crate::linalg::{Rows, RowsMut, accumulate_outer};
 use crate::simd::SimdLevel;
@@ -78,6 +79,11 @@ impl ImageShape {
     fn taps(&self) -> usize {
         self.kernel.0 * self.kernel.1
     }
+
+    /// Whether it is done in Winograd's terms of tiles.
+    fn is_in_terms(&self) -> bool {
+        (self.kernel, self.stride, self.padding) == ((3, 3), 1, 1) && winograd::suits(self.inputs, self.outputs)
+    }
 }
 
 /// A convolution with its kernel, or the adjoint of one, single-threaded.
@@ -100,7 +106,12 @@ impl<T: Real> ImageConvolution<T> {
         let (grid, taps) = (shape.grid()?, shape.taps());
         let (inputs, outputs) = (shape.inputs, shape.outputs);
         check_length("the kernel", kernel.len(), outputs * inputs * taps)?;
-        let mut operator = ImageOperator::zeros(level, Method::Gather, grid, inputs, outputs);
+        let method = if shape.is_in_terms() {
+            Method::Winograd
+        } else {
+            Method::Gather
+        };
+        let mut operator = ImageOperator::zeros(level, method, grid, inputs, outputs);
         operator.fill_with(|input, output, tap| kernel[(output * inputs + input) * taps + tap]);
         Ok(Self {
             level,
@@ -120,9 +131,13 @@ impl<T: Real> ImageConvolution<T> {
         let (grid, taps) = (shape.grid()?, shape.taps());
         let (inputs, outputs) = (shape.inputs, shape.outputs);
         check_length("the kernel", kernel.len(), outputs * inputs * taps)?;
-        let operator = match turned(&shape, grid) {
-            Some(grid) => {
-                let mut operator = ImageOperator::zeros(level, Method::Gather, grid, outputs, inputs);
+        let turned = match shape.is_in_terms() {
+            true => Some((Method::Winograd, grid)),
+            false => turned(&shape, grid).map(|grid| (Method::Gather, grid)),
+        };
+        let operator = match turned {
+            Some((method, grid)) => {
+                let mut operator = ImageOperator::zeros(level, method, grid, outputs, inputs);
                 operator.fill_with(|output, input, tap| kernel[(output * inputs + input) * taps + taps - 1 - tap]);
                 operator
             }
@@ -159,14 +174,14 @@ impl<T: Real> ImageConvolution<T> {
         let images = whole_rows("the images before a convolution", from.len(), before)?;
         check_length("the images behind a convolution", to.len(), images * behind)?;
         if self.channels_last {
-            let mut patches = vec![T::ZERO; self.operator.patch_numbers()];
+            let mut patches = vec![T::ZERO; self.operator.buffer_numbers()];
             self.operator.apply(self.level, from, to, &mut patches);
             return Ok(());
         }
         let together = self.operator.images_at_a_time().min(images.max(1));
         let mut read = vec![T::ZERO; together * before];
         let mut written = vec![T::ZERO; together * behind];
-        let mut patches = vec![T::ZERO; self.operator.patch_numbers()];
+        let mut patches = vec![T::ZERO; self.operator.buffer_numbers()];
         for (from, to) in from.chunks(together * before).zip(to.chunks_mut(together * behind)) {
             let (read, written) = (&mut read[..from.len()], &mut written[..to.len()]);
             for (from, read) in from.chunks_exact(before).zip(read.chunks_exact_mut(before)) {
@@ -242,14 +257,26 @@ fn add_gradient<T: Real>(
     let images = whole_rows("the images before a convolution", x.len(), before)?;
     check_length("the cotangents behind a convolution", g.len(), images * behind)?;
     let row = taps * inputs;
-    let together = images_at_a_time::<T>(grid, inputs).min(images.max(1));
+    let in_terms = shape.is_in_terms();
+    let together = match in_terms {
+        true => winograd::images_at_a_time::<T>(grid.fine, inputs.max(outputs)),
+        false => images_at_a_time::<T>(grid, inputs),
+    };
+    let together = together.min(images.max(1));
     let buffer = |numbers: usize| vec![T::ZERO; if channels_last { 0 } else { together * numbers }];
     let (mut fine, mut coarse) = (buffer(before), buffer(behind));
-    let mut patches = vec![T::ZERO; patch_numbers::<T>(grid, inputs)];
+    let (patch_numbers, sum_numbers) = match in_terms {
+        true => (
+            winograd::buffer_numbers::<T>(inputs, outputs),
+            winograd::sum_numbers(inputs, outputs),
+        ),
+        false => (patch_numbers::<T>(grid, inputs), sum.len()),
+    };
+    let mut patches = vec![T::ZERO; patch_numbers];
     // [C', kh, kw, C]; few columns are summed transposed, in longer rows.
     let transposed = row < FEW_COLUMNS && outputs > row;
-    let mut rows = vec![T::ZERO; sum.len()];
-    let mut add = |patches: &[T], pixels: &[T]| {
+    let mut rows = vec![T::ZERO; sum_numbers];
+    let add = |patches: &[T], pixels: &[T], rows: &mut [T]| {
         let (patches, pixels) = (
             Rows {
                 data: patches,
@@ -260,7 +287,7 @@ fn add_gradient<T: Real>(
                 stride: outputs,
             },
         );
-        let data = &mut *rows;
+        let data = rows;
         match transposed {
             true => accumulate_outer(
                 level,
@@ -274,7 +301,7 @@ fn add_gradient<T: Real>(
     };
     for (x, g) in x.chunks(together * before).zip(g.chunks(together * behind)) {
         let images = x.len() / before;
-        let (fine, coarse) = match channels_last {
+        let (fine, coarse): (&[T], &[T]) = match channels_last {
             true => (x, g),
             false => {
                 for (x, fine) in x.chunks_exact(before).zip(fine.chunks_exact_mut(before)) {
@@ -283,9 +310,14 @@ fn add_gradient<T: Real>(
                 for (g, coarse) in g.chunks_exact(behind).zip(coarse.chunks_exact_mut(behind)) {
                     transpose(outputs, g, coarse);
                 }
-                (&*fine, &*coarse)
+                (&fine[..x.len()], &coarse[..g.len()])
             }
         };
+        if in_terms {
+            let shape = (grid.fine, inputs, outputs);
+            winograd::accumulate(level, shape, (fine, coarse), &mut patches, &mut rows);
+            continue;
+        }
         if together > 1 {
             let size = behind / outputs * row;
             for (patches, fine) in patches
@@ -295,15 +327,21 @@ fn add_gradient<T: Real>(
             {
                 grid.gather(0..grid.coarse.0, inputs, fine, patches);
             }
-            add(&patches[..images * size], &coarse[..images * behind]);
+            add(&patches[..images * size], &coarse[..images * behind], &mut rows);
             continue;
         }
         for lines in line_tiles::<T>(grid, inputs) {
             let span = lines.start * grid.coarse.1..lines.end * grid.coarse.1;
             let patches = &mut patches[..span.len() * row];
             grid.gather(lines, inputs, fine, patches);
-            add(patches, &coarse[span.start * outputs..span.end * outputs]);
+            add(patches, &coarse[span.start * outputs..span.end * outputs], &mut rows);
         }
+    }
+    if in_terms {
+        let mut kernel = vec![T::ZERO; sum.len()];
+        winograd::unpack(level, &rows, &mut kernel);
+        sum.iter_mut().zip(&kernel).for_each(|(sum, &more)| *sum += more);
+        return Ok(());
     }
     let (along_output, along_patch) = if transposed { (1, outputs) } else { (row, 1) };
     for (output, of_output) in sum.chunks_exact_mut(row).enumerate() {

@@ -12,7 +12,7 @@ use crate::linalg::{AlignedBuffer, Rows, add_column_sums, add_scaled};
 /// Buffers that every layer uses anew.
 #[derive(Clone, Debug)]
 pub struct ConvScratch<T: Real> {
-    /// Patches of a few image lines.
+    /// Patches of a few image lines, or terms of a few tiles.
     patches: AlignedBuffer<T>,
     /// One kernel, or the gradient of one.
     weight: AlignedBuffer<T>,
@@ -57,14 +57,14 @@ impl<T: Real> Linear<T> for ConvLayer<T> {
             AlignedBuffer::zeros(most)
         };
         let patches = |layer: &Self| {
-            let gradient = WeightGradient::new(layer.shape).patch_numbers::<T>();
-            layer.patch_numbers().max(gradient)
+            let gradient = WeightGradient::new(layer.shape).buffer_numbers::<T>();
+            layer.buffer_numbers().max(gradient)
         };
         let planes = |layer: &Self| layer.rule().planes(layer.shape).map_or(0, Planes::kernel_numbers);
         ConvScratch {
             patches: buffer(&patches),
             weight: buffer(&|layer| layer.shape.weights()),
-            sum: buffer(&|layer| layer.shape.weights()),
+            sum: buffer(&|layer| WeightGradient::new(layer.shape).sum_numbers()),
             map: buffer(&|layer| layer.shape.output_len()),
             bias: buffer(&|layer| layer.shape.outputs),
             planes: buffer(&planes),
@@ -111,14 +111,14 @@ impl<T: Real> Linear<T> for ConvLayer<T> {
         gradient: &mut [T],
     ) -> T {
         let (shape, rule) = (self.shape, self.rule());
-        let sum = &mut scratch.sum[..shape.weights()];
-        sum.fill(T::ZERO);
         let weight_gradient = WeightGradient::new(shape);
+        let sum = &mut scratch.sum[..weight_gradient.sum_numbers()];
+        sum.fill(T::ZERO);
         for (x, y) in [(x.value, y.value), (x.tangents, y.tangents)] {
             weight_gradient.accumulate(self.level, x, y, &mut scratch.patches, sum);
         }
         let weight = &mut scratch.weight[..shape.weights()];
-        weight_gradient.unpack(sum, weight);
+        weight_gradient.unpack(self.level, sum, weight);
 
         let map = &mut scratch.map[..shape.output_len()];
         map.fill(T::ZERO);

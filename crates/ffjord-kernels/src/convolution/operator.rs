@@ -1,6 +1,7 @@
 //! One convolution, in one direction, as products of rows with a packed kernel.
 
 use super::patches::Grid;
+use super::{tiles, winograd};
 use crate::Real;
 use crate::linalg::{PackedMatrix, Rows, RowsMut, multiply};
 use crate::simd::SimdLevel;
@@ -13,14 +14,24 @@ pub(super) enum Method {
     Gather,
     /// Each read pixel is multiplied into a patch, and the patches are summed: reads coarse, writes fine.
     Scatter,
+    /// As gathering, for 3×3 kernels with stride and padding 1, in Winograd's terms of tiles.
+    Winograd,
 }
 
 impl Method {
     /// Channels of the image that patches are made of.
     pub(super) fn patch_channels(self, source: usize, target: usize) -> usize {
         match self {
-            Self::Gather => source,
+            Self::Gather | Self::Winograd => source,
             Self::Scatter => target,
+        }
+    }
+
+    /// The numbers of the buffer that convolutions between so many channels need.
+    pub(super) fn buffer_numbers<T>(self, grid: Grid, source: usize, target: usize) -> usize {
+        match self {
+            Self::Winograd => winograd::buffer_numbers::<T>(source, target),
+            _ => patch_numbers::<T>(grid, self.patch_channels(source, target)),
         }
     }
 }
@@ -32,8 +43,8 @@ pub(super) struct ImageOperator<T: Real> {
     grid: Grid,
     source: usize,
     target: usize,
-    /// `[k² source, target]` to gather, `[source, k² target]` to scatter.
-    matrix: PackedMatrix<T>,
+    /// `[k² source, target]` to gather, `[source, k² target]` to scatter, `[source, target]` for each of Winograd's terms.
+    matrices: Vec<PackedMatrix<T>>,
 }
 
 /// Bytes of patches that are made at a time: they stay in the second-level cache beside the packed kernel.
@@ -67,16 +78,17 @@ fn lines_at_a_time<T>(grid: Grid, channels: usize) -> usize {
 
 impl<T: Real> ImageOperator<T> {
     pub(super) fn zeros(level: SimdLevel, method: Method, grid: Grid, source: usize, target: usize) -> Self {
-        let matrix = match method {
-            Method::Gather => PackedMatrix::zeros(level, grid.taps() * source, target),
-            Method::Scatter => PackedMatrix::zeros(level, source, grid.taps() * target),
+        let (count, depth, columns) = match method {
+            Method::Gather => (1, grid.taps() * source, target),
+            Method::Scatter => (1, source, grid.taps() * target),
+            Method::Winograd => (tiles::TERMS, source, target),
         };
         Self {
             method,
             grid,
             source,
             target,
-            matrix,
+            matrices: vec![PackedMatrix::zeros(level, depth, columns); count],
         }
     }
 
@@ -84,27 +96,35 @@ impl<T: Real> ImageOperator<T> {
     pub(super) fn fill_with(&mut self, entry: impl Fn(usize, usize, usize) -> T) {
         let (source, target) = (self.source, self.target);
         match self.method {
-            Method::Gather => self.matrix.fill_with(|k, n| entry(k % source, n, k / source)),
-            Method::Scatter => self.matrix.fill_with(|k, n| entry(k, n % target, n / target)),
+            Method::Gather => self.matrices[0].fill_with(|k, n| entry(k % source, n, k / source)),
+            Method::Scatter => self.matrices[0].fill_with(|k, n| entry(k, n % target, n / target)),
+            Method::Winograd => winograd::fill_with(&mut self.matrices, entry),
         }
     }
 
     /// As many images as are best given together.
     pub(super) fn images_at_a_time(&self) -> usize {
+        if self.method == Method::Winograd {
+            return winograd::images_at_a_time::<T>(self.grid.fine, self.source.max(self.target));
+        }
         images_at_a_time::<T>(self.grid, self.method.patch_channels(self.source, self.target))
     }
 
-    /// The numbers of the buffer for patches.
-    pub(super) fn patch_numbers(&self) -> usize {
-        patch_numbers::<T>(self.grid, self.method.patch_channels(self.source, self.target))
+    /// The numbers of the buffer that [`apply`](Self::apply) needs.
+    pub(super) fn buffer_numbers(&self) -> usize {
+        self.method.buffer_numbers::<T>(self.grid, self.source, self.target)
     }
 
     /// Writes the image of every image in `from`.
     pub(super) fn apply(&self, level: SimdLevel, from: &[T], to: &mut [T], patches: &mut [T]) {
+        if self.method == Method::Winograd {
+            let shape = (self.grid.fine, self.source, self.target);
+            return winograd::convolve(level, shape, &self.matrices, from, (to, patches));
+        }
         let size = |(height, width): (usize, usize)| height * width;
         let (coarse, fine) = (size(self.grid.coarse), size(self.grid.fine));
         let (read, written) = match self.method {
-            Method::Gather => (fine * self.source, coarse * self.target),
+            Method::Gather | Method::Winograd => (fine * self.source, coarse * self.target),
             Method::Scatter => (coarse * self.source, fine * self.target),
         };
         let together = self.images_at_a_time();
@@ -130,7 +150,7 @@ impl<T: Real> ImageOperator<T> {
         let patches = &mut patches[..from.len() / read * pixels * row];
         let stride = row;
         match self.method {
-            Method::Gather => {
+            Method::Gather | Method::Winograd => {
                 for (from, patches) in from.chunks_exact(read).zip(patches.chunks_exact_mut(pixels * row)) {
                     self.grid.gather(0..lines, self.source, from, patches);
                 }
@@ -139,7 +159,7 @@ impl<T: Real> ImageOperator<T> {
                     data: to,
                     stride: columns,
                 };
-                multiply(level, Rows { data, stride }, &self.matrix, &[], written);
+                multiply(level, Rows { data, stride }, &self.matrices[0], &[], written);
             }
             Method::Scatter => {
                 let (data, columns) = (&mut *patches, self.source);
@@ -147,7 +167,7 @@ impl<T: Real> ImageOperator<T> {
                     data: from,
                     stride: columns,
                 };
-                multiply(level, read, &self.matrix, &[], RowsMut { data, stride });
+                multiply(level, read, &self.matrices[0], &[], RowsMut { data, stride });
                 to.fill(T::ZERO);
                 for (to, patches) in to.chunks_exact_mut(written).zip(patches.chunks_exact(pixels * row)) {
                     self.grid.scatter(level, 0..lines, self.target, patches, to);
@@ -166,7 +186,7 @@ impl<T: Real> ImageOperator<T> {
             let pixels = lines.start * self.grid.coarse.1..lines.end * self.grid.coarse.1;
             let patches = &mut patches[..pixels.len() * row];
             match self.method {
-                Method::Gather => {
+                Method::Gather | Method::Winograd => {
                     self.grid.gather(lines, self.source, from, patches);
                     let a = Rows {
                         data: &*patches,
@@ -176,7 +196,7 @@ impl<T: Real> ImageOperator<T> {
                         data: &mut to[pixels.start * self.target..pixels.end * self.target],
                         stride: self.target,
                     };
-                    multiply(level, a, &self.matrix, &[], c);
+                    multiply(level, a, &self.matrices[0], &[], c);
                 }
                 Method::Scatter => {
                     let a = Rows {
@@ -187,7 +207,7 @@ impl<T: Real> ImageOperator<T> {
                         data: &mut *patches,
                         stride: row,
                     };
-                    multiply(level, a, &self.matrix, &[], c);
+                    multiply(level, a, &self.matrices[0], &[], c);
                     self.grid.scatter(level, lines, self.target, patches, to);
                 }
             }

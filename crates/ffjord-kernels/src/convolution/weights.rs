@@ -2,8 +2,9 @@
 
 use super::Stride;
 use super::architecture::ConvShape;
-use super::operator::{ImageOperator, Method, patch_numbers};
+use super::operator::{ImageOperator, Method};
 use super::rule::{ConvRule, WeightView};
+use super::winograd;
 use crate::layered::Moment;
 use crate::linalg::AlignedBuffer;
 use crate::simd::SimdLevel;
@@ -17,8 +18,12 @@ struct Operators<T: Real> {
     backward: ImageOperator<T>,
 }
 
-/// With equal sizes a convolution can be done either way: patches are best made of the image with fewer channels.
+/// With equal sizes a convolution can be done in any way: with few channels patches are best made of the image that has
+/// fewer.
 fn method(shape: ConvShape, source: usize, target: usize, forward: bool) -> Method {
+    if shape.stride == Stride::Keep && winograd::suits(source, target) {
+        return Method::Winograd;
+    }
     let gather = match shape.stride {
         Stride::Keep => 2 * target >= source,
         Stride::Halve => forward,
@@ -51,13 +56,13 @@ impl<T: Real> Operators<T> {
     /// Packs the adjoint's kernel, which lies at `view` of `weight`.
     fn fill_backward(&mut self, weight: &[T], view: WeightView) {
         let shape = self.shape;
-        let turned = self.backward.method == Method::Gather;
+        let turned = self.backward.method != Method::Scatter;
         self.backward
             .fill_with(|output, input, tap| weight[index(shape, view, input, output, turn(shape, turned, tap))]);
     }
 }
 
-/// A 3×3 convolution that scatters, and an adjoint that gathers, have the kernel turned by half a turn.
+/// A 3×3 convolution that scatters, and an adjoint that does not, have the kernel turned by half a turn.
 fn turn(shape: ConvShape, turned: bool, tap: usize) -> usize {
     if turned && shape.stride == Stride::Keep {
         shape.taps() - 1 - tap
@@ -108,12 +113,11 @@ impl<T: Real> ConvLayer<T> {
         }
     }
 
-    /// The numbers of the buffer for patches that convolution and adjoint need.
-    pub(super) fn patch_numbers(&self) -> usize {
+    /// The numbers of the buffer for patches or tiles that convolution and adjoint need.
+    pub(super) fn buffer_numbers(&self) -> usize {
         let ConvShape { inputs, outputs, .. } = self.shape;
         let numbers = |source, target, forward| {
-            let channels = method(self.shape, source, target, forward).patch_channels(source, target);
-            patch_numbers::<T>(self.shape.grid(), channels)
+            method(self.shape, source, target, forward).buffer_numbers::<T>(self.shape.grid(), source, target)
         };
         numbers(inputs, outputs, true).max(numbers(outputs, inputs, false))
     }

@@ -228,6 +228,28 @@ impl<T: Real> PackedMatrix<T> {
         }
     }
 
+    /// Sets every entry of matrices of one shape, `entries(k, n)` those of all of them at row k and column n; the padding
+    /// stays zero.
+    ///
+    /// # Panics
+    /// If there are not `N` matrices of one shape.
+    pub(crate) fn fill_together<const N: usize>(matrices: &mut [Self], entries: impl Fn(usize, usize) -> [T; N]) {
+        assert_eq!(matrices.len(), N, "an entry for each matrix");
+        let Some((first, others)) = matrices.split_first() else {
+            return;
+        };
+        others.iter().for_each(|other| first.check_shape(other));
+        let (depth, layout) = (first.depth, first.layout);
+        for k in 0..depth {
+            for n in 0..layout.columns {
+                let position = matrices[0].position(k, n);
+                for (matrix, entry) in matrices.iter_mut().zip(entries(k, n)) {
+                    matrix.data[position] = entry;
+                }
+            }
+        }
+    }
+
     /// Becomes `source · diag(scale)`; `scale` has one entry for every padded column.
     ///
     /// # Panics
