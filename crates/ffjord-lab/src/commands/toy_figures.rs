@@ -11,6 +11,8 @@ use ffjord_train::Alone;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Moments of figure 1.
 const MOMENTS: usize = 5;
@@ -34,7 +36,12 @@ pub(super) fn path(run: Option<&Path>, out: &Path, quick: bool) -> Result<ExitCo
     std::fs::create_dir_all(out).map_err(LabError::io("create", out))?;
     let folder = match run {
         Some(run) => RunFolder::existing(run)?,
-        None => match trained("toy-8gaussians-fast", &settings(&[], quick), &out.join("run"))? {
+        None => match trained(
+            "toy-8gaussians-fast",
+            &settings(&[], quick),
+            &out.join("run"),
+            &mut None,
+        )? {
             Ok(folder) => folder,
             Err(code) => return Ok(code),
         },
@@ -51,12 +58,12 @@ pub(super) fn path(run: Option<&Path>, out: &Path, quick: bool) -> Result<ExitCo
 /// As [`path`].
 pub(super) fn beside_glow(out: &Path, quick: bool) -> Result<ExitCode> {
     std::fs::create_dir_all(out).map_err(LabError::io("create", out))?;
-    let (mut rows, mut report) = (Vec::new(), Vec::new());
+    let (mut rows, mut report, mut stop) = (Vec::new(), Vec::new(), None);
     for data in DATA {
         let mut row = Vec::new();
         for (variant, name, own) in MODELS {
             let (preset, settings) = (format!("toy-{data}-{variant}"), settings(own, quick));
-            let folder = match trained(&preset, &settings, &out.join(&preset))? {
+            let folder = match trained(&preset, &settings, &out.join(&preset), &mut stop)? {
                 Ok(folder) => folder,
                 Err(code) => return Ok(code),
             };
@@ -96,12 +103,18 @@ fn settings(own: &[&str], quick: bool) -> Vec<String> {
     settings.iter().map(ToString::to_string).collect()
 }
 
-/// A run of a preset in a folder, trained if it is not there; the exit code of one that did not come to its end.
-fn trained(preset: &str, settings: &[String], folder: &Path) -> Result<std::result::Result<RunFolder, ExitCode>> {
+/// A run of a preset in a folder, trained if it is not there; the exit code of one that did not come to its end. All runs of a
+/// process share what Ctrl-C sets.
+fn trained(
+    preset: &str,
+    settings: &[String],
+    folder: &Path,
+    stop: &mut Option<Arc<AtomicBool>>,
+) -> Result<std::result::Result<RunFolder, ExitCode>> {
     if !folder.join("result.json").is_file() {
         let mut arguments = experiment::Arguments::train(preset, folder.to_path_buf());
         arguments.set(settings.iter().cloned());
-        let code = experiment::run(&arguments, &Alone)?;
+        let code = experiment::run_until(&arguments, &Alone, stop)?;
         if code != ExitCode::SUCCESS {
             return Ok(Err(code));
         }
