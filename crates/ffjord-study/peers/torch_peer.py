@@ -72,7 +72,21 @@ class Flow(torch.nn.Module):
 
     def loss(self, x, probes):
         change = torch.zeros(x.shape[0], 1, device=x.device)
-        for block, probe in zip(self.blocks, probes):
+        flows, left = zip(self.blocks, probes), []
+        for part in w.path:
+            if part == "logit":
+                s = w.margin + (1 - 2 * w.margin) * x
+                slope = math.log(1 - 2 * w.margin) - torch.log(s) - torch.log1p(-s)
+                x, change = torch.logit(s), change + slope.flatten(1).sum(1, keepdim=True)
+                continue
+            if part == "squeeze":
+                x = torch.nn.functional.pixel_unshuffle(x, 2)
+                continue
+            if part == "split":
+                x, leaving = x.chunk(2, 1)
+                left.append(leaving.flatten(1))
+                continue
+            block, probe = next(flows)
             block.probe = probe
             times = torch.tensor([0.0, w.end_time], device=x.device)
             options = {"step_size": w.end_time / w.steps} if w.steps else None
@@ -86,13 +100,15 @@ class Flow(torch.nn.Module):
                 options=options,
             )
             x, change = z[-1], change[-1]
-        normal = -0.5 * (x.flatten(1) ** 2).sum(1, keepdim=True) - 0.5 * x[0].numel() * math.log(2 * math.pi)
+        x = torch.cat([*left, x.flatten(1)], 1)
+        normal = -0.5 * (x**2).sum(1, keepdim=True) - 0.5 * x.shape[1] * math.log(2 * math.pi)
         return -(normal + change).mean()
 
 
 flow = Flow()
 optimizer = torch.optim.Adam(flow.parameters(), lr=LEARNING_RATE)
-batch, probes = torch.from_numpy(w.batch).to(w.device), torch.from_numpy(w.probes).to(w.device)
+batch = torch.from_numpy(w.batch).to(w.device)
+probes = [torch.from_numpy(probe).to(w.device) for probe in w.probes]
 
 
 def evaluations():

@@ -49,7 +49,8 @@ pub struct Measurement {
     /// Seconds of one evaluation with its reverse, Adam's share included.
     pub reverse_evaluation_seconds: f64,
     /// Useful operations a second, in 10⁹: 2 passes through the matrices for an evaluation forward and 4 for a reverse;
-    /// what is computed again counts as time only.
+    /// what is computed again counts as time only, and 3×3 convolutions count nine products a pixel, though their kernels take
+    /// fewer.
     pub gflops: f64,
     /// That, as a fraction of the processor's product ceiling in the same run; none on a card.
     pub ceiling_fraction: Option<f64>,

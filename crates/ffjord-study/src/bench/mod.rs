@@ -4,6 +4,7 @@ mod ceiling;
 mod history;
 mod measurement;
 mod memory;
+mod network;
 mod report;
 mod scaling;
 mod selection;

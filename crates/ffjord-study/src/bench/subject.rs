@@ -90,21 +90,20 @@ impl Subject {
         Model::parameters(&self.model)
     }
 
-    /// The probes `[blocks, B, …]` of the first step on the whole batch.
+    /// The probes of the first step on the whole batch, `[B, …]` of every flow one after the other.
     ///
     /// # Errors
     /// When memory cannot hold them.
     pub fn first_probes(&self, workload: &Workload) -> Result<Tensor> {
         let mut rng = self.streams.rng(Purpose::Probe, 0, 0);
-        let row: usize = workload.row_shape().iter().product();
         let mut probes = Vec::new();
-        for _ in 0..workload.blocks() {
+        for shape in workload.flow_shapes() {
+            let row: usize = shape.iter().product();
             let drawn = Probes::<f64>::draw(ProbeDistribution::Rademacher, 1, workload.batch, row, &mut rng)?;
             probes.extend_from_slice(drawn.vectors());
         }
-        let mut shape = vec![workload.blocks(), workload.batch];
-        shape.extend(workload.row_shape());
-        Ok(Tensor::from_vec(probes, shape, &Device::Cpu)?.to_dtype(DType::F32)?)
+        let count = probes.len();
+        Ok(Tensor::from_vec(probes, count, &Device::Cpu)?.to_dtype(DType::F32)?)
     }
 
     /// Loss and gradient of the whole batch with [`first_probes`](Self::first_probes).

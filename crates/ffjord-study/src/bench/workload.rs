@@ -1,19 +1,19 @@
 //! What is timed: networks, batches and solvers.
 
 use super::Division;
+use super::network::Network;
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor};
 use ffjord_cuda::{DeviceName, MAX_STATE, MAX_WIDTH};
 use ffjord_data::ToyDensity;
 use ffjord_flow::config::DEFAULT_TAPE_MB;
 use ffjord_flow::{Bijection, Chain, Cnf, CnfSettings, Density, Flow, Pass, SolveSettings, StandardNormal, TraceMode};
-use ffjord_nn::{ActivationKind, ConvNet, ConvNetConfig, LayerKind, Mlp, MlpConfig, VectorField};
+use ffjord_nn::ActivationKind;
 use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
 use ffjord_ode::{Solver, Tolerance};
 use ffjord_trace::ProbeDistribution;
 use ffjord_train::{Purpose, Streams, to_tensor};
-use rand::RngCore;
-use std::sync::Arc;
+use rand::Rng;
 
 /// Relative and absolute tolerance of the adaptive solver.
 const TOLERANCE: f64 = 1e-5;
@@ -69,15 +69,6 @@ impl Method {
     }
 }
 
-/// The vector field of a workload.
-#[derive(Debug, Clone, PartialEq)]
-enum Network {
-    /// Concatsquash layers of these hidden widths on D numbers.
-    Dense { dimension: usize, hidden: Vec<usize> },
-    /// 3×3 convolutions of the layer type concat with these hidden channels on square images of one channel.
-    Convolutional { size: usize, hidden: Vec<usize> },
-}
-
 /// A flow and a batch to train it on, in single precision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
@@ -85,6 +76,7 @@ pub struct Workload {
     pub name: String,
     network: Network,
     activation: ActivationKind,
+    /// Flows that follow each other on one shape.
     blocks: usize,
     end_time: f64,
     /// Columns that every row is given.
@@ -122,6 +114,11 @@ pub fn all() -> Vec<Workload> {
         hidden: vec![64; 3],
     };
     workloads.push(workload("W4", images, ActivationKind::Softplus, 1, 0.5, 16));
+    let scales = Network::Multiscale {
+        size: 28,
+        hidden: vec![64; 3],
+    };
+    workloads.push(workload("W5", scales, ActivationKind::Softplus, 2, 1.0, 16));
     workloads.push(workload(
         "W2",
         dense(43, &[860; 2]),
@@ -136,7 +133,12 @@ pub fn all() -> Vec<Workload> {
 impl Workload {
     /// Whether its rows are images and its layers convolutions.
     pub fn is_convolutional(&self) -> bool {
-        matches!(self.network, Network::Convolutional { .. })
+        matches!(self.network, Network::Convolutional { .. } | Network::Multiscale { .. })
+    }
+
+    /// Whether its flows are those of a multiscale flow.
+    pub fn is_multiscale(&self) -> bool {
+        matches!(self.network, Network::Multiscale { .. })
     }
 
     /// Whether it is timed on this device: the kernels of a card are for narrow dense networks, and the largest batch is
@@ -147,7 +149,7 @@ impl Workload {
             (Network::Dense { dimension, hidden }, DeviceName::Cuda(_)) => {
                 *dimension <= MAX_STATE && hidden.iter().all(|width| *width <= MAX_WIDTH)
             }
-            (Network::Convolutional { .. }, DeviceName::Cuda(_)) => false,
+            (Network::Convolutional { .. } | Network::Multiscale { .. }, DeviceName::Cuda(_)) => false,
         }
     }
 
@@ -174,9 +176,19 @@ impl Workload {
         Ok(Some(normal.sample(self.batch, &mut Pass::sampling(&mut rng))?))
     }
 
-    /// The flows in the chain.
-    pub fn blocks(&self) -> usize {
-        self.blocks
+    /// The shapes of the states of all flows, in order.
+    pub fn flow_shapes(&self) -> Vec<Vec<usize>> {
+        self.network.flow_shapes(self.blocks)
+    }
+
+    /// What happens to a row, in order: `logit`, `flow`, `squeeze` and `split`.
+    pub fn path(&self) -> Vec<&'static str> {
+        self.network.path(self.blocks)
+    }
+
+    /// The margin of the logit on the path.
+    pub fn margin(&self) -> f64 {
+        self.network.margin()
     }
 
     /// T.
@@ -213,7 +225,7 @@ impl Workload {
         };
         let exact = match self.network {
             Network::Dense { .. } => TraceMode::Exact,
-            Network::Convolutional { .. } => hutchinson.clone(),
+            Network::Convolutional { .. } | Network::Multiscale { .. } => hutchinson.clone(),
         };
         let settings = CnfSettings {
             end_time: self.end_time,
@@ -221,7 +233,7 @@ impl Workload {
             training: solve(hutchinson.clone())?,
             evaluation: solve(exact)?,
             adjoint: AdjointMethod::Checkpointed(
-                Checkpointed::new().keep_tapes(division.tape_mb * 1_000_000 / self.blocks),
+                Checkpointed::new().keep_tapes(division.tape_mb * 1_000_000 / self.flow_shapes().len()),
             ),
             integrals: Vec::new(),
         };
@@ -230,46 +242,21 @@ impl Workload {
             DeviceName::Cpu => None,
             DeviceName::Cuda(_) => Some(device.backend()?),
         };
-        let parts = (0..self.blocks)
-            .map(|_| {
-                let cnf = Cnf::new(self.field(&mut rng)?, settings.clone())?;
-                let cnf = match &card {
-                    None => cnf,
-                    Some(card) => cnf.with_backend(card.clone()),
-                };
-                Ok(Box::new(cnf) as Box<dyn Bijection>)
-            })
-            .collect::<Result<_>>()?;
-        Ok(Flow::over_normal(Chain::new(parts)?)?)
-    }
-
-    fn field(&self, rng: &mut dyn RngCore) -> Result<Arc<dyn VectorField>> {
-        Ok(match &self.network {
-            Network::Dense { dimension, hidden } => {
-                let network = MlpConfig {
-                    dimension: *dimension,
-                    given: self.given,
-                    hidden: hidden.clone(),
-                    layer: LayerKind::ConcatSquash,
-                    activation: self.activation,
-                };
-                Arc::new(Mlp::new(&network, rng, DType::F32, &Device::Cpu)?)
-            }
-            Network::Convolutional { size, hidden } => {
-                let network = ConvNetConfig::new(1, (*size, *size))
-                    .hidden(hidden.clone())
-                    .activation(self.activation);
-                Arc::new(ConvNet::new(&network, rng, DType::F32, &Device::Cpu)?)
-            }
-        })
+        let chain = self.network.chain(self.blocks, |shape| {
+            let field = self.network.field((shape, self.given), self.activation, &mut rng)?;
+            let cnf = Cnf::new(field, settings.clone())?;
+            let cnf = match &card {
+                None => cnf,
+                Some(card) => cnf.with_backend(card.clone()),
+            };
+            Ok(Box::new(cnf) as Box<dyn Bijection>)
+        })?;
+        Ok(Flow::over_normal(chain)?)
     }
 
     /// The shape of a row, `[D]` or `[C, H, W]`.
     pub fn row_shape(&self) -> Vec<usize> {
-        match self.network {
-            Network::Dense { dimension, .. } => vec![dimension],
-            Network::Convolutional { size, .. } => vec![1, size, size],
-        }
+        self.network.row_shape()
     }
 
     /// How its batch is cut where nothing else is asked for: blocks as large as the cache likes them, never more than half
@@ -289,6 +276,8 @@ impl Workload {
             // Fewer rows would make the products of these wide layers slow.
             Network::Dense { .. } => (250, 500, 1_600),
             Network::Convolutional { .. } => (2, self.batch, DEFAULT_TAPE_MB),
+            // Small images like company, large ones the cache.
+            Network::Multiscale { .. } => (4, self.batch, DEFAULT_TAPE_MB),
         };
         let accumulate_rows = accumulate_rows.min(self.batch);
         Division {
@@ -299,7 +288,7 @@ impl Workload {
     }
 
     /// The batch `[B, …]`: the pinwheel in two dimensions, standardised rows that are correlated and not Gaussian in
-    /// more, and noise for images.
+    /// more, and noise for images: uniform where pixels lie in [0, 1], else normal.
     ///
     /// # Errors
     /// When a tensor cannot be made.
@@ -310,6 +299,13 @@ impl Workload {
             Network::Convolutional { .. } => {
                 let normal = StandardNormal::new(&self.row_shape(), DType::F32, &Device::Cpu)?;
                 return Ok(normal.sample(self.batch, &mut Pass::sampling(&mut rng))?);
+            }
+            Network::Multiscale { .. } => {
+                let shape = [&[self.batch], self.row_shape().as_slice()].concat();
+                let pixels = (0..shape.iter().product())
+                    .map(|_| rng.random::<f64>())
+                    .collect::<Vec<_>>();
+                return Ok(Tensor::from_vec(pixels, shape, &Device::Cpu)?.to_dtype(DType::F32)?);
             }
         };
         if d == 2 {
@@ -330,16 +326,10 @@ impl Workload {
         Ok(centred.broadcast_div(&centred.sqr()?.mean_keepdim(0)?.sqrt()?)?)
     }
 
-    /// Floating-point operations of one pass of the batch through the matrices of one network.
+    /// Floating-point operations of one pass of the batch through the matrices of one network: on the average, where there
+    /// are several kinds.
     pub fn pass_flops(&self) -> f64 {
-        let (ends, hidden, pixels) = match &self.network {
-            Network::Dense { dimension, hidden } => (*dimension, hidden, 1),
-            // Nine taps at every pixel.
-            Network::Convolutional { size, hidden } => (1, hidden, 9 * size * size),
-        };
-        let widths: Vec<usize> = [&[ends], hidden.as_slice(), &[ends]].concat();
-        let weights: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
-        2.0 * (weights * pixels * self.batch) as f64
+        self.batch as f64 * self.network.pass_flops(self.blocks)
     }
 
     /// Samples that are drawn at a time.
@@ -348,7 +338,7 @@ impl Workload {
             // One for each of the batch's conditions.
             _ if self.is_conditional() => self.batch,
             Network::Dense { .. } => 10_000,
-            Network::Convolutional { .. } => self.batch,
+            Network::Convolutional { .. } | Network::Multiscale { .. } => self.batch,
         }
     }
 }

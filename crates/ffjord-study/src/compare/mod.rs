@@ -76,11 +76,16 @@ pub fn compare(
     python: &Python<'_>,
     rounds: usize,
 ) -> Result<Vec<Comparison>> {
+    let fits = |rival: &&Rival| rival.solves(method) && rival.builds(workload);
+    let rivals: Vec<Rival> = rivals.iter().filter(fits).copied().collect();
+    if rivals.is_empty() {
+        return Ok(Vec::new());
+    }
     let folder = exchange::write(workload, method, subject, python.device)?;
     let reference = subject.first_step()?;
     let mut peers = Vec::new();
-    for rival in rivals.iter().filter(|rival| rival.solves(method)) {
-        let peer = Peer::start(*rival, python.program, folder.path())?;
+    for rival in rivals {
+        let peer = Peer::start(rival, python.program, folder.path())?;
         peer.check(reference)?;
         peers.push((peer, Vec::new()));
     }

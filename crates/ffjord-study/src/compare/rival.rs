@@ -1,6 +1,6 @@
 //! What this project is compared with.
 
-use crate::bench::Method;
+use crate::bench::{Method, Workload};
 use ffjord_cuda::DeviceName;
 
 /// Software that trains the same flow.
@@ -51,6 +51,11 @@ impl Rival {
             Self::Xla | Self::TorchGraph => method.steps().is_some(),
             Self::DiffraxBacksolve | Self::DiffraxCheckpointed => method.steps().is_none(),
         }
+    }
+
+    /// Whether its program builds the workload's flow: only the one put together as the original code is has scales.
+    pub fn builds(self, workload: &Workload) -> bool {
+        self == Self::Torch || !workload.is_multiscale()
     }
 
     /// The program, and the argument that follows the folder.
