@@ -10,7 +10,7 @@
 //! | [`operator-trace`](operator_trace) | estimates the trace of a function of an operator that has products only |
 //! | [`csv-density`](csv_density) | learns the density of a table in a file, and draws new rows |
 //! | [`conditional-density`](conditional_density) | learns p(y given x) where y has two branches |
-//! | [`digits`](digits) | learns images of handwritten digits by flow matching |
+//! | [`digits`] | learns images of handwritten digits by flow matching |
 //! | [`vae-plane`](vae_plane) | draws the latent plane of a variational autoencoder with a continuous posterior |
 //! | [`simulator-posterior`](simulator_posterior) | learns what observations say of a simulator's parameters |
 //! | [`energy-weights`](energy_weights) | samples from a given energy, with exact weights |
