@@ -6,8 +6,10 @@ use clap::Args;
 use ffjord_files::write_atomic;
 use ffjord_run::{DeviceName, Provenance};
 use ffjord_study::StudyError;
-use ffjord_study::bench::{Method, Subject, load_average, select};
-use ffjord_study::compare::{Python, Rival, compare, header, markdown, row};
+use ffjord_study::bench::{Method, load_average, select};
+use ffjord_study::compare::{
+    AutoencoderContest, AutoencoderKind, Contest, FlowContest, Python, Rival, compare, header, markdown, row,
+};
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -15,6 +17,13 @@ use std::process::ExitCode;
 
 /// Steps with which image workloads are timed: XLA takes seconds for each.
 const IMAGE_METHOD: Method = Method::Rk4 { steps: 2 };
+
+/// Makes what is compared.
+type Maker = Box<dyn FnOnce() -> std::result::Result<Box<dyn Contest>, StudyError>>;
+
+fn contains(line: &str, filter: &str) -> bool {
+    line.to_lowercase().contains(&filter.to_lowercase())
+}
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
@@ -52,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let rivals: Vec<Rival> = Rival::ALL
         .into_iter()
         .filter(|rival| rival.is_for(device))
-        .filter(|rival| rival.name().to_lowercase().contains(&arguments.beside.to_lowercase()))
+        .filter(|rival| contains(rival.name(), &arguments.beside))
         .collect();
     if rivals.is_empty() {
         return Err(StudyError::NoRival {
@@ -62,10 +71,28 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         .into());
     }
     let methods = [Method::RK4, Method::Dopri5, IMAGE_METHOD];
-    let selected = select(&arguments.filter, &methods, |workload| {
+    let autoencoders: Vec<AutoencoderKind> = AutoencoderKind::ALL
+        .into_iter()
+        .filter(|kind| device.is_cpu() && contains(&format!("{} {}", kind.name(), kind.solver()), &arguments.filter))
+        .collect();
+    let flows = select(&arguments.filter, &methods, |workload| {
         // The rivals have no conditions.
         workload.is_for(device) && !workload.is_conditional()
-    })?;
+    });
+    let flows = match flows {
+        Err(StudyError::NoWorkload { .. }) if !autoencoders.is_empty() => Vec::new(),
+        flows => flows?,
+    };
+    let flows = flows
+        .into_iter()
+        .filter(|(workload, method)| workload.is_convolutional() == (*method == IMAGE_METHOD));
+    // Each is made when its turn has come: all at once would need the memory of all.
+    let flows = flows.map(|(workload, method)| -> Maker {
+        Box::new(move || Ok(Box::new(FlowContest::new(&workload, method, device)?)))
+    });
+    let autoencoders = autoencoders
+        .into_iter()
+        .map(|kind| -> Maker { Box::new(move || Ok(Box::new(AutoencoderContest::new(kind)?))) });
     let python = Python {
         program: &arguments.python,
         device,
@@ -73,13 +100,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let load_before = load_average();
     say!("{}", header());
     let mut comparisons = Vec::new();
-    for (workload, method) in &selected {
-        if workload.is_convolutional() != (*method == IMAGE_METHOD) {
-            continue;
-        }
-        let subject = Subject::new(workload, *method, workload.division(device), device)?;
-        let rounds = arguments.rounds.get();
-        for comparison in compare(workload, *method, &subject, &rivals, &python, rounds)? {
+    let rounds = arguments.rounds.get();
+    for make in flows.chain(autoencoders) {
+        let contest = make()?;
+        for comparison in compare(contest.as_ref(), &rivals, &python, rounds)? {
             say!("{}", row(&comparison));
             comparisons.push(comparison);
         }

@@ -1,14 +1,23 @@
 //! The process's largest resident memory, where the system tells (Linux).
 
 /// Forgets the largest resident memory so far; where that is not possible, it stays that of the whole process.
-pub(super) fn reset_peak() {
+pub(crate) fn reset_peak() {
     // Refused or missing, the number is an upper bound, which is what it claims to be.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// The largest resident memory since [`reset_peak`], in MB (10⁶ bytes).
-pub(super) fn peak_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+pub(crate) fn peak_mb() -> Option<f64> {
+    read("/proc/self/status")
+}
+
+/// The largest resident memory of another process, in MB.
+pub(crate) fn peak_mb_of(process: u32) -> Option<f64> {
+    read(&format!("/proc/{process}/status"))
+}
+
+fn read(path: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(path).ok()?;
     high_water_mark_kib(&status).map(|kib| kib * 1024e-6)
 }
 

@@ -15,10 +15,12 @@ mod workload;
 pub use ceiling::Ceiling;
 pub use history::{add_to_history, read_history};
 pub use measurement::{Measurement, Repetitions};
+pub(crate) use memory::{peak_mb, peak_mb_of, reset_peak};
 pub use report::{format_seconds, header, row};
 pub use scaling::{ThreadScaling, thread_scaling};
 pub use selection::select;
 pub use subject::{Division, FirstStep, Subject, Training};
+pub(crate) use subject::{first_step, timed};
 pub use workload::{Method, Workload, all};
 
 /// Programs that ran or waited over the last minute, where the system tells (Linux): beside other programs than this

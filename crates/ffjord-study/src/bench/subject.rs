@@ -111,19 +111,7 @@ impl Subject {
     /// # Errors
     /// When a solve fails.
     pub fn first_step(&self) -> Result<FirstStep> {
-        let mut rng = self.streams.rng(Purpose::Probe, 0, 0);
-        let loss = MaximumLikelihood::default().loss(&self.model, &self.batch, &mut Pass::training(&mut rng))?;
-        let gradients = loss.total.backward()?;
-        let mut squares = 0.0;
-        for parameter in self.weights() {
-            if let Some(gradient) = gradients.get(&parameter.var) {
-                squares += gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?;
-            }
-        }
-        Ok(FirstStep {
-            loss: loss.total.to_dtype(DType::F64)?.to_scalar()?,
-            gradient_norm: squares.sqrt(),
-        })
+        first_step(&self.model, &MaximumLikelihood::default(), &self.batch, &self.streams)
     }
 
     /// Trains so many iterations at a learning rate that moves the weights.
@@ -149,36 +137,72 @@ impl Subject {
     /// When a solve fails.
     pub fn train(&self, repetitions: Repetitions) -> Result<Training> {
         let objective = TimedLikelihood::default();
-        let records = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopwatch = Stopwatch::new(records.clone(), stop.clone(), repetitions);
-        let source = FixedBatch(self.batch.clone());
-        let iterations = (repetitions.warm_up + repetitions.most) as u64;
-        let options = TrainerOptions {
-            accumulate_rows: NonZeroUsize::new(self.accumulate_rows),
-            on_failure: FailurePolicy::Stop,
-            ..TrainerOptions::new(iterations, LEARNING_RATE)
-        };
-        let mut trainer = Trainer::new(&self.model, &objective, &source, options)?
-            .streams(self.streams)
-            .observe(stopwatch)
-            .stop_on(&stop);
-        trainer.run()?;
-        let records = records.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let ends: Vec<f64> = records.iter().map(|record: &Record| record.report.seconds).collect();
-        let starts = std::iter::once(0.0).chain(ends.iter().copied());
-        let seconds = ends.iter().zip(starts).map(|(end, start)| end - start);
-        Ok(Training {
-            seconds: seconds.skip(repetitions.warm_up).collect(),
-            forward_seconds: objective.seconds(records.len()).split_off(repetitions.warm_up),
-            records,
-        })
+        let rows = NonZeroUsize::new(self.accumulate_rows);
+        let records = timed(&self.model, &objective, &self.batch, self.streams, rows, repetitions)?;
+        let forward_seconds = objective.seconds(records.len()).split_off(repetitions.warm_up);
+        Ok(Training::of(records, repetitions.warm_up, forward_seconds))
     }
+}
+
+/// Loss and gradient of the first step on a batch.
+///
+/// # Errors
+/// When a solve fails.
+pub(crate) fn first_step<M: Model>(
+    model: &M,
+    objective: &dyn Objective<M>,
+    batch: &Batch,
+    streams: &Streams,
+) -> Result<FirstStep> {
+    let mut rng = streams.rng(Purpose::Probe, 0, 0);
+    let loss = objective.loss(model, batch, &mut Pass::training(&mut rng))?;
+    let gradients = loss.total.backward()?;
+    let mut squares = 0.0;
+    for parameter in model.parameters() {
+        if let Some(gradient) = gradients.get(&parameter.var) {
+            squares += gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?;
+        }
+    }
+    Ok(FirstStep {
+        loss: loss.total.to_dtype(DType::F64)?.to_scalar()?,
+        gradient_norm: squares.sqrt(),
+    })
+}
+
+/// Trains as an experiment does, with weights that stay almost as they are, and keeps a record of every iteration, those of
+/// the warm-up included.
+///
+/// # Errors
+/// When a solve fails.
+pub(crate) fn timed<M: Model>(
+    model: &M,
+    objective: &dyn Objective<M>,
+    batch: &Batch,
+    streams: Streams,
+    accumulate_rows: Option<NonZeroUsize>,
+    repetitions: Repetitions,
+) -> Result<Vec<Record>> {
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopwatch = Stopwatch::new(records.clone(), stop.clone(), repetitions);
+    let source = FixedBatch(batch.clone());
+    let options = TrainerOptions {
+        accumulate_rows,
+        on_failure: FailurePolicy::Stop,
+        ..TrainerOptions::new((repetitions.warm_up + repetitions.most) as u64, LEARNING_RATE)
+    };
+    Trainer::new(model, objective, &source, options)?
+        .streams(streams)
+        .observe(stopwatch)
+        .stop_on(&stop)
+        .run()?;
+    let records = records.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(records)
 }
 
 /// What is kept of an iteration.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
+pub(crate) struct Record {
     pub(super) report: IterationReport,
     /// The most bytes held at a time beyond those of its beginning.
     pub(super) allocated: usize,
@@ -194,12 +218,24 @@ pub struct Training {
 }
 
 impl Training {
+    /// What these records say, without the first ones.
+    pub(crate) fn of(records: Vec<Record>, warm_up: usize, forward_seconds: Vec<f64>) -> Self {
+        let ends: Vec<f64> = records.iter().map(|record| record.report.seconds).collect();
+        let starts = std::iter::once(0.0).chain(ends.iter().copied());
+        let seconds = ends.iter().zip(starts).map(|(end, start)| end - start);
+        Self {
+            seconds: seconds.skip(warm_up).collect(),
+            forward_seconds,
+            records,
+        }
+    }
+
     /// Of every iteration that counts.
     pub fn seconds(&self) -> &[f64] {
         &self.seconds
     }
 
-    /// Of the forward solves of every iteration that counts.
+    /// Of the forward solves of every iteration that counts, where they were timed.
     pub(super) fn forward_seconds(&self) -> &[f64] {
         &self.forward_seconds
     }

@@ -1,15 +1,19 @@
 //! Timing training beside the same training on other projects' software, in turn on one machine.
 
+mod autoencoder;
+mod contest;
 mod exchange;
 mod peer;
 mod report;
 mod rival;
 
+pub use autoencoder::{AutoencoderContest, AutoencoderKind};
+pub use contest::{Contest, FlowContest, Program};
 pub use peer::{Description, Peer};
 pub use report::{header, markdown, row};
 pub use rival::Rival;
 
-use crate::bench::{Method, Repetitions, Subject, Workload, median};
+use crate::bench::{Repetitions, median, peak_mb, reset_peak};
 use crate::error::Result;
 use ffjord_cuda::DeviceName;
 use serde::Serialize;
@@ -53,6 +57,11 @@ pub struct Comparison {
     pub gradient_norm: f64,
     /// and of the rival.
     pub rival_gradient_norm: f64,
+    /// The largest resident memory in MB (10⁶ bytes) from the first iteration here on, with what this process had before;
+    /// none where the system does not tell.
+    pub peak_memory_mb: Option<f64>,
+    /// That of the rival's process.
+    pub rival_peak_memory_mb: Option<f64>,
 }
 
 /// How rivals are run.
@@ -64,40 +73,35 @@ pub struct Python<'a> {
     pub device: DeviceName,
 }
 
-/// Times a workload with a solver here and on every rival that fits them, in turn for some rounds.
+/// Times a contest here and on every rival that has a program for it, in turn for some rounds.
 ///
 /// # Errors
 /// When a rival cannot be run or computes something else, or a solve here fails.
-pub fn compare(
-    workload: &Workload,
-    method: Method,
-    subject: &Subject,
-    rivals: &[Rival],
-    python: &Python<'_>,
-    rounds: usize,
-) -> Result<Vec<Comparison>> {
-    let fits = |rival: &&Rival| rival.solves(method) && rival.builds(workload);
-    let rivals: Vec<Rival> = rivals.iter().filter(fits).copied().collect();
+pub fn compare(contest: &dyn Contest, rivals: &[Rival], python: &Python<'_>, rounds: usize) -> Result<Vec<Comparison>> {
+    let with_program = |rival: &Rival| Some((*rival, contest.program(*rival)?));
+    let rivals: Vec<_> = rivals.iter().filter_map(with_program).collect();
     if rivals.is_empty() {
         return Ok(Vec::new());
     }
-    let folder = exchange::write(workload, method, subject, python.device)?;
-    let reference = subject.first_step()?;
+    let folder = exchange::write(contest, python.device)?;
+    reset_peak();
+    let reference = contest.first_step()?;
     let mut peers = Vec::new();
-    for rival in rivals {
-        let peer = Peer::start(rival, python.program, folder.path())?;
+    for (rival, program) in rivals {
+        let peer = Peer::start(rival, program, python.program, folder.path())?;
         peer.check(reference)?;
         peers.push((peer, Vec::new()));
     }
     let (mut ours, mut evaluations) = (Vec::new(), (0.0, 0.0));
     for _ in 0..rounds {
-        let training = subject.train(ROUND)?;
+        let training = contest.train(ROUND)?;
         evaluations = training.evaluations();
         ours.push(training.seconds().to_vec());
         for (peer, rounds) in &mut peers {
             rounds.push(peer.time(ROUND)?);
         }
     }
+    let peak_memory_mb = peak_mb();
     let seconds = median(&ours.concat());
     Ok(peers
         .into_iter()
@@ -112,8 +116,8 @@ pub fn compare(
             });
             let description = peer.description();
             Comparison {
-                workload: workload.name.clone(),
-                solver: method.name(),
+                workload: contest.name(),
+                solver: contest.solver(),
                 rival: peer.rival().name(),
                 versions: description.versions.clone(),
                 seconds,
@@ -126,6 +130,8 @@ pub fn compare(
                 rival_loss: description.loss,
                 gradient_norm: reference.gradient_norm,
                 rival_gradient_norm: description.gradient_norm,
+                peak_memory_mb,
+                rival_peak_memory_mb: peer.peak_mb(),
             }
         })
         .collect())

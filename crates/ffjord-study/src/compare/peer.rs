@@ -1,7 +1,7 @@
 //! A rival as a process that trains when it is asked to.
 
-use super::Rival;
-use crate::bench::{FirstStep, Repetitions};
+use super::{Program, Rival};
+use crate::bench::{FirstStep, Repetitions, peak_mb_of};
 use crate::error::{Result, StudyError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -42,12 +42,11 @@ pub struct Description {
 }
 
 impl Peer {
-    /// Starts a rival on the workload in `folder` and waits until it is compiled and warm.
+    /// Starts a rival's program on what is in `folder` and waits until it is compiled and warm.
     ///
     /// # Errors
     /// When Python or a package is missing, or the program fails.
-    pub fn start(rival: Rival, python: &Path, folder: &Path) -> Result<Self> {
-        let (program, argument) = rival.program();
+    pub fn start(rival: Rival, (program, argument): Program, python: &Path, folder: &Path) -> Result<Self> {
         let messages = folder.join(format!("{}.log", rival.name()));
         let log = File::create(&messages).map_err(StudyError::io("create", &messages))?;
         let mut child = Command::new(python)
@@ -91,6 +90,11 @@ impl Peer {
     /// What it said of itself.
     pub fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// The largest resident memory of its process so far in MB (10⁶ bytes), where the system tells.
+    pub fn peak_mb(&self) -> Option<f64> {
+        peak_mb_of(self.child.id())
     }
 
     /// Compares its first iteration with ours.
@@ -162,8 +166,10 @@ mod tests {
 
     fn failure(python: &str) -> Result<String> {
         let folder = tempfile::tempdir().map_err(StudyError::io("create", Path::new("a folder")))?;
-        Ok(Peer::start(Rival::Torch, Path::new(python), folder.path())
-            .map_or_else(|error| error.to_string(), |_| String::new()))
+        Ok(
+            Peer::start(Rival::Torch, ("torch_peer.py", None), Path::new(python), folder.path())
+                .map_or_else(|error| error.to_string(), |_| String::new()),
+        )
     }
 
     #[test]

@@ -7,8 +7,18 @@ use std::fmt::Write as _;
 /// The columns' names.
 pub fn header() -> String {
     format!(
-        "{:<18} {:<17} {:<22} {:>10} {:>10} {:>8} {:>15} {:>11} {:>11}",
-        "workload", "solver", "beside", "here", "there", "ratio", "in one round", "NFE here", "there"
+        "{:<18} {:<17} {:<22} {:>10} {:>10} {:>8} {:>15} {:>11} {:>11} {:>9} {:>9}",
+        "workload",
+        "solver",
+        "beside",
+        "here",
+        "there",
+        "ratio",
+        "in one round",
+        "NFE here",
+        "there",
+        "MB here",
+        "there"
     )
 }
 
@@ -16,7 +26,7 @@ pub fn header() -> String {
 pub fn row(c: &Comparison) -> String {
     let (low, high) = c.ratio_range;
     format!(
-        "{:<18} {:<17} {:<22} {:>10} {:>10} {:>7.2}x {:>15} {:>11} {:>11}",
+        "{:<18} {:<17} {:<22} {:>10} {:>10} {:>7.2}x {:>15} {:>11} {:>11} {:>9} {:>9}",
         c.workload,
         c.solver,
         c.rival,
@@ -26,6 +36,8 @@ pub fn row(c: &Comparison) -> String {
         format!("{low:.2} to {high:.2}"),
         evaluations(Some(c.evaluations)),
         evaluations(c.rival_evaluations),
+        megabytes(c.peak_memory_mb),
+        megabytes(c.rival_peak_memory_mb),
     )
 }
 
@@ -33,14 +45,14 @@ pub fn row(c: &Comparison) -> String {
 pub fn markdown(comparisons: &[Comparison]) -> String {
     let mut table = String::from(
         "| workload | solver | beside | seconds here | seconds there | times faster | in one round | NFE here | NFE \
-         there |\n|---|---|---|---|---|---|---|---|---|\n",
+         there | MB here | MB there |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for c in comparisons {
         let (low, high) = c.ratio_range;
         // Writing to a string cannot fail.
         let _ = writeln!(
             table,
-            "| {} | {} | {} | {} | {} | {:.2} | {low:.2} to {high:.2} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {:.2} | {low:.2} to {high:.2} | {} | {} | {} | {} |",
             c.workload,
             c.solver,
             c.rival,
@@ -49,9 +61,15 @@ pub fn markdown(comparisons: &[Comparison]) -> String {
             c.ratio,
             evaluations(Some(c.evaluations)),
             evaluations(c.rival_evaluations),
+            megabytes(c.peak_memory_mb),
+            megabytes(c.rival_peak_memory_mb),
         );
     }
     table
+}
+
+fn megabytes(peak: Option<f64>) -> String {
+    peak.map_or("–".to_string(), |peak| format!("{peak:.0}"))
 }
 
 fn evaluations(counts: Option<(f64, f64)>) -> String {
@@ -81,12 +99,14 @@ mod tests {
             rival_loss: 1.0,
             gradient_norm: 1.0,
             rival_gradient_norm: 1.0,
+            peak_memory_mb: Some(512.3),
+            rival_peak_memory_mb: None,
         };
         let table = markdown(&[comparison]);
         let cells: Vec<usize> = table.lines().map(|line| line.matches('|').count()).collect();
-        assert_eq!(cells, [10, 10, 10]);
+        assert_eq!(cells, [12, 12, 12]);
         assert!(
-            table.contains("| 2.00 ms | 8.00 ms | 4.00 | 3.50 to 4.50 | 14 + 12 | – |"),
+            table.contains("| 2.00 ms | 8.00 ms | 4.00 | 3.50 to 4.50 | 14 + 12 | – | 512 | – |"),
             "{table}"
         );
     }

@@ -5,7 +5,7 @@ mod agreement;
 mod training;
 
 use crate::bench::{Measurement, Method, Repetitions, all};
-use crate::compare::{Comparison, Python, Rival, compare};
+use crate::compare::{Comparison, FlowContest, Python, Rival, compare};
 use crate::error::Result;
 use ffjord_cuda::{DeviceName, Diagnosis};
 use serde::Serialize;
@@ -130,8 +130,8 @@ fn beside(plan: Plan<'_>, rival: Rival) -> Result<Found> {
         .filter(|workload| workload.is_for(plan.device) && !workload.is_conditional())
     {
         for method in Method::ALL.into_iter().filter(|method| rival.solves(*method)) {
-            let subject = crate::bench::Subject::new(workload, method, workload.division(plan.device), plan.device)?;
-            match compare(workload, method, &subject, &[rival], &python, 1) {
+            let contest = FlowContest::new(workload, method, plan.device)?;
+            match compare(&contest, &[rival], &python, 1) {
                 Ok(comparisons) => found.extend(comparisons),
                 Err(error) => {
                     return Ok(Found {
