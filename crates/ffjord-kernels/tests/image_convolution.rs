@@ -41,9 +41,13 @@ fn shapes() -> Vec<ImageShape> {
         shape(16, 17, (1, 1), (3, 3), 1, 1),
         shape(33, 16, (7, 4), (3, 3), 1, 1),
         shape(16, 24, (15, 18), (3, 3), 1, 1),
+        shape(16, 17, (1, 1), (5, 5), 1, 2),
+        shape(33, 16, (7, 4), (5, 5), 1, 2),
+        shape(16, 24, (15, 18), (5, 5), 1, 2),
         // The same kernels with other paddings and strides.
         shape(16, 16, (5, 6), (3, 3), 1, 0),
         shape(17, 16, (6, 5), (3, 3), 2, 1),
+        shape(16, 16, (7, 6), (5, 5), 1, 1),
     ]
 }
 
@@ -118,6 +122,49 @@ fn maps_adjoints_and_gradients_are_the_sums_they_stand_for() {
             add_kernel_gradient(level, shape, &x, &g, &mut ours).unwrap();
             close(&ours, &of_kernel, &shape);
         }
+    }
+}
+
+#[test]
+fn tiles_keep_the_digits_of_single_precision() {
+    for (taps, bound) in [(3, 5e-7), (5, 1e-5)] {
+        let shape = ImageShape {
+            inputs: 64,
+            outputs: 32,
+            size: (14, 14),
+            kernel: (taps, taps),
+            stride: 1,
+            padding: taps / 2,
+        };
+        let level = SimdLevel::detect();
+        let kernel = numbers(32 * 64 * taps * taps, 1);
+        let (x, g) = (numbers(2 * 64 * 196, 2), numbers(2 * 32 * 196, 3));
+        let single = |numbers: &[f64]| numbers.iter().map(|&number| number as f32).collect::<Vec<f32>>();
+        // The largest difference, relative to the largest number.
+        let check = |name: &str, ours: &[f32], truth: &[f64]| {
+            let largest = truth.iter().fold(0.0, |largest: f64, number| largest.max(number.abs()));
+            let differences = ours
+                .iter()
+                .zip(truth)
+                .map(|(&ours, truth)| (f64::from(ours) - truth).abs());
+            let error = differences.fold(0.0, f64::max) / largest;
+            assert!(error < bound, "{taps} taps, {name}: {error:.1e}");
+        };
+        let (mut y, mut of_x, mut of_kernel) = (vec![0.0; g.len()], vec![0.0; x.len()], vec![0.0; kernel.len()]);
+        let (mut y32, mut of_x32, mut of_kernel32) = (single(&y), single(&of_x), single(&of_kernel));
+        let map = ImageConvolution::new(level, shape, &kernel).unwrap();
+        let map32 = ImageConvolution::new(level, shape, &single(&kernel)).unwrap();
+        map.apply(&x, &mut y).unwrap();
+        map32.apply(&single(&x), &mut y32).unwrap();
+        check("map", &y32, &y);
+        let map = ImageConvolution::adjoint(level, shape, &kernel).unwrap();
+        let map32 = ImageConvolution::adjoint(level, shape, &single(&kernel)).unwrap();
+        map.apply(&g, &mut of_x).unwrap();
+        map32.apply(&single(&g), &mut of_x32).unwrap();
+        check("adjoint", &of_x32, &of_x);
+        add_kernel_gradient(level, shape, &x, &g, &mut of_kernel).unwrap();
+        add_kernel_gradient(level, shape, &single(&x), &single(&g), &mut of_kernel32).unwrap();
+        check("gradient", &of_kernel32, &of_kernel);
     }
 }
 

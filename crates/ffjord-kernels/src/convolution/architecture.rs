@@ -3,6 +3,7 @@
 use super::Stride;
 use super::patches::Grid;
 use super::weights::ConvLayer;
+use super::winograd::Taps;
 use crate::layered::{Architecture, LayerParameters, ParameterLayout, ParameterSpec, Pixels, RowForm};
 use crate::simd::SimdLevel;
 use crate::{ActivationKind, KernelError, LayerKind, Real};
@@ -248,6 +249,12 @@ impl ConvShape {
     /// Numbers in one output image.
     pub(crate) fn output_len(self) -> usize {
         self.outputs * self.output.0 * self.output.1
+    }
+
+    /// The transform with which it is done in Winograd's terms of tiles, if it is.
+    pub(super) fn in_terms(self) -> Option<Taps> {
+        let grid = self.grid();
+        Taps::suit(grid.kernel, grid.step, grid.padding, self.inputs, self.outputs)
     }
 
     pub(crate) fn grid(self) -> Grid {

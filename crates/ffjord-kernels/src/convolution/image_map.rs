@@ -2,7 +2,7 @@
 
 use super::operator::{ImageOperator, Method, images_at_a_time, line_tiles, patch_numbers};
 use super::patches::Grid;
-use super::winograd;
+use super::winograd::Taps;
 use crate::error::{check_length, whole_rows};
 use crate::linalg::{Rows, RowsMut, accumulate_outer};
 use crate::simd::SimdLevel;
@@ -80,9 +80,9 @@ impl ImageShape {
         self.kernel.0 * self.kernel.1
     }
 
-    /// Whether it is done in Winograd's terms of tiles.
-    fn is_in_terms(&self) -> bool {
-        (self.kernel, self.stride, self.padding) == ((3, 3), 1, 1) && winograd::suits(self.inputs, self.outputs)
+    /// The transform with which it is done in Winograd's terms of tiles, if it is.
+    fn in_terms(&self) -> Option<Taps> {
+        Taps::suit(self.kernel, self.stride, self.padding, self.inputs, self.outputs)
     }
 }
 
@@ -106,11 +106,7 @@ impl<T: Real> ImageConvolution<T> {
         let (grid, taps) = (shape.grid()?, shape.taps());
         let (inputs, outputs) = (shape.inputs, shape.outputs);
         check_length("the kernel", kernel.len(), outputs * inputs * taps)?;
-        let method = if shape.is_in_terms() {
-            Method::Winograd
-        } else {
-            Method::Gather
-        };
+        let method = shape.in_terms().map_or(Method::Gather, Method::Winograd);
         let mut operator = ImageOperator::zeros(level, method, grid, inputs, outputs);
         operator.fill_with(|input, output, tap| kernel[(output * inputs + input) * taps + tap]);
         Ok(Self {
@@ -131,9 +127,9 @@ impl<T: Real> ImageConvolution<T> {
         let (grid, taps) = (shape.grid()?, shape.taps());
         let (inputs, outputs) = (shape.inputs, shape.outputs);
         check_length("the kernel", kernel.len(), outputs * inputs * taps)?;
-        let turned = match shape.is_in_terms() {
-            true => Some((Method::Winograd, grid)),
-            false => turned(&shape, grid).map(|grid| (Method::Gather, grid)),
+        let turned = match shape.in_terms() {
+            Some(taps) => Some((Method::Winograd(taps), grid)),
+            None => turned(&shape, grid).map(|grid| (Method::Gather, grid)),
         };
         let operator = match turned {
             Some((method, grid)) => {
@@ -257,20 +253,20 @@ fn add_gradient<T: Real>(
     let images = whole_rows("the images before a convolution", x.len(), before)?;
     check_length("the cotangents behind a convolution", g.len(), images * behind)?;
     let row = taps * inputs;
-    let in_terms = shape.is_in_terms();
+    let in_terms = shape.in_terms();
     let together = match in_terms {
-        true => winograd::images_at_a_time::<T>(grid.fine, inputs.max(outputs)),
-        false => images_at_a_time::<T>(grid, inputs),
+        Some(taps) => taps.images_at_a_time::<T>(grid.fine, inputs.max(outputs)),
+        None => images_at_a_time::<T>(grid, inputs),
     };
     let together = together.min(images.max(1));
     let buffer = |numbers: usize| vec![T::ZERO; if channels_last { 0 } else { together * numbers }];
     let (mut fine, mut coarse) = (buffer(before), buffer(behind));
     let (patch_numbers, sum_numbers) = match in_terms {
-        true => (
-            winograd::buffer_numbers::<T>(inputs, outputs),
-            winograd::sum_numbers(inputs, outputs),
+        Some(taps) => (
+            taps.buffer_numbers::<T>(inputs, outputs),
+            taps.sum_numbers(inputs, outputs),
         ),
-        false => (patch_numbers::<T>(grid, inputs), sum.len()),
+        None => (patch_numbers::<T>(grid, inputs), sum.len()),
     };
     let mut patches = vec![T::ZERO; patch_numbers];
     // [C', kh, kw, C]; few columns are summed transposed, in longer rows.
@@ -313,9 +309,9 @@ fn add_gradient<T: Real>(
                 (&fine[..x.len()], &coarse[..g.len()])
             }
         };
-        if in_terms {
+        if let Some(taps) = in_terms {
             let shape = (grid.fine, inputs, outputs);
-            winograd::accumulate(level, shape, (fine, coarse), &mut patches, &mut rows);
+            taps.accumulate(level, shape, (fine, coarse), &mut patches, &mut rows);
             continue;
         }
         if together > 1 {
@@ -337,9 +333,9 @@ fn add_gradient<T: Real>(
             add(patches, &coarse[span.start * outputs..span.end * outputs], &mut rows);
         }
     }
-    if in_terms {
+    if let Some(taps) = in_terms {
         let mut kernel = vec![T::ZERO; sum.len()];
-        winograd::unpack(level, &rows, &mut kernel);
+        taps.unpack(level, &rows, &mut kernel);
         sum.iter_mut().zip(&kernel).for_each(|(sum, &more)| *sum += more);
         return Ok(());
     }

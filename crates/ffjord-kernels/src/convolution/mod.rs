@@ -2,8 +2,9 @@
 //!
 //! States come and go as `[R, C, H, W]`. Inside, the channels of a pixel lie side by side (`[R, H, W, C]`), so that a
 //! convolution is a product of rows: of 3×3 or 4×4 patches with the kernel, or of pixels with the kernel, whose patches
-//! are then summed. Patches are made a few image lines at a time and stay in the cache. 3×3 convolutions of stride 1 between
-//! 16 channels or more are done in Winograd's terms of tiles of 2 × 2 pixels, with 4 multiplications instead of 9.
+//! are then summed. Patches are made a few image lines at a time and stay in the cache. 3×3 and 5×5 convolutions of
+//! stride 1 between 16 channels or more are done in Winograd's terms of tiles of 2 × 2 pixels, with 4 multiplications instead of
+//! 9, and with 9 instead of 25.
 
 mod architecture;
 mod image_map;
@@ -14,6 +15,7 @@ mod planes;
 mod rule;
 mod stride;
 mod tiles;
+mod transform;
 mod weight_gradient;
 mod weights;
 mod winograd;

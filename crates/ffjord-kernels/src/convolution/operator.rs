@@ -1,7 +1,7 @@
 //! One convolution, in one direction, as products of rows with a packed kernel.
 
 use super::patches::Grid;
-use super::{tiles, winograd};
+use super::winograd::Taps;
 use crate::Real;
 use crate::linalg::{PackedMatrix, Rows, RowsMut, multiply};
 use crate::simd::SimdLevel;
@@ -14,15 +14,15 @@ pub(super) enum Method {
     Gather,
     /// Each read pixel is multiplied into a patch, and the patches are summed: reads coarse, writes fine.
     Scatter,
-    /// As gathering, for 3×3 kernels with stride and padding 1, in Winograd's terms of tiles.
-    Winograd,
+    /// As gathering, in Winograd's terms of tiles.
+    Winograd(Taps),
 }
 
 impl Method {
     /// Channels of the image that patches are made of.
     pub(super) fn patch_channels(self, source: usize, target: usize) -> usize {
         match self {
-            Self::Gather | Self::Winograd => source,
+            Self::Gather | Self::Winograd(_) => source,
             Self::Scatter => target,
         }
     }
@@ -30,7 +30,7 @@ impl Method {
     /// The numbers of the buffer that convolutions between so many channels need.
     pub(super) fn buffer_numbers<T>(self, grid: Grid, source: usize, target: usize) -> usize {
         match self {
-            Self::Winograd => winograd::buffer_numbers::<T>(source, target),
+            Self::Winograd(taps) => taps.buffer_numbers::<T>(source, target),
             _ => patch_numbers::<T>(grid, self.patch_channels(source, target)),
         }
     }
@@ -81,7 +81,7 @@ impl<T: Real> ImageOperator<T> {
         let (count, depth, columns) = match method {
             Method::Gather => (1, grid.taps() * source, target),
             Method::Scatter => (1, source, grid.taps() * target),
-            Method::Winograd => (tiles::TERMS, source, target),
+            Method::Winograd(taps) => (taps.terms(), source, target),
         };
         Self {
             method,
@@ -98,14 +98,14 @@ impl<T: Real> ImageOperator<T> {
         match self.method {
             Method::Gather => self.matrices[0].fill_with(|k, n| entry(k % source, n, k / source)),
             Method::Scatter => self.matrices[0].fill_with(|k, n| entry(k, n % target, n / target)),
-            Method::Winograd => winograd::fill_with(&mut self.matrices, entry),
+            Method::Winograd(taps) => taps.fill_with(&mut self.matrices, entry),
         }
     }
 
     /// As many images as are best given together.
     pub(super) fn images_at_a_time(&self) -> usize {
-        if self.method == Method::Winograd {
-            return winograd::images_at_a_time::<T>(self.grid.fine, self.source.max(self.target));
+        if let Method::Winograd(taps) = self.method {
+            return taps.images_at_a_time::<T>(self.grid.fine, self.source.max(self.target));
         }
         images_at_a_time::<T>(self.grid, self.method.patch_channels(self.source, self.target))
     }
@@ -117,14 +117,14 @@ impl<T: Real> ImageOperator<T> {
 
     /// Writes the image of every image in `from`.
     pub(super) fn apply(&self, level: SimdLevel, from: &[T], to: &mut [T], patches: &mut [T]) {
-        if self.method == Method::Winograd {
+        if let Method::Winograd(taps) = self.method {
             let shape = (self.grid.fine, self.source, self.target);
-            return winograd::convolve(level, shape, &self.matrices, from, (to, patches));
+            return taps.convolve(level, shape, &self.matrices, from, (to, patches));
         }
         let size = |(height, width): (usize, usize)| height * width;
         let (coarse, fine) = (size(self.grid.coarse), size(self.grid.fine));
         let (read, written) = match self.method {
-            Method::Gather | Method::Winograd => (fine * self.source, coarse * self.target),
+            Method::Gather | Method::Winograd(_) => (fine * self.source, coarse * self.target),
             Method::Scatter => (coarse * self.source, fine * self.target),
         };
         let together = self.images_at_a_time();
@@ -150,7 +150,7 @@ impl<T: Real> ImageOperator<T> {
         let patches = &mut patches[..from.len() / read * pixels * row];
         let stride = row;
         match self.method {
-            Method::Gather | Method::Winograd => {
+            Method::Gather | Method::Winograd(_) => {
                 for (from, patches) in from.chunks_exact(read).zip(patches.chunks_exact_mut(pixels * row)) {
                     self.grid.gather(0..lines, self.source, from, patches);
                 }
@@ -186,7 +186,7 @@ impl<T: Real> ImageOperator<T> {
             let pixels = lines.start * self.grid.coarse.1..lines.end * self.grid.coarse.1;
             let patches = &mut patches[..pixels.len() * row];
             match self.method {
-                Method::Gather | Method::Winograd => {
+                Method::Gather | Method::Winograd(_) => {
                     self.grid.gather(lines, self.source, from, patches);
                     let a = Rows {
                         data: &*patches,

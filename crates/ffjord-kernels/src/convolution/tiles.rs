@@ -1,15 +1,14 @@
-//! Winograd's transforms: between images and the terms in which a 3×3 convolution is a product of numbers.
+//! Tiles of images, and the terms in which a convolution of a tile is a product of numbers.
 //!
-//! A tile is 2 × 2 pixels y of one image and the 4 × 4 pixels d of another that a 3×3 kernel g connects them with:
-//! y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A (Lavin and Gray, CVPR 2016, eq. 8). Its 16 terms take 16 products where the pixels take
-//! 36. The matrices A, B and G act along one side of a tile and then along the other.
+//! A tile is 2 × 2 pixels y of one image and the N × N pixels d of another that a kernel g of (N − 1) × (N − 1) taps
+//! connects them with: y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A (Lavin and Gray, CVPR 2016, eq. 8). The matrices of the
+//! [`Transform`] act along one side of a tile and then along the other.
 
+use super::transform::{PIXELS, Transform, Vector};
 use crate::Real;
 use crate::simd::{Isa, Kernel, SimdLevel};
+use std::marker::PhantomData;
 use std::ops::Range;
-
-/// The terms of a tile.
-pub(super) const TERMS: usize = 16;
 
 /// The tiles of an image, from left to right and from top to bottom; those at the right and at the bottom reach beyond
 /// an odd size.
@@ -22,29 +21,46 @@ pub(super) struct Tiles {
 impl Tiles {
     #[inline(always)]
     fn across(self) -> usize {
-        self.size.1.div_ceil(2)
+        self.size.1.div_ceil(PIXELS)
     }
 
     /// The tiles of one image.
     #[inline(always)]
     pub(super) fn count(self) -> usize {
-        self.size.0.div_ceil(2) * self.across()
+        self.size.0.div_ceil(PIXELS) * self.across()
     }
 
     /// The image of a tile, and its first line and column.
     #[inline(always)]
     fn place(self, tile: usize) -> (usize, usize, usize) {
         let (image, tile) = (tile / self.count(), tile % self.count());
-        (image, tile / self.across() * 2, tile % self.across() * 2)
+        (image, tile / self.across() * PIXELS, tile % self.across() * PIXELS)
     }
 
-    /// Where the pixel `row` and `column` behind the one before the tile lies among the images, if it does.
+    /// Where the pixel `row` and `column` behind the one `before` the tile on both sides lies among the images, if it does.
     #[inline(always)]
-    fn pixel(self, (image, top, left): (usize, usize, usize), row: usize, column: usize) -> Option<usize> {
+    fn pixel(
+        self,
+        (image, top, left): (usize, usize, usize),
+        before: usize,
+        (row, column): (usize, usize),
+    ) -> Option<usize> {
         let (height, width) = self.size;
-        let line = (top + row).checked_sub(1).filter(|&line| line < height)?;
-        let column = (left + column).checked_sub(1).filter(|&column| column < width)?;
+        let line = (top + row).checked_sub(before).filter(|&line| line < height)?;
+        let column = (left + column).checked_sub(before).filter(|&column| column < width)?;
         Some((image * height + line) * width + column)
+    }
+
+    /// The pixels of the tile itself.
+    #[inline(always)]
+    fn pixels(self, place: (usize, usize, usize)) -> [[Option<usize>; PIXELS]; PIXELS] {
+        let mut pixels = [[None; PIXELS]; PIXELS];
+        for (row, pixels) in pixels.iter_mut().enumerate() {
+            for (column, pixel) in pixels.iter_mut().enumerate() {
+                *pixel = self.pixel(place, 0, (row, column));
+            }
+        }
+        pixels
     }
 }
 
@@ -61,31 +77,51 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Writes Bᵀ d B of the tiles; `zeros` has one for every channel.
-    pub(super) fn spread<T: Real>(self, level: SimdLevel, images: &[T], zeros: &[T], terms: &mut [T]) {
-        level.dispatch(Spread {
+    pub(super) fn spread<T: Real, F: Transform<N, R>, const N: usize, const R: usize>(
+        self,
+        level: SimdLevel,
+        images: &[T],
+        zeros: &[T],
+        terms: &mut [T],
+    ) {
+        level.dispatch(Spread::<T, F, N, R> {
             selection: self,
             images,
             zeros,
             terms,
+            transform: PhantomData,
         });
     }
 
     /// Writes the pixels Aᵀ m A of the tiles, given their terms m.
-    pub(super) fn collect<T: Real>(self, level: SimdLevel, terms: &[T], images: &mut [T]) {
-        level.dispatch(Collect {
+    pub(super) fn collect<T: Real, F: Transform<N, R>, const N: usize, const R: usize>(
+        self,
+        level: SimdLevel,
+        terms: &[T],
+        images: &mut [T],
+    ) {
+        level.dispatch(Collect::<T, F, N, R> {
             selection: self,
             terms,
             images,
+            transform: PhantomData,
         });
     }
 
     /// The adjoint of [`collect`](Self::collect): writes A ȳ Aᵀ of the tiles, given cotangents of pixels.
-    pub(super) fn return_to_terms<T: Real>(self, level: SimdLevel, images: &[T], zeros: &[T], terms: &mut [T]) {
-        level.dispatch(Return {
+    pub(super) fn give_back<T: Real, F: Transform<N, R>, const N: usize, const R: usize>(
+        self,
+        level: SimdLevel,
+        images: &[T],
+        zeros: &[T],
+        terms: &mut [T],
+    ) {
+        level.dispatch(GiveBack::<T, F, N, R> {
             selection: self,
             images,
             zeros,
             terms,
+            transform: PhantomData,
         });
     }
 }
@@ -102,14 +138,15 @@ macro_rules! by_vector {
     };
 }
 
-struct Spread<'a, T> {
+struct Spread<'a, T, F, const N: usize, const R: usize> {
     selection: Selection,
     images: &'a [T],
     zeros: &'a [T],
     terms: &'a mut [T],
+    transform: PhantomData<F>,
 }
 
-impl<T: Real> Kernel for Spread<'_, T> {
+impl<T: Real, F: Transform<N, R>, const N: usize, const R: usize> Kernel for Spread<'_, T, F, N, R> {
     type Output = ();
 
     #[inline(always)]
@@ -118,7 +155,7 @@ impl<T: Real> Kernel for Spread<'_, T> {
     }
 }
 
-impl<T: Real> Spread<'_, T> {
+impl<T: Real, F: Transform<N, R>, const N: usize, const R: usize> Spread<'_, T, F, N, R> {
     #[inline(always)]
     fn vectors<const L: usize>(self) {
         let Selection {
@@ -130,54 +167,54 @@ impl<T: Real> Spread<'_, T> {
         let whole = channels / L * L;
         for (index, tile) in range.enumerate() {
             let place = tiles.place(tile);
-            let mut window = [self.zeros; TERMS];
-            for (i, seen) in window.iter_mut().enumerate() {
-                if let Some(pixel) = tiles.pixel(place, i / 4, i % 4) {
-                    *seen = &self.images[pixel * channels..][..channels];
+            let mut window = [[self.zeros; N]; N];
+            for (row, seen) in window.iter_mut().enumerate() {
+                for (column, seen) in seen.iter_mut().enumerate() {
+                    if let Some(pixel) = tiles.pixel(place, R / 2, (row, column)) {
+                        *seen = &self.images[pixel * channels..][..channels];
+                    }
                 }
             }
             let terms = &mut self.terms[index * channels..];
             for channel in (0..whole).step_by(L) {
-                spread::<T, L>(&window, channel, stride, &mut terms[channel..]);
+                spread::<T, F, N, R, L>(&window, channel, stride, &mut terms[channel..]);
             }
             for channel in whole..channels {
-                spread::<T, 1>(&window, channel, stride, &mut terms[channel..]);
+                spread::<T, F, N, R, 1>(&window, channel, stride, &mut terms[channel..]);
             }
         }
     }
 }
 
-/// Bᵀ d B of `L` channels. Variables of their own stay in registers, where arrays of arrays may not.
+/// Bᵀ d B of `L` channels.
 #[inline(always)]
-fn spread<T: Real, const L: usize>(window: &[&[T]; TERMS], channel: usize, stride: usize, terms: &mut [T]) {
-    let (a0, a1, a2, a3) = spread_column::<T, L>(window, 0, channel);
-    let (b0, b1, b2, b3) = spread_column::<T, L>(window, 1, channel);
-    let (c0, c1, c2, c3) = spread_column::<T, L>(window, 2, channel);
-    let (d0, d1, d2, d3) = spread_column::<T, L>(window, 3, channel);
-    store_row(terms, 0, stride, spread_line::<T, L>(a0, b0, c0, d0));
-    store_row(terms, 4, stride, spread_line::<T, L>(a1, b1, c1, d1));
-    store_row(terms, 8, stride, spread_line::<T, L>(a2, b2, c2, d2));
-    store_row(terms, 12, stride, spread_line::<T, L>(a3, b3, c3, d3));
+fn spread<T: Real, F: Transform<N, R>, const N: usize, const R: usize, const L: usize>(
+    window: &[[&[T]; N]; N],
+    channel: usize,
+    stride: usize,
+    terms: &mut [T],
+) {
+    let mut columns = [[[T::ZERO; L]; N]; N];
+    for (column, to) in columns.iter_mut().enumerate() {
+        let mut line = [[T::ZERO; L]; N];
+        for (seen, to) in window.iter().zip(&mut line) {
+            *to = vector(seen[column], channel);
+        }
+        *to = F::spread(line);
+    }
+    for row in 0..N {
+        store(&F::spread(across(&columns, row)), row * N, stride, terms);
+    }
 }
 
-/// Bᵀ d of one column of d.
-#[inline(always)]
-fn spread_column<T: Real, const L: usize>(window: &[&[T]; TERMS], column: usize, channel: usize) -> Four<T, L> {
-    spread_line(
-        vector::<T, L>(window[column], channel),
-        vector::<T, L>(window[4 + column], channel),
-        vector::<T, L>(window[8 + column], channel),
-        vector::<T, L>(window[12 + column], channel),
-    )
-}
-
-struct Collect<'a, T> {
+struct Collect<'a, T, F, const N: usize, const R: usize> {
     selection: Selection,
     terms: &'a [T],
     images: &'a mut [T],
+    transform: PhantomData<F>,
 }
 
-impl<T: Real> Kernel for Collect<'_, T> {
+impl<T: Real, F: Transform<N, R>, const N: usize, const R: usize> Kernel for Collect<'_, T, F, N, R> {
     type Output = ();
 
     #[inline(always)]
@@ -186,17 +223,13 @@ impl<T: Real> Kernel for Collect<'_, T> {
     }
 }
 
-impl<T: Real> Collect<'_, T> {
+impl<T: Real, F: Transform<N, R>, const N: usize, const R: usize> Collect<'_, T, F, N, R> {
     #[inline(always)]
     fn vectors<const L: usize>(mut self) {
         let (channels, range) = (self.selection.channels, self.selection.range.clone());
         let whole = channels / L * L;
         for (index, tile) in range.enumerate() {
-            let place = self.selection.tiles.place(tile);
-            let mut pixels = [None; 4];
-            for (i, pixel) in pixels.iter_mut().enumerate() {
-                *pixel = self.selection.tiles.pixel(place, 1 + i / 2, 1 + i % 2);
-            }
+            let pixels = self.selection.tiles.pixels(self.selection.tiles.place(tile));
             for channel in (0..whole).step_by(L) {
                 self.collect::<L>(index * channels + channel, &pixels, channel);
             }
@@ -208,48 +241,31 @@ impl<T: Real> Collect<'_, T> {
 
     /// Aᵀ m A of `L` channels, whose first term lies at `from`.
     #[inline(always)]
-    fn collect<const L: usize>(&mut self, from: usize, pixels: &[Option<usize>; 4], channel: usize) {
-        let (a0, a1) = self.collect_column::<L>(from, 0);
-        let (b0, b1) = self.collect_column::<L>(from, 1);
-        let (c0, c1) = self.collect_column::<L>(from, 2);
-        let (d0, d1) = self.collect_column::<L>(from, 3);
-        let (y0, y1) = collect_line(a0, b0, c0, d0);
-        let (y2, y3) = collect_line(a1, b1, c1, d1);
-        self.store(pixels[0], channel, &y0);
-        self.store(pixels[1], channel, &y1);
-        self.store(pixels[2], channel, &y2);
-        self.store(pixels[3], channel, &y3);
-    }
-
-    /// Aᵀ m of one column of m.
-    #[inline(always)]
-    fn collect_column<const L: usize>(&self, from: usize, column: usize) -> ([T; L], [T; L]) {
+    fn collect<const L: usize>(&mut self, from: usize, pixels: &[[Option<usize>; PIXELS]; PIXELS], channel: usize) {
         let stride = self.selection.stride;
-        let from = from + column * stride;
-        collect_line(
-            vector::<T, L>(self.terms, from),
-            vector::<T, L>(self.terms, from + 4 * stride),
-            vector::<T, L>(self.terms, from + 8 * stride),
-            vector::<T, L>(self.terms, from + 12 * stride),
-        )
-    }
-
-    #[inline(always)]
-    fn store<const L: usize>(&mut self, pixel: Option<usize>, channel: usize, y: &[T; L]) {
-        if let Some(pixel) = pixel {
-            self.images[pixel * self.selection.channels + channel..][..L].copy_from_slice(y);
+        let mut columns = [[[T::ZERO; L]; PIXELS]; N];
+        for (column, to) in columns.iter_mut().enumerate() {
+            *to = F::collect(down(self.terms, from + column * stride, stride));
+        }
+        for (row, pixels) in pixels.iter().enumerate() {
+            for (y, pixel) in F::collect(across(&columns, row)).iter().zip(pixels) {
+                if let Some(pixel) = pixel {
+                    self.images[pixel * self.selection.channels + channel..][..L].copy_from_slice(y);
+                }
+            }
         }
     }
 }
 
-struct Return<'a, T> {
+struct GiveBack<'a, T, F, const N: usize, const R: usize> {
     selection: Selection,
     images: &'a [T],
     zeros: &'a [T],
     terms: &'a mut [T],
+    transform: PhantomData<F>,
 }
 
-impl<T: Real> Kernel for Return<'_, T> {
+impl<T: Real, F: Transform<N, R>, const N: usize, const R: usize> Kernel for GiveBack<'_, T, F, N, R> {
     type Output = ();
 
     #[inline(always)]
@@ -258,7 +274,7 @@ impl<T: Real> Kernel for Return<'_, T> {
     }
 }
 
-impl<T: Real> Return<'_, T> {
+impl<T: Real, F: Transform<N, R>, const N: usize, const R: usize> GiveBack<'_, T, F, N, R> {
     #[inline(always)]
     fn vectors<const L: usize>(self) {
         let Selection {
@@ -270,18 +286,20 @@ impl<T: Real> Return<'_, T> {
         let whole = channels / L * L;
         for (index, tile) in range.enumerate() {
             let place = tiles.place(tile);
-            let mut pixels = [self.zeros; 4];
-            for (i, seen) in pixels.iter_mut().enumerate() {
-                if let Some(pixel) = tiles.pixel(place, 1 + i / 2, 1 + i % 2) {
-                    *seen = &self.images[pixel * channels..][..channels];
+            let mut pixels = [[self.zeros; PIXELS]; PIXELS];
+            for (seen, pixels) in pixels.iter_mut().zip(&tiles.pixels(place)) {
+                for (seen, pixel) in seen.iter_mut().zip(pixels) {
+                    if let Some(pixel) = pixel {
+                        *seen = &self.images[pixel * channels..][..channels];
+                    }
                 }
             }
             let terms = &mut self.terms[index * channels..];
             for channel in (0..whole).step_by(L) {
-                return_pixels::<T, L>(&pixels, channel, stride, &mut terms[channel..]);
+                give_back::<T, F, N, R, L>(&pixels, channel, stride, &mut terms[channel..]);
             }
             for channel in whole..channels {
-                return_pixels::<T, 1>(&pixels, channel, stride, &mut terms[channel..]);
+                give_back::<T, F, N, R, 1>(&pixels, channel, stride, &mut terms[channel..]);
             }
         }
     }
@@ -289,118 +307,109 @@ impl<T: Real> Return<'_, T> {
 
 /// A ȳ Aᵀ of `L` channels.
 #[inline(always)]
-fn return_pixels<T: Real, const L: usize>(pixels: &[&[T]; 4], channel: usize, stride: usize, terms: &mut [T]) {
-    let (left, right) = (vector::<T, L>(pixels[0], channel), vector::<T, L>(pixels[1], channel));
-    let (a0, a1, a2, a3) = return_line(left, vector(pixels[2], channel));
-    let (b0, b1, b2, b3) = return_line(right, vector(pixels[3], channel));
-    store_row(terms, 0, stride, return_line::<T, L>(a0, b0));
-    store_row(terms, 4, stride, return_line::<T, L>(a1, b1));
-    store_row(terms, 8, stride, return_line::<T, L>(a2, b2));
-    store_row(terms, 12, stride, return_line::<T, L>(a3, b3));
-}
-
-/// Four vectors, such as those of one line of a tile.
-type Four<T, const L: usize> = ([T; L], [T; L], [T; L], [T; L]);
-
-/// Bᵀ along one side.
-#[inline(always)]
-fn spread_line<T: Real, const L: usize>(a: [T; L], b: [T; L], c: [T; L], d: [T; L]) -> Four<T, L> {
-    (minus(a, c), plus(b, c), minus(c, b), minus(b, d))
-}
-
-/// Aᵀ along one side.
-#[inline(always)]
-fn collect_line<T: Real, const L: usize>(a: [T; L], b: [T; L], c: [T; L], d: [T; L]) -> ([T; L], [T; L]) {
-    (plus(plus(a, b), c), minus(minus(b, c), d))
-}
-
-/// A along one side.
-#[inline(always)]
-fn return_line<T: Real, const L: usize>(a: [T; L], b: [T; L]) -> Four<T, L> {
-    (a, plus(a, b), minus(a, b), minus([T::ZERO; L], b))
-}
-
-/// G along one side.
-#[inline(always)]
-fn kernel_line<T: Real>([a, b, c]: [T; 3]) -> [T; 4] {
-    let (ends, middle) = ((a + c) * T::HALF, b * T::HALF);
-    [a, ends + middle, ends - middle, c]
-}
-
-/// G g Gᵀ of a kernel.
-#[inline(always)]
-pub(super) fn terms_of_kernel<T: Real>(tap: impl Fn(usize) -> T) -> [T; TERMS] {
-    let columns: [[T; 4]; 3] = std::array::from_fn(|j| kernel_line([tap(j), tap(3 + j), tap(6 + j)]));
-    let rows: [[T; 4]; 4] = std::array::from_fn(|i| kernel_line(columns.map(|column| column[i])));
-    std::array::from_fn(|term| rows[term / 4][term % 4])
-}
-
-/// Gᵀ along one side.
-#[inline(always)]
-fn tap_line<T: Real, const L: usize>(a: [T; L], b: [T; L], c: [T; L], d: [T; L]) -> [[T; L]; 3] {
-    let (mut sum, mut difference) = (plus(b, c), minus(b, c));
-    for i in 0..L {
-        sum[i] *= T::HALF;
-        difference[i] *= T::HALF;
+fn give_back<T: Real, F: Transform<N, R>, const N: usize, const R: usize, const L: usize>(
+    pixels: &[[&[T]; PIXELS]; PIXELS],
+    channel: usize,
+    stride: usize,
+    terms: &mut [T],
+) {
+    let mut columns = [[[T::ZERO; L]; N]; PIXELS];
+    for (column, to) in columns.iter_mut().enumerate() {
+        let mut line = [[T::ZERO; L]; PIXELS];
+        for (seen, to) in pixels.iter().zip(&mut line) {
+            *to = vector(seen[column], channel);
+        }
+        *to = F::give_back(line);
     }
-    [plus(a, sum), difference, plus(sum, d)]
+    for row in 0..N {
+        store(&F::give_back(across(&columns, row)), row * N, stride, terms);
+    }
 }
 
-/// Gᵀ ū of one column of ū, whose first number lies at `from`.
+/// G g Gᵀ of a kernel, the terms in rows.
 #[inline(always)]
-fn tap_column<T: Real, const L: usize>(terms: &[T], from: usize, stride: usize) -> [[T; L]; 3] {
-    tap_line(
-        vector::<T, L>(terms, from),
-        vector::<T, L>(terms, from + 4 * stride),
-        vector::<T, L>(terms, from + 8 * stride),
-        vector::<T, L>(terms, from + 12 * stride),
-    )
+pub(super) fn terms_of_kernel<T: Real, F: Transform<N, R>, const N: usize, const R: usize>(
+    tap: impl Fn(usize) -> T,
+) -> [[T; N]; N] {
+    let mut columns = [[T::ZERO; N]; R];
+    for (column, to) in columns.iter_mut().enumerate() {
+        let mut line = [T::ZERO; R];
+        for (row, to) in line.iter_mut().enumerate() {
+            *to = tap(row * R + column);
+        }
+        *to = F::kernel(line);
+    }
+    let mut terms = [[T::ZERO; N]; N];
+    for (row, to) in terms.iter_mut().enumerate() {
+        let mut line = [T::ZERO; R];
+        for (column, to) in columns.iter().zip(&mut line) {
+            *to = column[row];
+        }
+        *to = F::kernel(line);
+    }
+    terms
 }
 
 /// Gᵀ ū G, the adjoint of [`terms_of_kernel`], of `L` kernels from number `first` on; terms lie `stride` apart.
 #[inline(always)]
-pub(super) fn taps_of_terms<T: Real, const L: usize>(terms: &[T], first: usize, stride: usize) -> [[T; L]; 9] {
-    let [a0, a1, a2] = tap_column::<T, L>(terms, first, stride);
-    let [b0, b1, b2] = tap_column::<T, L>(terms, first + stride, stride);
-    let [c0, c1, c2] = tap_column::<T, L>(terms, first + 2 * stride, stride);
-    let [d0, d1, d2] = tap_column::<T, L>(terms, first + 3 * stride, stride);
-    let [g0, g1, g2] = tap_line(a0, b0, c0, d0);
-    let [g3, g4, g5] = tap_line(a1, b1, c1, d1);
-    let [g6, g7, g8] = tap_line(a2, b2, c2, d2);
-    [g0, g1, g2, g3, g4, g5, g6, g7, g8]
+pub(super) fn taps_of_terms<T: Real, F: Transform<N, R>, const N: usize, const R: usize, const L: usize>(
+    terms: &[T],
+    first: usize,
+    stride: usize,
+) -> [[Vector<T, L>; R]; R] {
+    let mut columns = [[[T::ZERO; L]; R]; N];
+    for (column, to) in columns.iter_mut().enumerate() {
+        *to = F::taps(down(terms, first + column * stride, stride));
+    }
+    let mut taps = [[[T::ZERO; L]; R]; R];
+    for (row, to) in taps.iter_mut().enumerate() {
+        *to = F::taps(across(&columns, row));
+    }
+    taps
 }
+
+// Loops, not closures over arrays, which are compiled without the wide instructions of their callers.
 
 /// `L` numbers from `start` on.
 #[inline(always)]
-fn vector<T: Real, const L: usize>(from: &[T], start: usize) -> [T; L] {
+fn vector<T: Real, const L: usize>(from: &[T], start: usize) -> Vector<T, L> {
     let mut vector = [T::ZERO; L];
     vector.copy_from_slice(&from[start..start + L]);
     vector
 }
 
-/// Stores the terms from `term` on.
+/// A column of `N` × `N` terms that lie `stride` apart, the first of which lies at `from`.
 #[inline(always)]
-fn store_row<T: Real, const L: usize>(terms: &mut [T], term: usize, stride: usize, (a, b, c, d): Four<T, L>) {
-    terms[term * stride..][..L].copy_from_slice(&a);
-    terms[(term + 1) * stride..][..L].copy_from_slice(&b);
-    terms[(term + 2) * stride..][..L].copy_from_slice(&c);
-    terms[(term + 3) * stride..][..L].copy_from_slice(&d);
+fn down<T: Real, const N: usize, const L: usize>(terms: &[T], from: usize, stride: usize) -> [Vector<T, L>; N] {
+    let mut line = [[T::ZERO; L]; N];
+    for (row, to) in line.iter_mut().enumerate() {
+        *to = vector(terms, from + row * N * stride);
+    }
+    line
 }
 
+/// A row of what is stored in columns.
 #[inline(always)]
-fn plus<T: Real, const L: usize>(a: [T; L], b: [T; L]) -> [T; L] {
-    let mut sum = a;
-    for i in 0..L {
-        sum[i] += b[i];
+fn across<T: Real, const M: usize, const N: usize, const L: usize>(
+    columns: &[[Vector<T, L>; M]; N],
+    row: usize,
+) -> [Vector<T, L>; N] {
+    let mut line = [[T::ZERO; L]; N];
+    for (column, to) in columns.iter().zip(&mut line) {
+        *to = column[row];
     }
-    sum
+    line
 }
 
+/// Stores terms from number `first` on.
 #[inline(always)]
-fn minus<T: Real, const L: usize>(a: [T; L], b: [T; L]) -> [T; L] {
-    let mut difference = a;
-    for i in 0..L {
-        difference[i] -= b[i];
+fn store<T: Real, const N: usize, const L: usize>(
+    row: &[Vector<T, L>; N],
+    first: usize,
+    stride: usize,
+    terms: &mut [T],
+) {
+    for (column, term) in row.iter().enumerate() {
+        terms[(first + column) * stride..][..L].copy_from_slice(term);
     }
-    difference
 }

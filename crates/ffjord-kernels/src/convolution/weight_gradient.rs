@@ -4,7 +4,6 @@
 use super::Stride;
 use super::architecture::ConvShape;
 use super::operator::{line_tiles, patch_numbers};
-use super::winograd;
 use crate::Real;
 use crate::linalg::{Rows, RowsMut, accumulate_outer};
 use crate::simd::SimdLevel;
@@ -41,16 +40,6 @@ impl WeightGradient {
         }
     }
 
-    fn is_in_terms(self) -> bool {
-        let ConvShape {
-            inputs,
-            outputs,
-            stride,
-            ..
-        } = self.shape;
-        stride == Stride::Keep && winograd::suits(inputs, outputs)
-    }
-
     fn is_transposed(self) -> bool {
         let (pixels, patches) = self.channels();
         patches * self.shape.taps() < FEW_COLUMNS && pixels > patches
@@ -58,25 +47,25 @@ impl WeightGradient {
 
     /// The numbers of the sum.
     pub(super) fn sum_numbers(self) -> usize {
-        match self.is_in_terms() {
-            true => winograd::sum_numbers(self.shape.inputs, self.shape.outputs),
-            false => self.shape.weights(),
+        match self.shape.in_terms() {
+            Some(taps) => taps.sum_numbers(self.shape.inputs, self.shape.outputs),
+            None => self.shape.weights(),
         }
     }
 
     /// The numbers of the buffer for patches or tiles.
     pub(super) fn buffer_numbers<T>(self) -> usize {
-        if self.is_in_terms() {
-            return winograd::buffer_numbers::<T>(self.shape.inputs, self.shape.outputs);
+        if let Some(taps) = self.shape.in_terms() {
+            return taps.buffer_numbers::<T>(self.shape.inputs, self.shape.outputs);
         }
         patch_numbers::<T>(self.shape.grid(), self.channels().1)
     }
 
     /// Adds to `sum` what the images `x` `[…, H, W, inputs]` and `g` `[…, H', W', outputs]` give.
     pub(super) fn accumulate<T: Real>(self, level: SimdLevel, x: &[T], g: &[T], patches: &mut [T], sum: &mut [T]) {
-        if self.is_in_terms() {
+        if let Some(taps) = self.shape.in_terms() {
             let shape = (self.shape.input, self.shape.inputs, self.shape.outputs);
-            return winograd::accumulate(level, shape, (x, g), patches, sum);
+            return taps.accumulate(level, shape, (x, g), patches, sum);
         }
         let (grid, (plain, cut)) = (self.shape.grid(), self.channels());
         let row = grid.taps() * cut;
@@ -116,8 +105,8 @@ impl WeightGradient {
 
     /// Writes the sum as a kernel `[coarse, fine, k, k]`.
     pub(super) fn unpack<T: Real>(self, level: SimdLevel, sum: &[T], kernel: &mut [T]) {
-        if self.is_in_terms() {
-            return winograd::unpack(level, sum, &mut kernel[..self.shape.weights()]);
+        if let Some(taps) = self.shape.in_terms() {
+            return taps.unpack(level, sum, &mut kernel[..self.shape.weights()]);
         }
         let (plain, cut) = self.channels();
         let (taps, (_, fine)) = (self.shape.taps(), self.shape.coarse_and_fine());

@@ -4,7 +4,6 @@ use super::Stride;
 use super::architecture::ConvShape;
 use super::operator::{ImageOperator, Method};
 use super::rule::{ConvRule, WeightView};
-use super::winograd;
 use crate::layered::Moment;
 use crate::linalg::AlignedBuffer;
 use crate::simd::SimdLevel;
@@ -21,8 +20,8 @@ struct Operators<T: Real> {
 /// With equal sizes a convolution can be done in any way: with few channels patches are best made of the image that has
 /// fewer.
 fn method(shape: ConvShape, source: usize, target: usize, forward: bool) -> Method {
-    if shape.stride == Stride::Keep && winograd::suits(source, target) {
-        return Method::Winograd;
+    if let Some(taps) = shape.in_terms() {
+        return Method::Winograd(taps);
     }
     let gather = match shape.stride {
         Stride::Keep => 2 * target >= source,
