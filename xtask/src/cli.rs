@@ -59,6 +59,10 @@ enum Command {
     WorkPrecision(Forwarded),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(Forwarded),
+    /// Kills, damages and fills up what the program works on, and counts what comes of it
+    Robustness(Forwarded),
+    /// Measures what training in several processes costs, and draws it for many by a model
+    Scale(Forwarded),
     /// Times training beside the same training on PyTorch and JAX, in turn on this machine
     Compare(Forwarded),
     /// Runs a command of the laboratory in several processes on this machine: `launch -n 4 -- experiment …`
@@ -107,6 +111,8 @@ impl Cli {
             Command::Table(forwarded) => lab::run("table", &forwarded.arguments),
             Command::WorkPrecision(forwarded) => lab::run("work-precision", &forwarded.arguments),
             Command::Bench(forwarded) => lab::run("bench", &forwarded.arguments),
+            Command::Robustness(forwarded) => lab::run("robustness", &forwarded.arguments),
+            Command::Scale(forwarded) => lab::run("scale", &forwarded.arguments),
             Command::Compare(forwarded) => lab::run("compare", &forwarded.arguments),
             Command::Launch(launch) => launch.run(),
             Command::Mpi(forwarded) => launch::mpi(&forwarded.arguments),

@@ -57,6 +57,10 @@ enum Command {
     WorkPrecision(commands::work_precision::Arguments),
     /// Times training, likelihoods and sampling beside the machine's product ceiling
     Bench(commands::bench::Arguments),
+    /// Kills, damages and fills up what the program works on, and counts what comes of it
+    Robustness(commands::robustness::Arguments),
+    /// Measures what training in several processes costs, and draws it for many by a model
+    Scale(commands::scale::Arguments),
     /// Times training beside the same training on PyTorch and JAX, in turn on this machine
     Compare(commands::compare::Arguments),
 }
@@ -91,6 +95,8 @@ impl Cli {
             Command::Table(arguments) => commands::table::run(&arguments),
             Command::WorkPrecision(arguments) => commands::work_precision::run(&arguments),
             Command::Bench(arguments) => commands::bench::run(&arguments),
+            Command::Robustness(arguments) => commands::robustness::run(&arguments),
+            Command::Scale(arguments) => commands::scale::run(&arguments),
             Command::Compare(arguments) => commands::compare::run(&arguments),
         }
     }

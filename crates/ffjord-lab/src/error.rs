@@ -99,6 +99,14 @@ pub enum LabError {
         /// The number that was given.
         given: u32,
     },
+    /// The name of no check of robustness.
+    #[error("no check's name contains `{given}`: accepted is any part of {accepted}")]
+    UnknownCheck {
+        /// What was given.
+        given: String,
+        /// The names.
+        accepted: String,
+    },
     /// No original of a dataset could be fetched and used.
     #[error("{name} could not be fetched: {reasons}")]
     NoOriginal {

@@ -24,7 +24,7 @@ pub fn run(communicator: &dyn Communicator) -> ExitCode {
     match cli::Cli::parse().run(communicator) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            terminal::tell!("error: {error}");
             ExitCode::FAILURE
         }
     }

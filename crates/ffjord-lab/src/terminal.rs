@@ -1,4 +1,4 @@
-//! Lines on standard output that a closed pipe does not turn into a panic.
+//! Lines on standard output and standard error that a closed pipe or a full disk does not turn into a panic.
 
 use std::fmt::Arguments;
 use std::io::Write;
@@ -14,6 +14,18 @@ macro_rules! say {
     ($($part:tt)*) => { $crate::terminal::line(format_args!($($part)*)) };
 }
 pub(crate) use say;
+
+/// Writes one line on standard error; use it through [`tell!`].
+pub fn line_of_errors(text: Arguments<'_>) {
+    // A run whose messages nobody can keep goes on, and a failure keeps its exit code.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// As `eprintln!`, but without its panic where standard error cannot be written.
+macro_rules! tell {
+    ($($part:tt)*) => { $crate::terminal::line_of_errors(format_args!($($part)*)) };
+}
+pub(crate) use tell;
 
 /// Rows of texts as lines whose columns stand below each other; the last text of a row may be of any length.
 pub fn columns(rows: &[Vec<String>]) -> Vec<String> {

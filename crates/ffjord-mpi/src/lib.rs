@@ -9,6 +9,7 @@ use mpi::topology::{Process, SimpleCommunicator};
 use mpi::traits::{Communicator as _, Destination, Equivalence, Source};
 use mpi::{Rank, Threading};
 use std::fmt;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// The tag of every message; their order says which is which.
@@ -105,7 +106,7 @@ impl Communicator for MpiCommunicator {
                     };
                     if !wait.goes_on() {
                         // A request that is dropped before it is complete ends the program.
-                        eprintln!("error: {}", self.silent(to));
+                        let _ = writeln!(std::io::stderr(), "error: {}", self.silent(to));
                         self.abort();
                     }
                 }

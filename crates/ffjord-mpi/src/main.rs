@@ -3,6 +3,7 @@
 
 use ffjord_mpi::MpiCommunicator;
 use ffjord_train::Communicator;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ fn main() -> ExitCode {
     let communicator = match MpiCommunicator::start(LIMIT) {
         Ok(communicator) => communicator,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Where nobody can hear it the exit code still says it.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             return ExitCode::FAILURE;
         }
     };

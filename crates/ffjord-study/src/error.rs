@@ -80,6 +80,14 @@ pub enum StudyError {
         /// The names that are accepted.
         accepted: String,
     },
+    /// The program does not do what a study of it begins with.
+    #[error("the program cannot be studied, because `{arguments}` failed: {reason}")]
+    Program {
+        /// What it was started with.
+        arguments: String,
+        /// How it ended.
+        reason: String,
+    },
     /// A pool of threads could not be made.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

@@ -13,6 +13,9 @@ pub mod image_training;
 pub mod latent_evaluations;
 mod memory;
 pub mod parity;
+mod program;
+pub mod robustness;
+pub mod scale;
 pub mod trace_variance;
 pub mod work_precision;
 

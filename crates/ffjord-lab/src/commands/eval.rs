@@ -5,7 +5,7 @@ use super::reading::ReadArguments;
 use super::rows::RowsOfFiles;
 use super::units::suspicion;
 use crate::error::{LabError, Result};
-use crate::terminal::say;
+use crate::terminal::{say, tell};
 use crate::together::{Together, require_alone};
 use clap::Args;
 use ffjord_data::Matrix;
@@ -97,7 +97,7 @@ fn evaluate(arguments: &Arguments, communicator: &dyn Communicator) -> Result<Ex
     if first {
         files.said.iter().for_each(|line| say!("{line}"));
         if let Some(suspicion) = suspicion(&trained, &files.rows.x, arguments.standardized) {
-            eprintln!("{suspicion}");
+            tell!("{suspicion}");
         }
     }
     let (rows, log_scale) = match arguments.standardized {
@@ -170,10 +170,10 @@ fn evaluate(arguments: &Arguments, communicator: &dyn Communicator) -> Result<Ex
         say!("largest difference from the file's own `logp`: {error:.3e} nats");
     }
     for reason in left_out.iter().take(NAMED) {
-        eprintln!("left out: {reason}");
+        tell!("left out: {reason}");
     }
     if left_out.len() > NAMED {
-        eprintln!("left out: {} more rows", left_out.len() - NAMED);
+        tell!("left out: {} more rows", left_out.len() - NAMED);
     }
     Ok(code)
 }

@@ -18,6 +18,7 @@ mod own_tables;
 mod parity;
 mod processes;
 mod refusals;
+mod robustness;
 mod running;
 mod samples;
 mod start;

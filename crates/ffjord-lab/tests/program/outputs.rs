@@ -158,3 +158,24 @@ fn devices_stay_devices() {
     let said = place.succeed(&["sample", "run", "-n", "2", "--out", "/dev/stdout"]);
     assert_eq!(said.lines().filter(|line| line.contains(',')).count(), 2, "{said}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_error_without_room_ends_no_run_and_changes_no_exit_code() {
+    let place = Place::new();
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let code = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.stdout(full()).stderr(full()).status().unwrap().code()
+    };
+    assert_eq!(code(&moons("deaf", &[])), Some(0));
+    place.succeed(&moons("run", &[]));
+    let bytes = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(bytes("deaf") == bytes("run"));
+    place.write("rows.csv", "0.5,0.25\nnan,2\n");
+    assert_eq!(
+        code(&["eval", "run", "--data", "rows.csv", "--out", "scores.csv"]),
+        Some(3)
+    );
+    assert_eq!(code(&moons("run", &[])), Some(1));
+}

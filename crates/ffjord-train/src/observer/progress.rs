@@ -3,7 +3,8 @@
 use super::{FailureReport, IterationReport, Observer, ValidationReport};
 use crate::error::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use std::fmt::Arguments;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// Seconds between lines where standard error is not a terminal.
@@ -34,9 +35,15 @@ impl Progress {
         if self.terminal {
             self.bar.println(line);
         } else {
-            eprintln!("{line}");
+            tell(format_args!("{line}"));
         }
     }
+}
+
+/// Writes a line on standard error. That nobody hears it, because its file's disk is full or its pipe is closed, is no reason
+/// to end a training, as `eprintln!` would.
+fn tell(line: Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Default for Progress {
@@ -77,11 +84,11 @@ impl Observer for Progress {
             self.bar.set_message(line);
         } else if self.last_line.is_none_or(|last| last.elapsed() >= LINE_INTERVAL) {
             self.last_line = Some(Instant::now());
-            eprintln!(
+            tell(format_args!(
                 "iteration {}/{}  {line}",
                 report.iteration,
                 self.bar.length().unwrap_or_default()
-            );
+            ));
         }
         Ok(())
     }
@@ -104,7 +111,7 @@ impl Observer for Progress {
 
     fn ended(&mut self, message: &str) -> Result<()> {
         self.bar.finish_and_clear();
-        eprintln!("{message}");
+        tell(format_args!("{message}"));
         Ok(())
     }
 }

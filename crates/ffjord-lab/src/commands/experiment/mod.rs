@@ -9,7 +9,7 @@ mod vae;
 
 use crate::error::{LabError, Result};
 use crate::pictures;
-use crate::terminal::say;
+use crate::terminal::{say, tell};
 use crate::together::Together;
 use crate::workspace::default_cache;
 use clap::Args;
@@ -271,10 +271,10 @@ fn prepare(plan: &Plan, streams: &Streams, first: bool) -> Result<(RunData, Mode
     if let Some(file) = data.file.as_ref().filter(|_| first) {
         say!("{}", file.reading);
         for warning in file.warnings.iter().take(WARNINGS) {
-            eprintln!("warning: {warning}");
+            tell!("warning: {warning}");
         }
         if file.warnings.len() > WARNINGS {
-            eprintln!(
+            tell!(
                 "warning: {} more, which result.json will hold",
                 file.warnings.len() - WARNINGS
             );

@@ -1,7 +1,7 @@
 //! The training of a run.
 
 use crate::error::Result;
-use crate::terminal::say;
+use crate::terminal::{say, tell};
 use ffjord_flow::{Chain, Flow};
 use ffjord_run::config::RunConfig;
 use ffjord_run::{Likelihood, Model, Rows, RunData, RunFolder, log_likelihoods_together, objective, summarise};
@@ -126,7 +126,7 @@ pub(super) fn stop_flag(first: bool) -> Result<Arc<AtomicBool>> {
             std::process::exit(i32::from(INTERRUPTED));
         }
         if first {
-            eprintln!("stopping after this iteration; press Ctrl-C again to stop at once");
+            tell!("stopping after this iteration; press Ctrl-C again to stop at once");
         }
     })?;
     Ok(stop)
