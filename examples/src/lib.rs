@@ -1,7 +1,7 @@
-//! One of everything that a user of FFJORD can bring along, by public API alone.
+//! Small [`programs`], and one of everything that a user of FFJORD can bring along, by public API alone.
 //!
-//! Each module is one piece, with a training run that uses it. `cargo run --release -p ffjord-examples` does them all
-//! and prints what came of it; the crate's tests hold each to a bound that a fault would miss.
+//! Every other module is such a piece, with a training run that uses it. `cargo run --release -p ffjord-examples -- pieces`
+//! does them all and prints what came of it; the crate's tests hold each to a bound that a fault would miss.
 //!
 //! | module | trait or constructor | what it is |
 //! |---|---|---|
@@ -24,8 +24,26 @@ pub mod field;
 pub mod kernel;
 mod moons;
 pub mod objective;
+pub mod programs;
 pub mod tableau;
 pub mod trace;
+
+/// The pages of `docs/` and the front page whose examples are compiled and run, as one program with this crate's own.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../README.md")]
+    struct FrontPage;
+    #[doc = include_str!("../../docs/first-flow.md")]
+    struct FirstFlow;
+    #[doc = include_str!("../../docs/conditions.md")]
+    struct Conditions;
+    #[doc = include_str!("../../docs/choosing.md")]
+    struct Choosing;
+    #[doc = include_str!("../../docs/extend.md")]
+    struct Extend;
+    #[doc = include_str!("../../docs/from-pytorch.md")]
+    struct FromPyTorch;
+}
 
 use std::fmt;
 

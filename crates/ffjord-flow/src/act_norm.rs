@@ -16,6 +16,20 @@ const EPSILON: f64 = 1e-6;
 /// The first training pass forward sets b and s so that its batch leaves with mean 0 and variance 1; from then on they
 /// are ordinary parameters. Whether that has been is the buffer `initialised` `[1]`. A batch of one row, or with a NaN or
 /// an infinity, sets nothing.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{ActNorm, Bijection, Pass};
+/// use rand::SeedableRng;
+///
+/// let norm = ActNorm::new(&[1], DType::F64, &Device::Cpu)?;
+/// let x = Tensor::new(&[[3.0], [5.0]], &Device::Cpu)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// norm.forward(&x, &mut Pass::training(&mut rng))?; // The first batch sets it, the optimiser does the rest.
+/// let z = norm.forward(&x, &mut Pass::evaluation(&mut rng))?.value.flatten_all()?.to_vec1::<f64>()?;
+/// assert!((z[0] + z[1]).abs() < 1e-9 && (0.5..1.1).contains(&z[1]));
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 #[derive(Debug)]
 pub struct ActNorm {
     row_shape: Vec<usize>,

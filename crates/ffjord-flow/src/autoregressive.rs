@@ -30,6 +30,27 @@ pub struct AutoregressiveFlowConfig {
 /// With an affine transform and a standard normal base, the density is MADE's product of Gaussians
 /// `p(x_d | x_1, …, x_{d−1})`, and several of them in a chain are a masked autoregressive flow (Papamakarios et al. 2017,
 /// eq. 3 to 5). `forward` takes one evaluation of the network, `inverse` takes D.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_flow::{Affine, Autoregressive, AutoregressiveFlowConfig, Density, Flow, Pass};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+/// use std::sync::Arc;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let config = AutoregressiveFlowConfig {
+///     dimension: 3,
+///     condition: 0,
+///     hidden: vec![16],
+///     activation: ActivationKind::Tanh,
+///     transform: Arc::new(Affine),
+/// };
+/// let flow = Flow::over_normal(Autoregressive::new(&config, &mut rng, DType::F32, &Device::Cpu)?)?;
+/// let samples = flow.sample(5, &mut Pass::sampling(&mut rng))?;
+/// assert_eq!(flow.log_prob(&samples, &mut Pass::evaluation(&mut rng))?.dims(), [5]);
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 #[derive(Debug)]
 pub struct Autoregressive {
     row_shape: [usize; 1],

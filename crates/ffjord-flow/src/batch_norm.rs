@@ -24,6 +24,22 @@ enum Statistics {
 /// `y = (x − μ) / √(v + ε) · exp(w) + b` on rows `[B, D]` or channels `[B, C, H, W]`, with running mean μ and variance v.
 ///
 /// The log-determinant is `Σ (w − ½ ln(v + ε))`.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, MovingBatchNorm, Pass};
+/// use rand::SeedableRng;
+///
+/// let norm = MovingBatchNorm::new(&[1], DType::F64, &Device::Cpu)?;
+/// let x = Tensor::new(&[[3.0], [5.0]], &Device::Cpu)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// for _ in 0..200 {
+///     norm.forward(&x, &mut Pass::training(&mut rng))?; // Every training pass moves the running statistics.
+/// }
+/// let z = norm.forward(&x, &mut Pass::evaluation(&mut rng))?.value.flatten_all()?.to_vec1::<f64>()?;
+/// assert!((z[0] + z[1]).abs() < 1e-3 && z[1] > 0.0);
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 #[derive(Debug)]
 pub struct MovingBatchNorm {
     row_shape: Vec<usize>,

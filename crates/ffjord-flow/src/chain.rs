@@ -11,6 +11,22 @@ use ffjord_nn::Parameter;
 /// part before it made of them.
 ///
 /// Part `i`'s parameters are named `chain.<i>.…`, as in the original implementation.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, Chain, Cnf, MovingBatchNorm, Pass};
+/// use rand::SeedableRng;
+///
+/// let norm = || MovingBatchNorm::new(&[2], DType::F32, &Device::Cpu);
+/// let cnf = Cnf::builder(2).hidden([16]).build()?;
+/// let chain = Chain::new(vec![Box::new(norm()?), Box::new(cnf), Box::new(norm()?)])?;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let image = chain.forward(&Tensor::zeros((4, 2), DType::F32, &Device::Cpu)?, &mut Pass::evaluation(&mut rng))?;
+/// assert_eq!(image.log_det()?.dims(), [4]);
+/// assert!(chain.parameters().iter().any(|parameter| parameter.name.starts_with("chain.1.")));
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 #[derive(Debug)]
 pub struct Chain {
     parts: Vec<Box<dyn Bijection>>,

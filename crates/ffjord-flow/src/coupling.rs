@@ -29,6 +29,29 @@ pub struct CouplingConfig {
 ///
 /// With every column transformed and a condition, it is a map of x whose parameters depend on c alone: as the last part
 /// of a chain, with an affine transform, it turns the base into a Gaussian that depends on the condition.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, Coupling, CouplingConfig, Pass, RationalQuadraticSpline};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+/// use std::sync::Arc;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let config = CouplingConfig {
+///     transformed: vec![false, true],
+///     condition: 0,
+///     hidden: vec![16],
+///     activation: ActivationKind::Relu,
+///     transform: Arc::new(RationalQuadraticSpline::new(8, 3.0)?),
+/// };
+/// let coupling = Coupling::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+/// let x = Tensor::new(&[[0.3, -0.7]], &Device::Cpu)?;
+/// let z = coupling.forward(&x, &mut Pass::evaluation(&mut rng))?;
+/// let back = coupling.inverse(&z.value, &mut Pass::evaluation(&mut rng))?.value.to_vec2::<f64>()?;
+/// assert!((back[0][1] + 0.7).abs() < 1e-9);
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 #[derive(Debug)]
 pub struct Coupling {
     row_shape: [usize; 1],

@@ -148,6 +148,21 @@ pub struct SolveCost(Arc<Mutex<CostSnapshot>>);
 ///
 /// Where a batch is solved in blocks of rows, numbers are means over the blocks, weighted by rows; those of the
 /// continuous parts of a chain add up.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Cnf, Density, Flow, Pass};
+/// use rand::SeedableRng;
+///
+/// let flow = Flow::over_normal(Cnf::builder(2).hidden([16]).build()?)?;
+/// let x = Tensor::zeros((3, 2), DType::F32, &Device::Cpu)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut pass = Pass::evaluation(&mut rng);
+/// flow.log_prob(&x, &mut pass)?;
+/// let cost = pass.cost().snapshot();
+/// assert!(cost.forward_evaluations > 6.0 && cost.backward_evaluations == 0.0);
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CostSnapshot {
     /// Evaluations of the vector field (NFE) in forward solves.

@@ -71,6 +71,14 @@ pub enum KernelError {
         /// The groups that were asked for.
         groups: usize,
     },
+    /// A class that there is none of.
+    #[error("class {given} was chosen of {classes}: they are counted from 0")]
+    Class {
+        /// The class that was chosen.
+        given: usize,
+        /// How many there are.
+        classes: usize,
+    },
     /// The strides do not lead back to the size of the state.
     #[error("the strides lead from images of {from:?} to {to:?}: a vector field must end at the size it began with")]
     ImageReturn {

@@ -82,9 +82,9 @@ pub enum LabError {
     },
     /// A figure that there is not.
     #[error(
-        "there is no figure {given} here: accepted are 3, samples of image flows, 4, traces at a bottleneck, 5, evaluations \
-         while autoencoders are trained, 6, evaluations while image flows are trained, and 8, the integral of the density \
-         against the solver's tolerance"
+        "there is no figure {given} here: accepted are 1, a density along a flow's path, 2, densities of FFJORD beside Glow's, \
+         3 and 7, samples of image flows, 4, traces at a bottleneck, 5, evaluations while autoencoders are trained, 6, \
+         evaluations while image flows are trained, and 8, the integral of the density against the solver's tolerance"
     )]
     UnknownFigure {
         /// The number that was given.

@@ -156,6 +156,19 @@ impl<'a> ParameterBuilder<'a> {
 ///
 /// Nothing is changed unless everything fits.
 ///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{Parameter, load_parameters};
+/// use std::collections::BTreeMap;
+///
+/// let bias = Parameter::constant("bias", 2, 0.0, DType::F32, &Device::Cpu)?;
+/// let stored = BTreeMap::from([("bias".to_string(), Tensor::new(&[1f32, 2.0], &Device::Cpu)?)]);
+/// load_parameters(&[bias.clone()], &stored)?;
+/// assert_eq!(bias.var.to_vec1::<f32>()?, [1.0, 2.0]);
+/// assert!(load_parameters(&[bias], &BTreeMap::new()).is_err());
+/// # Ok::<(), ffjord_nn::NnError>(())
+/// ```
+///
 /// # Errors
 /// [`NnError::ParameterMismatch`] lists every missing, unexpected and misshapen name.
 pub fn load_parameters(parameters: &[Parameter], stored: &BTreeMap<String, Tensor>) -> Result<()> {

@@ -8,6 +8,21 @@ use crate::parameter::Parameter;
 use candle_core::{DType, Device, Tensor};
 
 /// A vector field minus its state, `g(z, t) = f(z, t) − z`: the trace of its Jacobian is that of f minus D.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField, zero_last_layer};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let network = Mlp::new(&MlpConfig::new(2).hidden([8]), &mut rng, DType::F64, &Device::Cpu)?;
+/// zero_last_layer(network.parameters())?;
+/// let field = Residual::new(network); // f(z, t) − z, and f does not depend on z here.
+/// let z = Tensor::new(&[[1.0, -2.0], [0.0, 0.0]], &Device::Cpu)?;
+/// let value = field.value(0.5, &z, None)?.to_vec2::<f64>()?;
+/// assert!((value[0][0] - value[1][0] + 1.0).abs() < 1e-12 && (value[0][1] - value[1][1] - 2.0).abs() < 1e-12);
+/// # Ok::<(), ffjord_nn::NnError>(())
+/// ```
 #[derive(Debug)]
 pub struct Residual<F> {
     inner: F,

@@ -190,6 +190,19 @@ pub enum StateError {
 }
 
 /// A solve that did not reach its end; `E` is the system's own error.
+///
+/// ```
+/// use ffjord_ode::{Method, SolveError, Solver, Tolerance};
+///
+/// // y = 1 / (1 − t) ends at t = 1.
+/// let blow_up = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = y[0] * y[0];
+/// let solver = Solver::new(Method::Dopri5).adaptive(Tolerance::new(1e-6, 1e-6)?);
+/// match solver.solve(&blow_up, &[1.0], 0.0, 2.0) {
+///     Err(SolveError::StepTooSmall { t, .. }) => assert!((t - 1.0).abs() < 1e-2),
+///     other => return Err(format!("{other:?}").into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SolveError<E: std::error::Error + 'static> {

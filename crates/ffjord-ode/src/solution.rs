@@ -166,6 +166,19 @@ pub enum OnBudget {
 }
 
 /// The solution of an initial-value problem.
+///
+/// ```
+/// use ffjord_ode::{Method, SaveAt, Solver, Tolerance};
+///
+/// let decay = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0];
+/// let solver = Solver::new(Method::Tsit5).adaptive(Tolerance::new(1e-8, 1e-8)?).save_at(SaveAt::Dense);
+/// let solution = solver.solve(&decay, &[1.0], 0.0, 2.0)?;
+/// assert!(solution.is_complete() && (solution.state[0] - (-2.0f64).exp()).abs() < 1e-7);
+/// let dense = solution.dense.as_ref().ok_or("it was asked for")?;
+/// assert!((dense.at(0.5)?[0] - (-0.5f64).exp()).abs() < 1e-6);
+/// assert!(solution.stats.nfe > solution.stats.accepted);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Solution<S> {
     /// Time that was reached: the end of the solve, or less if the solution is partial or a terminal event happened.

@@ -55,6 +55,6 @@ pub use grid::Grid;
 pub use image_grid::{ImageGrid, image_grid};
 pub use pair_plot::{PairPlotOptions, pair_plot};
 pub use panel::{
-    Content, Panel, PanelOptions, Trajectories, density_map, samples, scatter, side_by_side, trajectories,
+    Content, Panel, PanelOptions, Trajectories, density_map, in_rows, samples, scatter, side_by_side, trajectories,
 };
 pub use window::Window;

@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_data::Matrix;
 use ffjord_flow::config::{IntegralWeights, SolverConfig};
 use ffjord_flow::{
-    Architecture, Bijection, Chain, Cnf, CnfSettings, Density, DiscreteFlowConfig, Flow, MovingBatchNorm, Pass,
+    Architecture, Bijection, Chain, Cnf, CnfSettings, Density, DiscreteFlowConfig, Flow, Jitter, MovingBatchNorm, Pass,
     PathIntegral, RationalQuadraticSpline, StandardNormal, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
@@ -83,9 +83,15 @@ impl Model {
                 parts.into_iter().map(Part::Discrete).collect()
             }
         };
+        let noise = config.model.start.as_ref().map_or(0.0, |start| start.noise);
+        let jitter = match noise > 0.0 {
+            true => Some(Part::Discrete(Arc::new(Jitter::new(&[dimension], noise)?))),
+            false => None,
+        };
         let parts = start
             .iter()
             .map(|part| Part::Discrete(part.bijection()))
+            .chain(jitter)
             .chain(flow)
             .collect();
         Ok(Self {

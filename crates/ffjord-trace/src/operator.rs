@@ -7,6 +7,35 @@ use std::convert::Infallible;
 use std::fmt;
 
 /// A batch of B square linear operators on vectors of dimension D, known only by products.
+///
+/// ```
+/// use ffjord_trace::{Exact, LinearOperator, TraceEstimator};
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
+///
+/// /// The reflection `v − 2 u (uᵀv)` in a plane, u of length 1.
+/// struct Reflection(Vec<f64>);
+///
+/// impl LinearOperator<f64> for Reflection {
+///     type Error = std::convert::Infallible;
+///     fn batch(&self) -> usize { 1 }
+///     fn dimension(&self) -> usize { self.0.len() }
+///     fn apply(&self, vectors: &[f64], products: &mut [f64]) -> Result<(), Self::Error> {
+///         let columns = self.0.len();
+///         for (v, out) in vectors.chunks_exact(columns).zip(products.chunks_exact_mut(columns)) {
+///             let along: f64 = v.iter().zip(&self.0).map(|(v, u)| v * u).sum();
+///             for ((out, v), u) in out.iter_mut().zip(v).zip(&self.0) {
+///                 *out = v - 2.0 * along * u;
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let reflection = Reflection(vec![0.6, 0.0, 0.8]);
+/// let estimate = Exact.draw_and_estimate(&reflection, &mut StdRng::seed_from_u64(0))?;
+/// assert!((estimate.trace[0] - 1.0).abs() < 1e-12);
+/// # Ok::<(), ffjord_trace::TraceError>(())
+/// ```
 pub trait LinearOperator<T> {
     /// Why a product failed; [`Infallible`] if it cannot.
     type Error: std::error::Error + Send + Sync + 'static;
@@ -86,6 +115,16 @@ impl<T, F: Fn(&[T], &mut [T])> LinearOperator<T> for FunctionOperator<F> {
 }
 
 /// Dense matrices, for tests and small problems.
+///
+/// ```
+/// use ffjord_trace::{DenseOperator, LinearOperator};
+///
+/// let operator = DenseOperator::new(2, vec![1.0, 2.0, 3.0, 4.0])?;
+/// let mut product = [0.0; 2];
+/// operator.apply(&[1.0, -1.0], &mut product)?;
+/// assert_eq!(product, [-1.0, -1.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseOperator<T> {
     dimension: usize,

@@ -145,6 +145,17 @@ impl<D: IntoBatch, E: Into<TrainError>> IntoBatch for std::result::Result<D, E> 
 
 /// A matrix `[rows, columns]` as a tensor of the given type on a device.
 ///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_data::Matrix;
+/// use ffjord_train::to_tensor;
+///
+/// let rows = Matrix::from_rows(&[[1.0f64, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+/// let tensor = to_tensor(&rows, DType::F32, &Device::Cpu)?;
+/// assert_eq!((tensor.dims(), tensor.dtype()), (&[3, 2][..], DType::F32));
+/// # Ok::<(), ffjord_train::TrainError>(())
+/// ```
+///
 /// # Errors
 /// When the tensor cannot be made.
 pub fn to_tensor<T: Element + WithDType>(matrix: &Matrix<T>, dtype: DType, device: &Device) -> Result<Tensor> {

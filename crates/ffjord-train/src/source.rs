@@ -13,6 +13,27 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A source of training batches.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_data::ToyDensity;
+/// use ffjord_train::{Batch, BatchSource, Purpose, Streams, TrainError, to_tensor};
+///
+/// /// Moons in even iterations, rings in odd ones.
+/// struct Alternating;
+///
+/// impl BatchSource for Alternating {
+///     fn batch(&self, iteration: u64, streams: &Streams) -> Result<Batch, TrainError> {
+///         let density = [ToyDensity::Moons, ToyDensity::Rings][(iteration % 2) as usize];
+///         let points = density.sample(10, &mut streams.rng(Purpose::Data, iteration, 0));
+///         Ok(to_tensor(&points, DType::F32, &Device::Cpu)?.into())
+///     }
+/// }
+///
+/// let first = |streams: &Streams| Alternating.batch(3, streams)?.x.flatten_all()?.to_vec1::<f32>().map_err(TrainError::from);
+/// assert_eq!(first(&Streams::new(1))?, first(&Streams::new(1))?);
+/// # Ok::<(), TrainError>(())
+/// ```
 pub trait BatchSource {
     /// The batch of an iteration, counted from 0: rows `[B, …]`, with their conditions if there are any.
     ///

@@ -49,6 +49,22 @@ pub enum Resume {
 /// Everything random in an iteration is a function of the seed and the iteration's number, and a checkpoint holds
 /// weights, buffers, optimiser moments, averages, the best weights so far and early stopping's state, so that a run
 /// that was interrupted anywhere ends with the same bits as one that was not.
+///
+/// ```
+/// use candle_core::DType;
+/// use ffjord_data::ToyDensity;
+/// use ffjord_flow::{Cnf, Flow};
+/// use ffjord_train::{FreshSamples, MaximumLikelihood, Streams, Trainer, TrainerOptions};
+///
+/// let flow = Flow::over_normal(Cnf::builder(2).hidden([16]).tolerance(1e-3).build()?)?;
+/// let moons = FreshSamples::new(32, DType::F32, |rows, rng| ToyDensity::Moons.sample(rows, rng));
+/// let objective = MaximumLikelihood::default();
+/// let summary = Trainer::new(&flow, &objective, &moons, TrainerOptions::new(5, 1e-2))?
+///     .streams(Streams::new(7))
+///     .run()?;
+/// assert_eq!((summary.iterations, summary.failures), (5, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Trainer<'a, M> {
     model: &'a M,
     objective: &'a dyn Objective<M>,

@@ -46,6 +46,20 @@ impl Validation {
 /// How good a model is: what decides about early stopping and the best weights.
 ///
 /// A function `Fn(&M) -> Result<Validation, TrainError>` is one; [`TrainError::own`] carries errors of its own.
+///
+/// ```
+/// use ffjord_flow::{Cnf, Flow};
+/// use ffjord_train::{Streams, TrainError, Validation, Validator};
+///
+/// // The end time as a measure: the shorter the better.
+/// let shortest = |flow: &Flow<Cnf>| {
+///     let nll = flow.bijection().end_time().map_err(TrainError::from)?;
+///     Ok::<_, TrainError>(Validation { nll, standard_error: 0.0, test_nll: None })
+/// };
+/// let flow = Flow::over_normal(Cnf::builder(2).end_time(0.25).build()?)?;
+/// assert_eq!(shortest.validate(&flow, &Streams::new(0))?.nll, 0.25);
+/// # Ok::<(), TrainError>(())
+/// ```
 pub trait Validator<M: ?Sized> {
     /// The held-out likelihood of the model with its present weights; random numbers come from
     /// [`Purpose::Validation`] of `streams`.

@@ -111,14 +111,15 @@ impl ConvDecoder {
 impl Decoder for ConvDecoder {
     fn decode(&self, z: &Tensor) -> Result<Tensor> {
         let rows = check_rows("batch of latent states", z, &self.latent)?;
-        let mut h = z.reshape((rows, self.latent[0], 1, 1))?;
+        let mut h = z.reshape((rows, 1, 1, self.latent[0]))?;
         for layer in &self.layers {
             h = layer.apply(&h)?;
         }
         for layer in &self.head {
             h = layer.apply(&h)?;
         }
-        Ok(h)
+        // A view: whoever wants the channels side by side has them.
+        Ok(h.permute((0, 3, 1, 2))?)
     }
 
     fn latent(&self) -> usize {

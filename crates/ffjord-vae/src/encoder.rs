@@ -1,7 +1,7 @@
 //! From observations to Gaussians over the latent state.
 
 use crate::error::{Result, check_positive, check_rows};
-use crate::layers::{Dense, Gated, Geometry, Linear, quarter};
+use crate::layers::{Dense, Gated, Geometry, Linear, channels_last, quarter};
 use candle_core::{DType, Device, Tensor};
 use ffjord_nn::ops::{self, Function};
 use ffjord_nn::{Parameter, ParameterBuilder};
@@ -186,7 +186,7 @@ impl ConvEncoder {
 impl Encoder for ConvEncoder {
     fn encode(&self, x: &Tensor) -> Result<Encoded> {
         check_rows("batch of observations", x, &self.shape)?;
-        let mut h = x.clone();
+        let mut h = channels_last(x)?;
         for layer in &self.layers {
             h = layer.apply(&h)?;
         }

@@ -59,7 +59,7 @@ impl Geometry {
     }
 }
 
-/// A convolution with a bias for each channel, on images `[B, i, H, W]`.
+/// A convolution with a bias for each channel, on images whose channels lie side by side, `[B, H, W, i]`.
 #[derive(Debug)]
 pub(crate) struct Convolution {
     weight: Var,
@@ -91,28 +91,35 @@ impl Convolution {
     }
 
     pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        self.geometry.apply(x, &self.weight, &self.bias)
+        if self.geometry == Geometry::square(1, 1, 0) {
+            // Every pixel is a row, and its bias part of the product.
+            let (images, height, width, _) = x.dims4()?;
+            let (rows, weight) = (x.flatten_to(2)?, self.weight.flatten_from(1)?);
+            let product = ops::linear(&rows, &weight, &self.bias, rows.dim(0)?)?;
+            return Ok(product.reshape((images, height, width, ()))?);
+        }
+        Ok(ops::add_bias(&self.geometry.apply(x, &self.weight)?, &self.bias)?)
     }
 }
 
 impl Geometry {
-    /// The convolution with these weights and biases.
-    fn apply(self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    /// The convolution with these weights.
+    fn apply(self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let Self {
             stride,
             padding,
             transposed,
             ..
         } = self;
-        let product = match transposed {
-            None => ops::conv2d(x, weight, padding, stride)?,
-            Some(output_padding) => ops::conv_transpose2d(x, weight, padding, output_padding, stride)?,
-        };
-        Ok(product.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?)?)
+        Ok(match transposed {
+            None => ops::conv2d_channels_last(x, weight, padding, stride)?,
+            Some(output_padding) => ops::conv_transpose2d_channels_last(x, weight, padding, output_padding, stride)?,
+        })
     }
 }
 
-/// `h(x) ⊙ σ(g(x))` of two convolutions, the layer of the encoders and decoders of van den Berg et al. (2018).
+/// `h(x) ⊙ σ(g(x))` of two convolutions, the layer of the encoders and decoders of van den Berg et al. (2018), on images
+/// `[B, H, W, i]`.
 #[derive(Debug)]
 pub(crate) struct Gated {
     value: Convolution,
@@ -141,11 +148,17 @@ impl Gated {
         let outputs = usize::from(geometry.transposed.is_some());
         let weight = Tensor::cat(&[weight.as_tensor(), &self.gate.weight], outputs)?;
         let bias = Tensor::cat(&[bias.as_tensor(), &self.gate.bias], 0)?;
-        let both = geometry.apply(x, &weight, &bias)?;
-        let channels = both.dim(1)? / 2;
-        let gate = both.narrow(1, channels, channels)?;
-        Ok((both.narrow(1, 0, channels)? * ops::sigmoid(&gate)?)?)
+        Ok(ops::gated(&geometry.apply(x, &weight)?, &bias)?)
     }
+}
+
+/// Images `[B, C, H, W]` with their channels side by side, `[B, H, W, C]`.
+pub(crate) fn channels_last(images: &Tensor) -> Result<Tensor> {
+    let (rows, channels, height, width) = images.dims4()?;
+    Ok(match channels {
+        1 => images.reshape((rows, height, width, 1))?,
+        _ => images.permute((0, 2, 3, 1))?.contiguous()?,
+    })
 }
 
 /// Dense layers, each followed by a nonlinearity.

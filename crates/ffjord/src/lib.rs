@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![doc = include_str!("equations.md")]
 #![forbid(unsafe_code)]
 
 /// The tensor library whose tensors, devices and number types appear in the API.
@@ -20,8 +21,3 @@ pub use ffjord_train as train;
 pub use ffjord_vae as vae;
 /// The version of `rand` whose generators passes and networks take.
 pub use rand;
-
-/// Compiles and runs the example of the workspace's front page.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct FrontPage;

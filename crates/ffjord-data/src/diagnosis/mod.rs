@@ -159,7 +159,8 @@ impl Finding {
             ),
             Self::FewRows { rows, columns } => format!(
                 "{rows} training rows are few for {columns} columns, so that a flow soon knows them by heart: give \
-                 more rows, a small network (--set 'model.hidden=[16]') or an early stop (--set training.patience=5)"
+                 more rows, a small network (--set 'model.hidden=[16]'), noise in training (--set model.start.noise=0.15) \
+                 or an early stop (--set training.patience=5)"
             ),
         }
     }

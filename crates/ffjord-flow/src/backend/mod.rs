@@ -103,7 +103,8 @@ pub trait Pullback: fmt::Debug + Send {
 /// The gradients of a solved batch.
 #[derive(Debug, Clone)]
 pub struct Gradients {
-    /// With respect to the state at the start, `[B, D]`.
+    /// With respect to the state at the start, `[B, D]`; what stands in columns behind these, as of the log-density and the
+    /// integrals that a solve carries along, is not read.
     pub state: Tensor,
     /// With respect to all parameters one after the other, `[P]`.
     pub parameters: Tensor,

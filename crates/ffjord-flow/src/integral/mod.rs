@@ -145,6 +145,22 @@ impl FromStr for PathIntegral {
 }
 
 /// The path integrals of a batch, `[B]` each.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Cnf, Flow, Pass, PathIntegral};
+/// use rand::SeedableRng;
+///
+/// let cnf = Cnf::builder(2).hidden([16]).integrals([PathIntegral::Kinetic]).build()?;
+/// let flow = Flow::over_normal(cnf)?;
+/// let x = Tensor::ones((3, 2), DType::F32, &Device::Cpu)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let evaluated = flow.evaluate(&x, &mut Pass::training(&mut rng))?;
+/// let kinetic = evaluated.integrals.get(PathIntegral::Kinetic).ok_or("it was asked for")?;
+/// let loss = (evaluated.log_prob.neg()? + (kinetic * 0.01)?)?.mean_all()?;
+/// assert!(loss.backward().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct PathIntegrals(BTreeMap<PathIntegral, Tensor>);
 

@@ -10,6 +10,16 @@ use ffjord_ode::{Method, Solver, StepControl, Tolerance};
 pub const DEFAULT_TAPE_MB: usize = 200;
 
 /// One way of solving a flow's equation.
+///
+/// ```
+/// use ffjord_flow::{Cnf, SolveSettings};
+/// use ffjord_ode::{Method, Solver};
+///
+/// let training = SolveSettings::new(Solver::new(Method::Rk4).fixed_steps(8)).block_rows(128);
+/// let cnf = Cnf::builder(2).training(training).evaluation(SolveSettings::adaptive(1e-6)?).build()?;
+/// assert_eq!(cnf.settings().training.block_rows, 128);
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SolveSettings {
     /// Method and step control.
@@ -96,6 +106,26 @@ impl SolveSettings {
 }
 
 /// The settings of a [`Cnf`](crate::Cnf).
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_flow::{Cnf, CnfSettings, PathIntegral};
+/// use ffjord_nn::{Mlp, MlpConfig};
+/// use rand::SeedableRng;
+/// use std::sync::Arc;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let field = Mlp::new(&MlpConfig::new(2).hidden([16]), &mut rng, DType::F32, &Device::Cpu)?;
+/// let settings = CnfSettings {
+///     end_time: 0.25,
+///     learn_end_time: false,
+///     integrals: vec![PathIntegral::Kinetic],
+///     ..CnfSettings::default()
+/// };
+/// let cnf = Cnf::new(Arc::new(field), settings)?;
+/// assert_eq!(cnf.end_time()?, 0.25);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct CnfSettings {
     /// The end time T at the start of training; positive.

@@ -9,6 +9,16 @@ use std::fmt;
 use std::sync::Arc;
 
 /// How the trace of the Jacobian is computed along a path.
+///
+/// ```
+/// use ffjord_flow::{Cnf, TraceMode};
+/// use ffjord_trace::ProbeDistribution;
+///
+/// let trace = TraceMode::Hutchinson { distribution: ProbeDistribution::Rademacher, probes: 2 };
+/// let cnf = Cnf::builder(10).training_trace(trace).build()?; // Evaluation keeps the exact trace.
+/// assert!(matches!(cnf.settings().evaluation.trace, TraceMode::Exact));
+/// # Ok::<(), ffjord_flow::FlowError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TraceMode {

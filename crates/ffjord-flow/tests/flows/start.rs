@@ -3,7 +3,9 @@
 use crate::check::{COLUMNS, Check, EXACT};
 use crate::common::{TestResult, max_abs, rng, uniform};
 use candle_core::{DType, Device, Tensor};
-use ffjord_flow::{Bijection, Chain, Cnf, Density, Flow, FlowError, MarginalMaps, Pass, StandardNormal, Whitening};
+use ffjord_flow::{
+    Bijection, Chain, Cnf, Density, Flow, FlowError, Jitter, MarginalMaps, Pass, StandardNormal, Whitening,
+};
 use rand::Rng;
 use rand_distr::Distribution;
 
@@ -429,5 +431,33 @@ fn a_saved_flow_keeps_what_its_start_was_fitted_to() -> TestResult {
         Ok(flow.log_prob(&rows, &mut Pass::evaluation(&mut rng(0)))?.to_vec1()?)
     };
     assert_eq!(log_prob(&saved)?, log_prob(&loaded)?);
+    Ok(())
+}
+
+#[test]
+fn noise_is_of_training_alone() -> TestResult {
+    let rows = rows(3, 4000)?;
+    let jitter = Jitter::new(&[COLUMNS], 0.3)?;
+    for map in [
+        jitter.forward(&rows, &mut Pass::evaluation(&mut rng(0)))?,
+        jitter.inverse(&rows, &mut Pass::sampling(&mut rng(0)))?,
+    ] {
+        assert_eq!(max_abs(&(map.value - &rows)?)?, 0.0);
+    }
+    let mut rng = rng(1);
+    let mut pass = Pass::training(&mut rng);
+    let (first, second) = (jitter.forward(&rows, &mut pass)?, jitter.forward(&rows, &mut pass)?);
+    assert_eq!(max_abs(first.log_det()?)?, 0.0);
+    let deviation =
+        |difference: Tensor| -> Result<f64, BoxError> { Ok(difference.sqr()?.mean_all()?.to_scalar::<f64>()?.sqrt()) };
+    // Of 12,000 numbers; two draws are independent of each other.
+    assert!((deviation((&first.value - &rows)?)? - 0.3).abs() < 0.01);
+    assert!((deviation((first.value - second.value)?)? - 0.3 * 2f64.sqrt()).abs() < 0.015);
+    for wrong in [-0.1, f64::NAN, f64::INFINITY] {
+        assert!(matches!(
+            Jitter::new(&[COLUMNS], wrong),
+            Err(FlowError::InvalidSetting { .. })
+        ));
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `figure`: figures of the paper from a trained model.
 
-use super::{experiment, image_figures, latent_evaluations};
+use super::{experiment, image_figures, latent_evaluations, toy_figures};
 use crate::error::{LabError, Result};
 use crate::terminal::say;
 use clap::Args;
@@ -19,16 +19,17 @@ const EXPONENTS: std::ops::RangeInclusive<i32> = 1..=9;
 /// Arguments of `figure`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The figure's number in the paper: 3, samples of image flows; 4, training with and without the trace at a bottleneck,
+    /// The figure's number in the paper: 1, density and samples along a flow's path; 2, densities of FFJORD beside Glow's;
+    /// 3 and 7, samples of image flows; 4, training with and without the trace at a bottleneck,
     /// Gaussian and Rademacher probes; 5, evaluations in training for autoencoders of 16, 32, 48 and 64 latent dimensions;
     /// 6, evaluations against bits per dimension of one scale and several; 8, |∫ p dx − 1| against the solver's tolerance
     /// in both precisions
     number: u32,
-    /// Figures 3 to 6 in minutes: of the digits that come with the program, and of few iterations
+    /// Figures 1 to 7 in minutes: of few iterations, and of the digits that come with the program
     #[arg(long)]
     quick: bool,
-    /// Figure 3: the run folder of a model of images (default: mnist-multiscale is trained into OUT/run); figure 8: of a
-    /// two-dimensional one (default: toy-8gaussians-fast)
+    /// Figures 3 and 7: the run folder of a model of images (default: mnist-multiscale is trained into OUT/run); figures 1 and
+    /// 8: of a two-dimensional one (default: toy-8gaussians-fast)
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
     /// The folder for figureN.json, figureN.md and figureN.png, and for what is trained (default: runs/figureN)
@@ -47,7 +48,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let named = || PathBuf::from(format!("runs/figure{}", arguments.number));
     let out = arguments.out.clone().unwrap_or_else(named);
     match arguments.number {
-        3 => image_figures::samples(arguments.run.as_deref(), &out, arguments.quick),
+        1 => toy_figures::path(arguments.run.as_deref(), &out, arguments.quick),
+        2 => toy_figures::beside_glow(&out, arguments.quick),
+        number @ (3 | 7) => image_figures::samples(number, arguments.run.as_deref(), &out, arguments.quick),
         4 => image_figures::bottleneck(&out, arguments.quick),
         6 => image_figures::scales(&out, arguments.quick),
         5 => latent_evaluations::run(&out, arguments.quick),

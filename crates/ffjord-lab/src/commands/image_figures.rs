@@ -1,4 +1,4 @@
-//! `figure 3`, `4` and `6`: what image flows make, and what their training costs.
+//! `figure 3`, `4`, `6` and `7`: what image flows make, and what their training costs.
 
 use super::experiment;
 use crate::error::{LabError, Result};
@@ -161,11 +161,11 @@ fn compared(figure: &Compared, out: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Figure 3 (and 7): images for testing above samples of a run, which is trained if there is none.
+/// Figures 3 and 7: images for testing above samples of a run, which is trained if there is none.
 ///
 /// # Errors
 /// When a run cannot be trained or loaded or is none of images, or the picture cannot be written.
-pub(super) fn samples(run: Option<&Path>, out: &Path, quick: bool) -> Result<ExitCode> {
+pub(super) fn samples(number: u32, run: Option<&Path>, out: &Path, quick: bool) -> Result<ExitCode> {
     std::fs::create_dir_all(out).map_err(LabError::io("create", out))?;
     let preset = if quick { "digits-quick" } else { "mnist-multiscale" };
     let folder = match run {
@@ -184,7 +184,7 @@ pub(super) fn samples(run: Option<&Path>, out: &Path, quick: bool) -> Result<Exi
     let config = folder.located_config()?;
     let streams = Streams::new(config.seed);
     let data = RunData::load(&config, &streams, &default_cache())?;
-    let file = out.join("figure3.png");
+    let file = out.join(format!("figure{number}.png"));
     beside_test_images(&config, &data, &folder, &file, &streams)?;
     say!("{}", file.display());
     Ok(ExitCode::SUCCESS)

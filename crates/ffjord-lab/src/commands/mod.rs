@@ -24,6 +24,7 @@ mod rows;
 pub mod runs;
 pub mod sample;
 pub mod table;
+mod toy_figures;
 pub mod trace_variance;
 mod units;
 pub mod watch;

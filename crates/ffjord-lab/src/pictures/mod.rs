@@ -10,6 +10,7 @@ pub mod vae;
 
 pub use comparison::compare;
 pub use images::beside_test_images;
+pub use two_dimensional::{along_the_path, densities_beside_data};
 
 use crate::error::Result;
 use candle_core::{DType, Tensor};

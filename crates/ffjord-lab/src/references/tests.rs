@@ -67,6 +67,7 @@ fn known() -> BTreeSet<String> {
     let adjoints = [names::<AdjointKind>(&word), words(&["semi-norm"])].concat();
     known.extend(adjoints.iter().map(|value| format!("adjoint={value}")));
     let flags = [
+        "model.start.noise",
         "model.batch_norm",
         "model.image.multiscale",
         "model.image.logit",

@@ -51,6 +51,10 @@ impl Uses {
         self.value("model", name_of(&model.kind));
         let start = model.start.iter().flat_map(|start| &start.maps);
         start.for_each(|map| self.value("model.start", name_of(map)));
+        self.flag(
+            "model.start.noise",
+            model.start.as_ref().is_some_and(|start| start.noise > 0.0),
+        );
         self.flag("model.batch_norm", model.batch_norm);
         // A Gaussian posterior has no flow whose networks could be asked.
         let flow = config

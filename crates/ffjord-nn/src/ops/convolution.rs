@@ -44,16 +44,32 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, padding: usize, stride: usize) -> Res
     if !has_kernel(x) {
         return x.conv2d(kernel, padding, stride, 1, 1);
     }
-    if let ((rows, inputs, height, width), (outputs, channels, kh, kw), 0) = (x.dims4()?, kernel.dims4()?, padding)
-        && (inputs, height, width) == (channels, kh, kw)
-        && stride > 0
-    {
-        // One patch an image: a product of rows.
-        let none = Tensor::zeros(outputs, x.dtype(), x.device())?;
-        let product = linear(&x.flatten_from(1)?, &kernel.flatten_from(1)?, &none, 0)?;
-        return product.reshape((rows, outputs, 1, 1));
+    if is_one_patch(&x.dims()[1..], kernel, padding, stride)? {
+        return one_patch(x, kernel);
     }
     x.apply_op2(kernel, Convolve(Geometry::channels_first(padding, stride)))
+}
+
+/// Whether images `[C, H, W]` are as large as the kernel.
+fn is_one_patch(image: &[usize], kernel: &Tensor, padding: usize, stride: usize) -> Result<bool> {
+    let (_, channels, height, width) = kernel.dims4()?;
+    Ok(padding == 0 && stride > 0 && image == [channels, height, width])
+}
+
+/// A convolution with one patch an image, `[B, C', 1, 1]`: a product of rows.
+fn one_patch(x: &Tensor, kernel: &Tensor) -> Result<Tensor> {
+    let (rows, outputs) = (x.dim(0)?, kernel.dim(0)?);
+    let none = Tensor::zeros(outputs, x.dtype(), x.device())?;
+    let product = linear(&x.flatten_from(1)?, &kernel.flatten_from(1)?, &none, 0)?;
+    product.reshape((rows, outputs, 1, 1))
+}
+
+/// A transposed convolution of images of one pixel, `[B, C', kh, kw]`: a product of rows.
+fn one_pixel(y: &Tensor, kernel: &Tensor) -> Result<Tensor> {
+    let (_, outputs, height, width) = kernel.dims4()?;
+    let none = Tensor::zeros(outputs * height * width, y.dtype(), y.device())?;
+    let product = linear(&y.flatten_from(1)?, &kernel.flatten_from(1)?.t()?, &none, 0)?;
+    product.reshape((y.dim(0)?, outputs, height, width))
 }
 
 /// The transposed convolution of y `[B, C, H, W]` with a kernel `[C, C', kh, kw]`, whose image has `output_padding` more
@@ -71,32 +87,12 @@ pub fn conv_transpose2d(
     if !has_kernel(y) {
         return y.conv_transpose2d(kernel, padding, output_padding, stride, 1);
     }
-    let ((_, _, height, width), (_, _, kh, kw)) = (y.dims4()?, kernel.dims4()?);
-    let along = |size: usize, kernel: usize| {
-        let whole = (size.max(1) - 1) * stride + kernel + output_padding;
-        whole.checked_sub(2 * padding)
-    };
-    let (Some(height), Some(width), true) = (along(height, kh), along(width, kw), output_padding < stride.max(1))
-    else {
-        candle_core::bail!(
-            "images {:?} with a kernel {:?}, padding {padding}, output padding {output_padding} and stride {stride} are no \
-             transposed convolution: the output padding must be below the stride and the padding no larger than the image",
-            y.shape(),
-            kernel.shape()
-        )
-    };
-    if let ((rows, inputs, 1, 1), (channels, outputs, _, _), 0, 0) =
-        (y.dims4()?, kernel.dims4()?, padding, output_padding)
-        && inputs == channels
-    {
-        let none = Tensor::zeros(outputs * kh * kw, y.dtype(), y.device())?;
-        let product = linear(&y.flatten_from(1)?, &kernel.flatten_from(1)?.t()?, &none, 0)?;
-        return product.reshape((rows, outputs, kh, kw));
+    let geometry = Geometry::channels_first(padding, stride);
+    let size = geometry.transposed_size(y, kernel, output_padding)?;
+    if y.dims()[1..] == [kernel.dim(0)?, 1, 1] && (padding, output_padding) == (0, 0) {
+        return one_pixel(y, kernel);
     }
-    y.apply_op2(
-        kernel,
-        Adjoint(Geometry::channels_first(padding, stride), (height, width)),
-    )
+    y.apply_op2(kernel, Adjoint(geometry, size))
 }
 
 /// [`conv2d`] of images whose channels lie side by side, `[B, H, W, C] → [B, H', W', C']`, with the same kernels: several
@@ -116,17 +112,17 @@ pub fn conv_transpose2d(
 /// As [`conv2d`].
 pub fn conv2d_channels_last(x: &Tensor, kernel: &Tensor, padding: usize, stride: usize) -> Result<Tensor> {
     if !has_kernel(x) {
-        let images = x.permute((0, 3, 1, 2))?.contiguous()?;
-        return images
-            .conv2d(kernel, padding, stride, 1, 1)?
-            .permute((0, 2, 3, 1))?
-            .contiguous();
+        return channels_last(&channels_first(x)?.conv2d(kernel, padding, stride, 1, 1)?);
     }
     if let ((rows, height, width, _), (outputs, _, 1, 1), 0, 1) = (x.dims4()?, kernel.dims4()?, padding, stride) {
         // Every pixel is a row.
         let none = Tensor::zeros(outputs, x.dtype(), x.device())?;
         let product = linear(&x.flatten_to(2)?, &kernel.flatten_from(1)?, &none, 0)?;
         return product.reshape((rows, height, width, outputs));
+    }
+    let (rows, height, width, channels) = x.dims4()?;
+    if is_one_patch(&[channels, height, width], kernel, padding, stride)? {
+        return one_patch(&channels_first(x)?, kernel)?.reshape((rows, 1, 1, kernel.dim(0)?));
     }
     let geometry = Geometry {
         channels_last: true,
@@ -135,26 +131,38 @@ pub fn conv2d_channels_last(x: &Tensor, kernel: &Tensor, padding: usize, stride:
     x.apply_op2(kernel, Convolve(geometry))
 }
 
-/// [`conv_transpose2d`] of images whose channels lie side by side, `[B, H, W, C] → [B, H', W', C']`, without output padding.
+/// [`conv_transpose2d`] of images whose channels lie side by side, `[B, H, W, C] → [B, H', W', C']`.
 ///
 /// # Errors
 /// As [`conv_transpose2d`].
-pub fn conv_transpose2d_channels_last(y: &Tensor, kernel: &Tensor, padding: usize, stride: usize) -> Result<Tensor> {
+pub fn conv_transpose2d_channels_last(
+    y: &Tensor,
+    kernel: &Tensor,
+    padding: usize,
+    output_padding: usize,
+    stride: usize,
+) -> Result<Tensor> {
     if !has_kernel(y) {
-        let images = y.permute((0, 3, 1, 2))?.contiguous()?;
-        let images = images.conv_transpose2d(kernel, padding, 0, stride, 1)?;
-        return images.permute((0, 2, 3, 1))?.contiguous();
+        let images = channels_first(y)?.conv_transpose2d(kernel, padding, output_padding, stride, 1)?;
+        return channels_last(&images);
     }
-    let ((_, height, width, _), (_, _, kh, kw)) = (y.dims4()?, kernel.dims4()?);
-    let along = |size: usize, kernel: usize| ((size.max(1) - 1) * stride + kernel).checked_sub(2 * padding);
-    let (Some(height), Some(width)) = (along(height, kh), along(width, kw)) else {
-        candle_core::bail!("a padding of {padding} leaves nothing of images {:?}", y.shape())
-    };
     let geometry = Geometry {
         channels_last: true,
         ..Geometry::channels_first(padding, stride)
     };
-    y.apply_op2(kernel, Adjoint(geometry, (height, width)))
+    let size = geometry.transposed_size(y, kernel, output_padding)?;
+    if y.dims()[1..] == [1, 1, kernel.dim(0)?] && (padding, output_padding) == (0, 0) {
+        return channels_last(&one_pixel(y, kernel)?);
+    }
+    y.apply_op2(kernel, Adjoint(geometry, size))
+}
+
+fn channels_first(images: &Tensor) -> Result<Tensor> {
+    images.permute((0, 3, 1, 2))?.contiguous()
+}
+
+fn channels_last(images: &Tensor) -> Result<Tensor> {
+    images.permute((0, 2, 3, 1))?.contiguous()
 }
 
 fn has_kernel(x: &Tensor) -> bool {
@@ -204,6 +212,27 @@ impl Geometry {
             true => (images, height, width, channels).into(),
             false => (images, channels, height, width).into(),
         }
+    }
+
+    /// Height and width of what a transposed convolution makes of images.
+    fn transposed_size(self, y: &Tensor, kernel: &Tensor, output_padding: usize) -> Result<(usize, usize)> {
+        let Self { padding, stride, .. } = self;
+        let ((height, width), (_, _, kh, kw)) = (self.size(y)?, kernel.dims4()?);
+        let along = |size: usize, kernel: usize| {
+            let whole = (size.max(1) - 1) * stride + kernel + output_padding;
+            whole.checked_sub(2 * padding)
+        };
+        let (Some(height), Some(width), true) = (along(height, kh), along(width, kw), output_padding < stride.max(1))
+        else {
+            candle_core::bail!(
+                "images {:?} with a kernel {:?}, padding {padding}, output padding {output_padding} and stride {stride} are \
+                 no transposed convolution: the output padding must be below the stride and the padding no larger than the \
+                 image",
+                y.shape(),
+                kernel.shape()
+            )
+        };
+        Ok((height, width))
     }
 
     /// Height and width of a tensor's images.
@@ -453,9 +482,21 @@ mod tests {
             compare(&x, &kernel, ours, || x.conv2d(&kernel, padding, stride, 1, 1).unwrap());
         }
         let (y, kernel) = (tensor((9, 3, 4, 3), 0.2), tensor((3, 4, 4, 4), 0.7));
-        let ours = || first(&conv_transpose2d_channels_last(&last(&y), &kernel, 1, 2).unwrap());
+        let ours = || first(&conv_transpose2d_channels_last(&last(&y), &kernel, 1, 0, 2).unwrap());
         compare(&y, &kernel, ours, || y.conv_transpose2d(&kernel, 1, 0, 2, 1).unwrap());
-        assert!(conv_transpose2d_channels_last(&last(&y), &kernel, 9, 1).is_err());
+        assert!(conv_transpose2d_channels_last(&last(&y), &kernel, 9, 0, 1).is_err());
+        let kernel = tensor((3, 4, 5, 5), 0.7);
+        let ours = || first(&conv_transpose2d_channels_last(&last(&y), &kernel, 2, 1, 2).unwrap());
+        compare(&y, &kernel, ours, || y.conv_transpose2d(&kernel, 2, 1, 2, 1).unwrap());
+        let (whole, pixel) = (tensor((9, 3, 4, 3), 0.2), tensor((9, 3, 1, 1), 0.2));
+        let kernel = tensor((4, 3, 4, 3), 0.7);
+        let ours = || first(&conv2d_channels_last(&last(&whole), &kernel, 0, 1).unwrap());
+        compare(&whole, &kernel, ours, || whole.conv2d(&kernel, 0, 1, 1, 1).unwrap());
+        let kernel = tensor((3, 4, 7, 5), 0.7);
+        let ours = || first(&conv_transpose2d_channels_last(&last(&pixel), &kernel, 0, 0, 1).unwrap());
+        compare(&pixel, &kernel, ours, || {
+            pixel.conv_transpose2d(&kernel, 0, 0, 1, 1).unwrap()
+        });
     }
 
     #[test]

@@ -43,6 +43,12 @@ fn has_kernel(x: &Tensor) -> bool {
     x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
 }
 
+/// The sums `[n]` over the rows `[N, n]`, in an order that no number of threads changes; no part of a gradient.
+pub(super) fn column_sums(rows: &Tensor) -> Result<Tensor> {
+    let ones = Tensor::ones((rows.dim(0)?, 1), rows.dtype(), rows.device())?;
+    ones.apply_op2_no_bwd(rows, &Outer)?.flatten_all()
+}
+
 /// The product of every row with a matrix, and a bias for the first rows.
 #[derive(Clone, Copy, Debug)]
 struct Linear {
@@ -94,9 +100,7 @@ impl CustomOp3 for Linear {
         let of_bias = if self.biased == 0 {
             bias.zeros_like()?
         } else {
-            let ones = Tensor::ones((self.biased, 1), x.dtype(), x.device())?;
-            let sums = ones.apply_op2_no_bwd(&cotangent.narrow(0, 0, self.biased)?, &Outer)?;
-            sums.flatten_all()?
+            column_sums(&cotangent.narrow(0, 0, self.biased)?)?
         };
         Ok((Some(of_x), Some(of_weight), Some(of_bias)))
     }

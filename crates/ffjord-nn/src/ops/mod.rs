@@ -16,22 +16,28 @@
 //! # Ok::<(), candle_core::Error>(())
 //! ```
 
+mod bias;
 mod by_candle;
 mod by_kernel;
 mod convolution;
+mod gate;
 mod group_norm;
 mod linear;
 mod slices;
+mod softmax;
 mod squeeze;
 mod stacked;
 
 use by_kernel::{ElementWise, Order};
 use candle_core::{DType, Error, Result, Tensor};
 
+pub use bias::add_bias;
 pub use convolution::{conv_transpose2d, conv_transpose2d_channels_last, conv2d, conv2d_channels_last};
 pub use ffjord_kernels::elementwise::Function;
+pub use gate::gated;
 pub use group_norm::group_norm;
 pub use linear::linear;
+pub use softmax::log_softmax_at;
 pub use squeeze::{squeeze, unsqueeze};
 
 /// tanh x.

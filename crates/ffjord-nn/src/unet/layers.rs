@@ -58,7 +58,7 @@ impl Convolution {
                 ConvolutionShape::Local => ops::conv2d_channels_last(rows, &self.kernel, 1, 1)?,
                 ConvolutionShape::Point => ops::conv2d_channels_last(rows, &self.kernel, 0, 1)?,
                 ConvolutionShape::Halve => ops::conv2d_channels_last(rows, &self.kernel, 1, 2)?,
-                ConvolutionShape::Double => ops::conv_transpose2d_channels_last(rows, &self.kernel, 1, 2)?,
+                ConvolutionShape::Double => ops::conv_transpose2d_channels_last(rows, &self.kernel, 1, 0, 2)?,
             })
         })
     }

@@ -7,6 +7,19 @@ use crate::{
 };
 
 /// How long a step may be after one that was accepted.
+///
+/// ```
+/// use ffjord_ode::{Adaptive, Method, NextStep, Solver, Tolerance};
+///
+/// let pendulum = |_t: f64, y: &[f64; 2], dy: &mut [f64; 2]| *dy = [y[1], -y[0].sin()];
+/// let tolerance = Tolerance::new(1e-6, 1e-6)?;
+/// let evaluations = |next_step| {
+///     let solver = Solver::new(Method::Dopri5).adaptive_with(Adaptive::new(tolerance).next_step(next_step));
+///     solver.solve(&pendulum, &[2.0, 0.0], 0.0, 20.0).map(|solution| solution.stats.nfe)
+/// };
+/// assert!(evaluations(NextStep::Predicted)? <= evaluations(NextStep::NotShorter)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum NextStep {

@@ -151,9 +151,9 @@ fn draw(frame: &AnimationFrame<'_>, window: &Window, options: &AnimationOptions)
         .window(window.clone());
     let left = plain.clone().title(&*options.density_title);
     let right = plain.title(&*options.samples_title);
-    let panels = [
+    let panels = vec![
         Prepared::new(Content::Density(frame.density), &left, height)?,
         Prepared::new(Content::Scatter(frame.points), &right, height)?,
     ];
-    compose(&panels, &format!("t = {:.2}", frame.t).replace('-', "−"), SCALE)
+    compose(&[panels], &format!("t = {:.2}", frame.t).replace('-', "−"), SCALE)
 }

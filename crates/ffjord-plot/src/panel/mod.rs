@@ -141,15 +141,27 @@ pub fn trajectories(paths: Trajectories<'_>, options: &PanelOptions) -> Result<F
 /// # Errors
 /// [`PlotError::Empty`] without panels, and whatever the panels' contents give.
 pub fn side_by_side(panels: &[Panel<'_>], heading: &str) -> Result<Figure, PlotError> {
-    let prepared: Result<Vec<_>, _> = panels
-        .iter()
-        .map(|p| Prepared::new(p.content, &p.options, HEIGHT))
-        .collect();
-    compose(&prepared?, heading, SCALE)
+    compose(&[prepared(panels)?], heading, SCALE)
+}
+
+/// Rows of panels below each other under one heading, each row as that of [`side_by_side`].
+///
+/// # Errors
+/// As [`side_by_side`].
+pub fn in_rows(rows: &[Vec<Panel<'_>>], heading: &str) -> Result<Figure, PlotError> {
+    let rows: Result<Vec<_>, _> = rows.iter().map(|row| prepared(row)).collect();
+    compose(&rows?, heading, SCALE)
+}
+
+fn prepared<'a>(panels: &[Panel<'a>]) -> Result<Vec<Prepared<'a>>, PlotError> {
+    let panels = panels.iter();
+    panels
+        .map(|panel| Prepared::new(panel.content, &panel.options, HEIGHT))
+        .collect()
 }
 
 fn single(content: Content<'_>, options: &PanelOptions) -> Result<Figure, PlotError> {
-    compose(&[Prepared::new(content, options, HEIGHT)?], "", SCALE)
+    compose(&[vec![Prepared::new(content, options, HEIGHT)?]], "", SCALE)
 }
 
 /// A panel whose input is checked and whose size is known.

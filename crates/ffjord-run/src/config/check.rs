@@ -69,6 +69,12 @@ fn check_model(model: &ModelConfig) -> Check {
             &start.knots,
             accepted,
         )?;
+        require(
+            (0.0..=1.0).contains(&start.noise),
+            "model.start.noise",
+            &start.noise,
+            "a number from 0 to 1, of rows that are near a unit normal",
+        )?;
     }
     optional("model.end_time", model.end_time.as_ref(), positive)?;
     match model.foreign_key() {
@@ -91,6 +97,11 @@ fn check_images(config: &RunConfig) -> Check {
         return Err(
             "at `model.start.maps`: images can start with [\"marginals\"]; leave `model.start` out for a logit"
                 .to_string(),
+        );
+    }
+    if images && model.start.as_ref().is_some_and(|start| start.noise > 0.0) {
+        return Err(
+            "at `model.start.noise`: images have none, for the noise within their levels is part of them".to_string(),
         );
     }
     let Some(image) = &model.image else {

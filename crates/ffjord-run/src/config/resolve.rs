@@ -194,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn noise_behind_the_start_is_a_small_number_and_no_matter_of_images() -> Result<()> {
+        for (name, noise, at) in [
+            ("power-quick", "-0.1", "`model.start.noise`: -0.1"),
+            ("power-quick", "1.5", "accepted is a number from 0 to 1"),
+            ("digits-flow-matching-quick", "0.1", "images have none"),
+        ] {
+            let error = resolve(&preset(name)?, &[format!("model.start.noise={noise}")], None).err();
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.contains(at), "{name}: {text}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn fast_presets_keep_the_data_and_leave_the_papers_settings() -> Result<()> {
         for name in ["power", "gas", "hepmass", "miniboone", "bsds300"] {
             let paper = resolve(&preset(name)?, &[], None)?;

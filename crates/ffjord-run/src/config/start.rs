@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!((start.maps.as_slice(), start.knots), (&[StartMap::Marginals, StartMap::Whitening][..], 64));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartConfig {
     /// The maps, the first nearest to the data; each is fitted to what those before it make of the rows. Images can have
@@ -22,6 +22,14 @@ pub struct StartConfig {
     /// The most knots of a column's marginal map.
     #[serde(default = "knots")]
     pub knots: usize,
+    /// The standard deviation of noise that training adds to what the maps make of its rows, which are near a unit normal: few
+    /// rows are not learnt by heart then ([`Jitter`](ffjord_flow::Jitter)). Images have none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub noise: f64,
+}
+
+fn is_zero(noise: &f64) -> bool {
+    *noise == 0.0
 }
 
 fn knots() -> usize {

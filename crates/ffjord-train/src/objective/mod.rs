@@ -22,6 +22,24 @@ pub struct Loss {
 }
 
 /// A function of a model and a batch that training minimises.
+///
+/// ```
+/// use candle_core::DType;
+/// use ffjord_flow::{Bijection, Density, Flow, Pass};
+/// use ffjord_train::{Batch, Loss, Objective, TrainError};
+///
+/// /// The negative log-likelihood with every row's part cut off at 20 nats, against outliers.
+/// struct Clipped;
+///
+/// impl<B: Bijection> Objective<Flow<B>> for Clipped {
+///     fn loss(&self, flow: &Flow<B>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss, TrainError> {
+///         let total = flow.log_prob(&batch.x, pass)?.neg()?.minimum(20.0)?.mean_all()?;
+///         let value = total.to_dtype(DType::F64)?.to_scalar()?;
+///         Ok(Loss { total, terms: vec![("clipped NLL".to_string(), value)] })
+///     }
+/// }
+/// # let _ = Clipped;
+/// ```
 pub trait Objective<M: ?Sized>: Send + Sync {
     /// The loss of a batch; `pass` is a training pass, to which the trainer has given the batch's conditions.
     ///

@@ -71,6 +71,34 @@ pub struct FailureReport {
 }
 
 /// Is told what happens in a run: a progress bar, a file of metrics, a test.
+///
+/// ```
+/// use candle_core::DType;
+/// use ffjord_data::ToyDensity;
+/// use ffjord_flow::{Cnf, Flow};
+/// use ffjord_train::{
+///     FreshSamples, IterationReport, MaximumLikelihood, Observer, TrainError, Trainer, TrainerOptions,
+/// };
+///
+/// /// The losses so far.
+/// struct Losses<'a>(&'a mut Vec<f64>);
+///
+/// impl Observer for Losses<'_> {
+///     fn iteration(&mut self, report: &IterationReport) -> Result<(), TrainError> {
+///         self.0.push(report.loss);
+///         Ok(())
+///     }
+/// }
+///
+/// let mut losses = Vec::new();
+/// let flow = Flow::over_normal(Cnf::builder(2).hidden([16]).tolerance(1e-3).build()?)?;
+/// let moons = FreshSamples::new(32, DType::F32, |rows, rng| ToyDensity::Moons.sample(rows, rng));
+/// Trainer::new(&flow, &MaximumLikelihood::default(), &moons, TrainerOptions::new(3, 1e-2))?
+///     .observe(Losses(&mut losses))
+///     .run()?;
+/// assert_eq!(losses.len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Observer {
     /// A run starts, or goes on after `iteration` iterations of `total`.
     ///

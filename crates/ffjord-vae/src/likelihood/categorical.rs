@@ -3,6 +3,7 @@
 use super::{Likelihood, by_parameter, sum_rows};
 use crate::error::Result;
 use candle_core::{DType, Tensor};
+use ffjord_nn::ops;
 
 /// Numbers k/255 in [0, 1] as one of 256 levels with a softmax over them; a level is `⌊255 x⌋`, as in the released code.
 ///
@@ -21,13 +22,18 @@ impl Likelihood for Categorical {
     }
 
     fn log_prob(&self, parameters: &Tensor, x: &Tensor) -> Result<Tensor> {
-        let logits = by_parameter(parameters, Self::LEVELS)?;
         let last = (Self::LEVELS - 1) as f64;
         // In single precision 255 · (k / 255) may fall below k; half of the smallest spacing there lifts it over again.
         let levels = ((x * last)? + 1e-4)?.floor()?.clamp(0.0, last)?;
-        let levels = levels.to_dtype(DType::U32)?.unsqueeze(1)?.contiguous()?;
-        let log_probabilities = candle_nn::ops::log_softmax(&logits, 1)?;
-        sum_rows(&log_probabilities.contiguous()?.gather(&levels, 1)?)
+        let levels = levels.to_dtype(DType::U32)?.flatten_all()?;
+        // Levels last; that copies nothing of what a convolutional decoder returns for images of one channel.
+        let logits = match parameters.dim(1)? {
+            Self::LEVELS => parameters.clone(),
+            _ => by_parameter(parameters, Self::LEVELS)?,
+        };
+        let axes: Vec<usize> = [0].into_iter().chain(2..logits.rank()).chain([1]).collect();
+        let rows = logits.permute(axes)?.reshape(((), Self::LEVELS))?;
+        sum_rows(&ops::log_softmax_at(&rows, &levels)?.reshape(x.shape())?)
     }
 
     fn mean(&self, parameters: &Tensor) -> Result<Tensor> {
