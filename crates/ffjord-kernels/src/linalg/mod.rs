@@ -13,6 +13,6 @@ mod vector;
 pub use accumulate::accumulate_outer;
 pub use aligned::AlignedBuffer;
 pub use column_sums::add_column_sums;
-pub use multiply::{Rows, RowsMut, multiply, multiply_scaled};
+pub use multiply::{Rows, RowsMut, multiply};
 pub use packed::{PackedMatrix, PanelLayout};
 pub(crate) use vector::{add_scaled, dot};

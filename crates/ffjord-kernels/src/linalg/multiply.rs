@@ -34,25 +34,7 @@ pub struct RowsMut<'a, T> {
 /// If A and C do not hold the same number of whole rows, a row is shorter than the product needs, or B is packed for
 /// another level.
 pub fn multiply<T: Real>(level: SimdLevel, a: Rows<'_, T>, b: &PackedMatrix<T>, bias: &[T], c: RowsMut<'_, T>) {
-    multiply_scaled(level, a, b, (&[], bias), c);
-}
-
-/// `C[r, :] = scale ⊙ (A[r, :] · B) + bias`, as [`multiply`]; `scale` is empty (one) or has a factor for each padded column.
-///
-/// # Panics
-/// As [`multiply`], and if the factors are not as many.
-pub fn multiply_scaled<T: Real>(
-    level: SimdLevel,
-    a: Rows<'_, T>,
-    b: &PackedMatrix<T>,
-    (scale, bias): (&[T], &[T]),
-    c: RowsMut<'_, T>,
-) {
     let columns = b.layout().padded();
-    assert!(
-        scale.is_empty() || scale.len() == columns,
-        "a factor for each padded column"
-    );
     assert_eq!(b.level(), level, "a matrix that is packed for the level");
     assert!(
         bias.is_empty() || bias.len() == columns,
@@ -69,13 +51,12 @@ pub fn multiply_scaled<T: Real>(
         c.stride >= b.layout().columns(),
         "a row of C holds the columns of the product"
     );
-    level.dispatch(Multiply { a, b, scale, bias, c });
+    level.dispatch(Multiply { a, b, bias, c });
 }
 
 struct Multiply<'a, T: Real> {
     a: Rows<'a, T>,
     b: &'a PackedMatrix<T>,
-    scale: &'a [T],
     bias: &'a [T],
     c: RowsMut<'a, T>,
 }
@@ -125,21 +106,11 @@ impl<T: Real> Multiply<'_, T> {
         let whole = rows / NARROW_ROWS * NARROW_ROWS;
         for row in (0..whole).step_by(NARROW_ROWS) {
             let (a, c) = (&self.a.data[row * a_stride..], &mut self.c.data[row * c_stride..]);
-            interleaved_rows::<T, S, P, L>(
-                (self.b, self.scale, self.bias),
-                (a, a_stride),
-                (c, c_stride),
-                NARROW_ROWS - 1,
-            );
+            interleaved_rows::<T, S, P, L>((self.b, self.bias), (a, a_stride), (c, c_stride), NARROW_ROWS - 1);
         }
         if whole < rows {
             let (a, c) = (&self.a.data[whole * a_stride..], &mut self.c.data[whole * c_stride..]);
-            interleaved_rows::<T, S, P, L>(
-                (self.b, self.scale, self.bias),
-                (a, a_stride),
-                (c, c_stride),
-                rows - whole - 1,
-            );
+            interleaved_rows::<T, S, P, L>((self.b, self.bias), (a, a_stride), (c, c_stride), rows - whole - 1);
         }
     }
 
@@ -148,29 +119,14 @@ impl<T: Real> Multiply<'_, T> {
     fn panel<S: Isa, Tile: RowTile<M>, const M: usize, const N: usize>(&mut self, first: usize) {
         let (panel, _) = self.b.panel(first, N).as_chunks::<N>();
         let (a_stride, c_stride) = (self.a.stride, self.c.stride);
-        let mut bias = [T::ZERO; N];
+        let mut start = [T::ZERO; N];
         if !self.bias.is_empty() {
-            bias.copy_from_slice(&self.bias[first..first + N]);
-        }
-        // Sums begin with the bias, but where they are scaled first.
-        let (mut scale, scaled) = ([T::ONE; N], !self.scale.is_empty());
-        let mut start = bias;
-        if scaled {
-            scale.copy_from_slice(&self.scale[first..first + N]);
-            start = [T::ZERO; N];
+            start.copy_from_slice(&self.bias[first..first + N]);
         }
         let valid = N.min(c_stride - first);
         let mut c_tiles = self.c.data.chunks_exact_mut(M * c_stride);
         let mut a_tiles = self.a.data.chunks_exact(M * a_stride);
-        if valid == N && scaled {
-            for (c, a) in c_tiles.by_ref().zip(a_tiles.by_ref()) {
-                let sums = Tile::times_panel::<T, S, N>(a, a_stride, M - 1, panel, &start);
-                for i in 0..M {
-                    let row = scaled_plus::<T, S, N>(&sums[i], &scale, &bias);
-                    c[i * c_stride + first..][..N].copy_from_slice(&row);
-                }
-            }
-        } else if valid == N {
+        if valid == N {
             for (c, a) in c_tiles.by_ref().zip(a_tiles.by_ref()) {
                 let sums = Tile::times_panel::<T, S, N>(a, a_stride, M - 1, panel, &start);
                 for i in 0..M {
@@ -181,8 +137,7 @@ impl<T: Real> Multiply<'_, T> {
             for (c, a) in c_tiles.by_ref().zip(a_tiles.by_ref()) {
                 let sums = Tile::times_panel::<T, S, N>(a, a_stride, M - 1, panel, &start);
                 for i in 0..M {
-                    let row = scaled_if::<T, S, N>(scaled, &sums[i], &scale, &bias);
-                    copy_prefix(&mut c[i * c_stride + first..][..valid], &row);
+                    copy_prefix(&mut c[i * c_stride + first..][..valid], &sums[i]);
                 }
             }
         }
@@ -192,53 +147,30 @@ impl<T: Real> Multiply<'_, T> {
             // The last tile repeats its last row; what that computes is not stored.
             let sums = Tile::times_panel::<T, S, N>(a, a_stride, rows - 1, panel, &start);
             for (c, sums) in c.chunks_exact_mut(c_stride).zip(&sums) {
-                let row = scaled_if::<T, S, N>(scaled, sums, &scale, &bias);
-                copy_prefix(&mut c[first..first + valid], &row);
+                copy_prefix(&mut c[first..first + valid], sums);
             }
         }
-    }
-}
-
-/// scale ⊙ sums + bias.
-#[inline(always)]
-fn scaled_plus<T: Real, S: Isa, const N: usize>(sums: &[T; N], scale: &[T; N], bias: &[T; N]) -> [T; N] {
-    let mut row = *bias;
-    for j in 0..N {
-        row[j] = sums[j].fma::<S>(scale[j], row[j]);
-    }
-    row
-}
-
-/// That, or the sums as they are.
-#[inline(always)]
-fn scaled_if<T: Real, S: Isa, const N: usize>(scaled: bool, sums: &[T; N], scale: &[T; N], bias: &[T; N]) -> [T; N] {
-    match scaled {
-        true => scaled_plus::<T, S, N>(sums, scale, bias),
-        false => *sums,
     }
 }
 
 /// A tile of rows times interleaved columns; `last` is the last row.
 #[inline(always)]
 fn interleaved_rows<T: Real, S: Isa, const P: usize, const L: usize>(
-    (b, scale, bias): (&PackedMatrix<T>, &[T], &[T]),
+    (b, bias): (&PackedMatrix<T>, &[T]),
     (a, a_stride): (&[T], usize),
     (c, c_stride): (&mut [T], usize),
     last: usize,
 ) {
     let (columns, padded) = (b.layout().columns(), b.layout().padded().min(c_stride));
-    let (mut start, mut factor) = ([T::ZERO; L], [T::ONE; L]);
+    let mut start = [T::ZERO; L];
     for (start, &bias) in start.iter_mut().zip(bias) {
         *start = bias;
-    }
-    for (factor, &scale) in factor.iter_mut().zip(scale) {
-        *factor = scale;
     }
     let sums = times_interleaved::<T, S, P, L>(a, (a_stride, b.depth()), last, b.interleaved::<L>());
     for (c, sums) in c.chunks_exact_mut(c_stride).zip(&sums).take(last + 1) {
         let (c, padding) = c[..padded].split_at_mut(columns);
-        for (((c, parts), bias), factor) in c.iter_mut().zip(sums.as_chunks::<P>().0).zip(start).zip(factor) {
-            *c = sum(parts).fma::<S>(factor, bias);
+        for ((c, parts), bias) in c.iter_mut().zip(sums.as_chunks::<P>().0).zip(start) {
+            *c = sum(parts) + bias;
         }
         // The padding of C is what zeros in B would make it.
         for (c, &bias) in padding.iter_mut().zip(&start[columns..]) {

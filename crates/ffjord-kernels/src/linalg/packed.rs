@@ -2,7 +2,8 @@
 
 use super::AlignedBuffer;
 use crate::Real;
-use crate::simd::SimdLevel;
+use crate::simd::{Isa, Kernel, SimdLevel};
+use std::hint::black_box;
 
 /// How the columns of a matrix are cut into panels at one [`SimdLevel`].
 ///
@@ -249,6 +250,34 @@ impl<T: Real> PackedMatrix<T> {
         }
     }
 
+    /// Becomes `source · diag(scale)`; `scale` has one entry for every padded column.
+    ///
+    /// # Panics
+    /// If `source` has another shape or `scale` another length.
+    pub fn assign_columns_scaled(&mut self, level: SimdLevel, source: &Self, scale: &[T]) {
+        self.check_shape(source);
+        assert_eq!(scale.len(), self.layout.padded(), "one factor for each padded column");
+        level.dispatch(Scaled {
+            to: self,
+            from: source,
+            by: Scale::Columns(scale),
+        });
+    }
+
+    /// Becomes `diag(scale) · source`; `scale` has at least one entry for every row.
+    ///
+    /// # Panics
+    /// If `source` has another shape or `scale` is shorter than the rows are many.
+    pub fn assign_rows_scaled(&mut self, level: SimdLevel, source: &Self, scale: &[T]) {
+        self.check_shape(source);
+        let scale = &scale[..self.depth];
+        level.dispatch(Scaled {
+            to: self,
+            from: source,
+            by: Scale::Rows(scale),
+        });
+    }
+
     fn check_shape(&self, other: &Self) {
         assert_eq!(
             (self.level, self.depth, self.layout),
@@ -268,4 +297,101 @@ impl<T: Real> PackedMatrix<T> {
             *to = a + (b - a) * t;
         }
     }
+}
+
+/// A packed matrix as another times factors.
+struct Scaled<'a, T: Real> {
+    to: &'a mut PackedMatrix<T>,
+    from: &'a PackedMatrix<T>,
+    by: Scale<'a, T>,
+}
+
+/// What a matrix is multiplied with.
+enum Scale<'a, T> {
+    /// A factor for each padded column.
+    Columns(&'a [T]),
+    /// A factor for each row.
+    Rows(&'a [T]),
+}
+
+impl<T: Real> Kernel for Scaled<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Isa>(mut self) {
+        if let Order::Interleaved { rows, vector } = self.to.order {
+            return self.interleaved(rows, vector);
+        }
+        for (first, width) in self.to.layout.panels() {
+            match width {
+                64 => self.panel::<64>(first),
+                32 => self.panel::<32>(first),
+                16 => self.panel::<16>(first),
+                8 => self.panel::<8>(first),
+                4 => self.panel::<4>(first),
+                _ => self.panel::<2>(first),
+            }
+        }
+    }
+}
+
+impl<T: Real> Scaled<'_, T> {
+    /// All vectors of interleaved rows.
+    #[inline(always)]
+    fn interleaved(&mut self, rows: usize, vector: usize) {
+        let starts = (0..self.from.depth.div_ceil(rows)).map(|index| self.from.first_row(index, rows));
+        let from = self.from.data.chunks_exact(vector);
+        for ((to, from), start) in self.to.data.chunks_exact_mut(vector).zip(from).zip(starts) {
+            let columns = to.chunks_exact_mut(rows).zip(from.chunks_exact(rows));
+            match self.by {
+                Scale::Columns(scale) => {
+                    for ((to, from), &factor) in columns.zip(scale) {
+                        for (to, &from) in to.iter_mut().zip(from) {
+                            *to = from * factor;
+                        }
+                    }
+                }
+                Scale::Rows(scale) => {
+                    let scale = &scale[start..start + rows];
+                    for (to, from) in columns {
+                        for ((to, &from), &factor) in to.iter_mut().zip(from).zip(scale) {
+                            *to = from * factor;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The panel of `N` columns that starts at `first`.
+    #[inline(always)]
+    fn panel<const N: usize>(&mut self, first: usize) {
+        let depth = self.to.depth;
+        let (to, _) = self.to.data[first * depth..(first + N) * depth].as_chunks_mut::<N>();
+        let (from, _) = self.from.panel(first, N).as_chunks::<N>();
+        match self.by {
+            Scale::Columns(scale) => {
+                let mut factors = [T::ONE; N];
+                factors.copy_from_slice(&scale[first..first + N]);
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = times(from, |i| factors[i]);
+                }
+            }
+            Scale::Rows(scale) => {
+                for ((to, from), &factor) in to.iter_mut().zip(from).zip(scale) {
+                    *to = times(from, |_| factor);
+                }
+            }
+        }
+    }
+}
+
+/// A row times its factors.
+///
+/// The row passes through [`black_box`]: otherwise the compiler unrolls the row, and makes vectors of the entries that
+/// several rows have in one column, gathered and scattered one by one.
+#[inline(always)]
+fn times<T: Real, const N: usize>(row: &[T; N], factor: impl Fn(usize) -> T) -> [T; N] {
+    let row = black_box(row);
+    std::array::from_fn(|i| row[i] * factor(i))
 }

@@ -5,15 +5,10 @@ use super::weights::{DenseLayer, EffectiveLayer};
 use crate::Real;
 use crate::kernel::{Stack, StackMut};
 use crate::layered::{Linear, Moment};
-use crate::linalg::{
-    AlignedBuffer, PackedMatrix, Rows, RowsMut, accumulate_outer, add_column_sums, multiply, multiply_scaled,
-};
+use crate::linalg::{AlignedBuffer, Rows, RowsMut, accumulate_outer, add_column_sums, multiply};
 
 /// Where a weight has fewer columns than this, its gradient is summed transposed, in longer rows.
 const FEW_COLUMNS: usize = 16;
-
-/// Rows whose cotangents are multiplied by a gate at a time: they stay in the cache.
-const GATED_ROWS: usize = 48;
 
 /// Buffers that every layer uses anew.
 #[derive(Clone, Debug)]
@@ -24,8 +19,6 @@ pub struct DenseScratch<T: Real> {
     transposed: AlignedBuffer<T>,
     /// The gradient of an effective bias.
     pub(super) bias: AlignedBuffer<T>,
-    /// Cotangents of some rows times the gate.
-    gated: AlignedBuffer<T>,
 }
 
 impl<T: Real> Linear<T> for DenseLayer<T> {
@@ -55,13 +48,10 @@ impl<T: Real> Linear<T> for DenseLayer<T> {
     fn scratch(layers: &[Self]) -> DenseScratch<T> {
         let largest = layers.iter().map(|layer| layer.shape.weights()).max().unwrap_or(0);
         let widest = layers.iter().map(|layer| layer.output_stride).max().unwrap_or(0);
-        let gates = layers.iter().filter(|layer| layer.is_gated());
-        let widest_gate = gates.map(|layer| layer.output_stride).max().unwrap_or(0);
         DenseScratch {
             weight: AlignedBuffer::zeros(largest),
             transposed: AlignedBuffer::zeros(largest),
             bias: AlignedBuffer::zeros(widest),
-            gated: AlignedBuffer::zeros(GATED_ROWS * widest_gate),
         }
     }
 
@@ -74,10 +64,10 @@ impl<T: Real> Linear<T> for DenseLayer<T> {
         y: StackMut<'_, T>,
     ) {
         effective.prepare_forward(self, moment, &mut scratch.weight);
-        let (weight, scale) = (effective.forward(self), effective.scale(self));
+        let weight = effective.forward(self);
         let product = |x, bias: &[T], y| {
             let (x, y) = (rows(x, self.input_stride), rows_mut(y, self.output_stride));
-            multiply_scaled(self.level, x, weight, (scale, bias), y);
+            multiply(self.level, x, weight, bias, y);
         };
         product(x.value, &effective.bias, y.value);
         product(x.tangents, &[], y.tangents);
@@ -94,10 +84,6 @@ impl<T: Real> Linear<T> for DenseLayer<T> {
         effective.prepare_backward(self, moment, &mut scratch.weight);
         let weight = effective.backward(self);
         for (y, x) in [(y.value, x.value), (y.tangents, x.tangents)] {
-            if self.is_gated() {
-                self.apply_gated_adjoint((weight, &effective.gate), &mut scratch.gated, y, x);
-                continue;
-            }
             let (y, x) = (rows(y, self.output_stride), rows_mut(x, self.input_stride));
             multiply(self.level, y, weight, &[], x);
         }
@@ -138,20 +124,6 @@ impl<T: Real> Linear<T> for DenseLayer<T> {
 }
 
 impl<T: Real> DenseLayer<T> {
-    /// x̄ = Wᵀ (gate ⊙ ȳ).
-    fn apply_gated_adjoint(&self, (weight, gate): (&PackedMatrix<T>, &[T]), gated: &mut [T], y: &[T], x: &mut [T]) {
-        let (from, to) = (self.output_stride, self.input_stride);
-        for (y, x) in y.chunks(GATED_ROWS * from).zip(x.chunks_mut(GATED_ROWS * to)) {
-            let gated = &mut gated[..y.len()];
-            for (gated, y) in gated.chunks_exact_mut(from).zip(y.chunks_exact(from)) {
-                for ((gated, &y), &gate) in gated.iter_mut().zip(y).zip(gate) {
-                    *gated = gate * y;
-                }
-            }
-            multiply(self.level, rows(gated, from), weight, &[], rows_mut(x, to));
-        }
-    }
-
     /// Adds Σ ȳᵀ x over values and tangents to `target`, rows `stride` apart.
     fn add_weight_gradient(
         &self,

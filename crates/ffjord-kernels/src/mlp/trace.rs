@@ -4,7 +4,7 @@ use super::MlpArchitecture;
 use crate::error::{check_length, whole_rows};
 use crate::kernel::{Stack, TraceMut};
 use crate::layered::{Architecture, Extent, Layered, Workspace};
-use crate::linalg::{Rows, RowsMut, multiply_scaled};
+use crate::linalg::{Rows, RowsMut, multiply};
 use crate::{KernelError, Real};
 
 /// f(z, t) `[R, D]` and tr ∂f/∂z `[R]` of a network with one hidden layer: one product per layer for the values and
@@ -46,11 +46,8 @@ pub(super) fn exact_trace<T: Real>(
     let (stride, units) = (first_layer.output_stride, first_layer.shape.outputs);
     let diagonal = &mut scratch.bias[..stride];
     diagonal.fill(T::ZERO);
-    let (first_scale, second_scale) = (effective[0].scale(first_layer), effective[1].scale(second_layer));
-    let gate = |scale: &[T], output: usize| scale.get(output).copied().unwrap_or(T::ONE);
     for (j, m) in diagonal[..units].iter_mut().enumerate() {
-        let product = |i| first.entry(i, j) * second.entry(j, i) * gate(second_scale, i);
-        *m = gate(first_scale, j) * (0..state).fold(T::ZERO, |sum, i| sum + product(i));
+        *m = (0..state).fold(T::ZERO, |sum, i| sum + first.entry(i, j) * second.entry(j, i));
     }
 
     let input = if form.is_callers() {
@@ -72,10 +69,10 @@ pub(super) fn exact_trace<T: Real>(
         data: &mut *hidden,
         stride,
     };
-    multiply_scaled(network.level, a, first, (first_scale, &effective[0].bias), c);
+    multiply(network.level, a, first, &effective[0].bias, c);
     network.function().apply_with_slope(network.level, hidden, slope);
     let (a, c) = (Rows { data: &*hidden, stride }, RowsMut { data: f, stride: state });
-    multiply_scaled(network.level, a, second, (second_scale, &effective[1].bias), c);
+    multiply(network.level, a, second, &effective[1].bias, c);
     for (trace, slope) in trace.iter_mut().zip(slope.chunks_exact(stride)) {
         *trace = slope
             .iter()

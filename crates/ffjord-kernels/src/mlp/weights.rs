@@ -82,16 +82,6 @@ impl<T: Real> DenseLayer<T> {
         }
     }
 
-    /// Whether the weights that products take are packed once, whatever the time.
-    fn is_packed(&self) -> bool {
-        self.is_gated() || self.constant().is_some()
-    }
-
-    /// Whether products are multiplied by the gate.
-    pub(super) fn is_gated(&self) -> bool {
-        self.form == WeightForm::Gated
-    }
-
     /// Where the weight gradient is accumulated in place: offset and row stride within the layer's parameters.
     pub(super) fn constant(&self) -> Option<(usize, usize)> {
         match self.form {
@@ -108,7 +98,7 @@ fn padded<T: Real>(level: SimdLevel, columns: usize) -> usize {
 /// The effective coefficients of one layer at one time: part of a workspace.
 #[derive(Clone, Debug)]
 pub struct EffectiveLayer<T: Real> {
-    /// `None` where the weight does not depend on time, but perhaps a gate of its outputs.
+    /// `None` where the weight does not depend on time.
     pair: Option<Pair<T>>,
     /// The gate, after either preparation, padded with zeros.
     pub(super) gate: AlignedBuffer<T>,
@@ -121,7 +111,7 @@ impl<T: Real> EffectiveLayer<T> {
         let (level, shape) = (layer.level, layer.shape);
         let outputs = padded::<T>(level, shape.outputs);
         Self {
-            pair: (!layer.is_packed()).then(|| Pair::zeros(level, shape)),
+            pair: layer.constant().is_none().then(|| Pair::zeros(level, shape)),
             gate: AlignedBuffer::zeros(outputs),
             bias: AlignedBuffer::zeros(outputs),
         }
@@ -145,6 +135,7 @@ impl<T: Real> EffectiveLayer<T> {
         let Some(pair) = &mut self.pair else { return };
         let forward = &mut pair.forward;
         match layer.given.as_slice() {
+            [given] => forward.assign_columns_scaled(layer.level, &given.forward, &self.gate),
             [first, second] => forward.assign_interpolated(&first.forward, &second.forward, moment.t),
             _ => {
                 let weight = generate(layer, moment, scratch);
@@ -155,13 +146,14 @@ impl<T: Real> EffectiveLayer<T> {
 
     /// Makes the backward weight that of a moment. `scratch` holds at least one dense weight.
     pub(super) fn prepare_backward(&mut self, layer: &DenseLayer<T>, moment: Moment<'_, T>, scratch: &mut [T]) {
-        if layer.constant().is_some() {
+        if self.pair.is_none() {
             return;
         }
         self.evaluate(layer, moment);
         let Some(pair) = &mut self.pair else { return };
         let backward = &mut pair.backward;
         match layer.given.as_slice() {
+            [given] => backward.assign_rows_scaled(layer.level, &given.backward, &self.gate),
             [first, second] => backward.assign_interpolated(&first.backward, &second.backward, moment.t),
             _ => {
                 let weight = generate(layer, moment, scratch);
@@ -170,19 +162,14 @@ impl<T: Real> EffectiveLayer<T> {
         }
     }
 
-    /// What the outputs of [`forward`](Self::forward)'s products are multiplied by, padded; empty for nothing.
-    pub(super) fn scale(&self, layer: &DenseLayer<T>) -> &[T] {
-        if layer.is_gated() { &self.gate } else { &[] }
-    }
-
-    /// `[inputs, outputs]`, after [`EffectiveLayer::prepare_forward`]; without the gate.
+    /// `[inputs, outputs]`, after [`EffectiveLayer::prepare_forward`].
     pub(super) fn forward<'a>(&'a self, layer: &'a DenseLayer<T>) -> &'a PackedMatrix<T> {
         self.pair
             .as_ref()
             .map_or_else(|| &layer.given[0].forward, |pair| &pair.forward)
     }
 
-    /// `[outputs, inputs]`, after [`EffectiveLayer::prepare_backward`]; without the gate.
+    /// `[outputs, inputs]`, after [`EffectiveLayer::prepare_backward`].
     pub(super) fn backward<'a>(&'a self, layer: &'a DenseLayer<T>) -> &'a PackedMatrix<T> {
         self.pair
             .as_ref()
