@@ -51,6 +51,8 @@ pub type SharedKernel<T> = Arc<dyn DynKernel<T>>;
 pub trait DynKernel<T: Real>: fmt::Debug + Send + Sync {
     /// [`Kernel::state_len`].
     fn state_len(&self) -> usize;
+    /// [`Kernel::tangent_len`].
+    fn tangent_len(&self) -> usize;
     /// [`Kernel::given_len`].
     fn given_len(&self) -> usize;
     /// [`Kernel::parameter_count`].
@@ -119,6 +121,10 @@ pub trait DynKernel<T: Real>: fmt::Debug + Send + Sync {
 impl<T: Real, K: Kernel<T>> DynKernel<T> for K {
     fn state_len(&self) -> usize {
         Kernel::state_len(self)
+    }
+
+    fn tangent_len(&self) -> usize {
+        Kernel::tangent_len(self)
     }
 
     fn given_len(&self) -> usize {

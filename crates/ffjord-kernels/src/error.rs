@@ -105,6 +105,19 @@ pub enum KernelError {
         /// How many layers there are.
         layers: usize,
     },
+    /// No hidden state lies behind so many layers, or rows have parts of the layers for themselves.
+    #[error(
+        "a network of {layers} layers, each with {own} numbers of a row's own, cannot be cut behind {given} of them: give \
+         at least 1 and fewer than all, of a network without numbers of a row's own"
+    )]
+    Cut {
+        /// Layers before the cut.
+        given: usize,
+        /// How many layers there are.
+        layers: usize,
+        /// The numbers that every row has for itself in all layers.
+        own: usize,
+    },
     /// A slice has the wrong length.
     #[error("{what} has {given} numbers where {expected} are needed")]
     Length {

@@ -83,6 +83,12 @@ pub trait Kernel<T: Real>: fmt::Debug + Send + Sync + 'static {
         0
     }
 
+    /// H, the numbers of one tangent: those of the state, but for kernels whose products are those of another matrix, such
+    /// as [`Bottleneck`](crate::Bottleneck). Arrays of tangents and products are then `[K, R, H]`.
+    fn tangent_len(&self) -> usize {
+        self.state_len()
+    }
+
     /// P, the number of parameters.
     fn parameter_count(&self) -> usize;
 

@@ -26,7 +26,7 @@ pub use erased::{DynKernel, Opaque, SharedKernel};
 pub use error::KernelError;
 pub use kernel::{GradientMut, Kernel, Stack, StackMut, TraceMut};
 pub use layer_kind::LayerKind;
-pub use layered::{Layered, ParameterSpec, Tape, Workspace};
+pub use layered::{Bottleneck, BottleneckTape, BottleneckWorkspace, Layered, ParameterSpec, Tape, Workspace};
 pub use minus_state::MinusState;
 pub use real::Real;
 pub use sum::{Sum, SumWorkspace};

@@ -231,6 +231,28 @@ impl ConvNet {
     pub(crate) fn stack(&self) -> &Stack {
         &self.stack
     }
+
+    /// The kernel of the network cut behind so many layers; none where the network has none.
+    pub(crate) fn kernel_cut_behind(&self, layers: usize) -> Result<Option<FieldKernel>> {
+        if !self.device.is_cpu() {
+            return Ok(None);
+        }
+        let (level, shape) = (SimdLevel::detect(), self.architecture()?);
+        FieldKernel::of(
+            &self.parameters,
+            self.dtype,
+            |numbers| ffjord_kernels::Bottleneck::new(ConvKernel::new(level, shape.clone(), numbers)?, layers),
+            |numbers| ffjord_kernels::Bottleneck::new(ConvKernel::new(level, shape.clone(), numbers)?, layers),
+        )
+    }
+
+    fn architecture(&self) -> Result<ConvArchitecture> {
+        let config = &self.config;
+        let (channels, size) = config.squeezed()?;
+        let (hidden, strides) = (&config.hidden, &config.strides);
+        let shape = ConvArchitecture::new(channels, size, hidden, strides, config.layer, config.activation)?;
+        Ok(shape.squeezed(config.num_squeeze)?)
+    }
 }
 
 /// The shape of every hidden state.
@@ -321,18 +343,7 @@ impl VectorField for ConvNet {
         if !self.device.is_cpu() {
             return Ok(None);
         }
-        let config = &self.config;
-        let (channels, size) = config.squeezed()?;
-        let shape = ConvArchitecture::new(
-            channels,
-            size,
-            &config.hidden,
-            &config.strides,
-            config.layer,
-            config.activation,
-        )?
-        .squeezed(config.num_squeeze)?;
-        let level = SimdLevel::detect();
+        let (level, shape) = (SimdLevel::detect(), self.architecture()?);
         FieldKernel::of(
             &self.parameters,
             self.dtype,

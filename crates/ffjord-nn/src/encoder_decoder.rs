@@ -16,7 +16,8 @@ use rand::RngCore;
 /// encoder h, each with its nonlinearity, and the rest is the decoder g (FFJORD, section 4.2). What stands between them
 /// is the bottleneck, whatever its width: the trace of `(∂h/∂z)(∂g/∂h)` there is that of the Jacobian.
 ///
-/// As a field it is the network itself, and runs on its kernel. Parameters are named as in the original implementation:
+/// As a field it is the network itself, and runs on its kernel, which there is for the products at the bottleneck too.
+/// Parameters are named as in the original implementation:
 /// `encoder_layers.<l>.…`, then `decoder_layers.<l>.…`.
 ///
 /// ```
@@ -162,5 +163,13 @@ impl VectorField for EncoderDecoder {
 
     fn kernel(&self) -> Result<Option<FieldKernel>> {
         self.network.field().kernel()
+    }
+
+    fn bottleneck_kernel(&self) -> Result<Option<FieldKernel>> {
+        let layers = self.bottleneck.steps() / 2;
+        match &self.network {
+            Network::Dense(network) => network.kernel_cut_behind(layers),
+            Network::Convolutional(network) => network.kernel_cut_behind(layers),
+        }
     }
 }

@@ -104,6 +104,15 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
         })
     }
 
+    /// The field with its present weights as a kernel whose tangents are probes of the bottleneck, flat, and whose products
+    /// are those of [`through_bottleneck`](Self::through_bottleneck); none where there is no such kernel.
+    ///
+    /// # Errors
+    /// When the weights cannot be read.
+    fn bottleneck_kernel(&self) -> Result<Option<FieldKernel>> {
+        Ok(None)
+    }
+
     /// `f(z, t)` for `z` `[B, …]`; the result has no gradient.
     ///
     /// # Errors

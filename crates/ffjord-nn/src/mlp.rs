@@ -180,6 +180,28 @@ impl Mlp {
     pub(crate) fn stack(&self) -> &Stack {
         &self.stack
     }
+
+    /// The kernel of the network cut behind so many layers; none where the network has none.
+    pub(crate) fn kernel_cut_behind(&self, layers: usize) -> Result<Option<FieldKernel>> {
+        if !self.device.is_cpu() {
+            return Ok(None);
+        }
+        let (level, shape) = (SimdLevel::detect(), self.architecture()?);
+        FieldKernel::of(
+            &self.parameters,
+            self.dtype,
+            |numbers| ffjord_kernels::Bottleneck::new(MlpKernel::new(level, shape.clone(), numbers)?, layers),
+            |numbers| ffjord_kernels::Bottleneck::new(MlpKernel::new(level, shape.clone(), numbers)?, layers),
+        )
+    }
+
+    fn architecture(&self) -> Result<MlpArchitecture> {
+        let mut dimensions = vec![self.config.dimension + self.config.given];
+        dimensions.extend_from_slice(&self.config.hidden);
+        dimensions.push(self.config.dimension);
+        let (layer, activation) = (self.config.layer, self.config.activation);
+        Ok(MlpArchitecture::new(&dimensions, layer, activation)?)
+    }
 }
 
 /// The shape of every hidden state.
@@ -234,11 +256,7 @@ impl VectorField for Mlp {
         if !self.device.is_cpu() {
             return Ok(None);
         }
-        let mut dimensions = vec![self.config.dimension + self.config.given];
-        dimensions.extend_from_slice(&self.config.hidden);
-        dimensions.push(self.config.dimension);
-        let shape = MlpArchitecture::new(&dimensions, self.config.layer, self.config.activation)?;
-        let level = SimdLevel::detect();
+        let (level, shape) = (SimdLevel::detect(), self.architecture()?);
         FieldKernel::of(
             &self.parameters,
             self.dtype,

@@ -30,8 +30,8 @@ impl Backend for TensorBackend {
 }
 
 /// A field by its compiled kernel where it has one ([`VectorField::kernel`](ffjord_nn::VectorField::kernel)), else by its
-/// tensor operations; those also serve solves whose trace is taken at a bottleneck or whose integrals need derivatives
-/// along the path.
+/// tensor operations; those also serve solves whose integrals need derivatives along the path, or whose trace is taken at
+/// a bottleneck for which there is no kernel ([`VectorField::bottleneck_kernel`](ffjord_nn::VectorField::bottleneck_kernel)).
 #[derive(Debug, Clone, Default)]
 pub struct CpuBackend {
     /// Tapes and workspaces between solves.
@@ -59,12 +59,15 @@ fn carry_out<E: Engine>(engine: E, problem: &Problem<'_>, record: Option<&Adjoin
 impl Backend for CpuBackend {
     fn solve(&self, problem: &Problem<'_>, record: Option<&AdjointMethod>) -> Result<Solved> {
         let along = |integral: &PathIntegral| matches!(integral.needs(), Needs::Along(_));
-        let of_jacobian = problem.trace.as_ref().is_none_or(|trace| trace.of == TraceOf::Jacobian);
-        if !of_jacobian || problem.integrals.iter().any(along) {
+        if problem.integrals.iter().any(along) {
             return TensorBackend.solve(problem, record);
         }
         let exact = matches!(problem.settings.trace, TraceMode::Exact);
-        match problem.field.kernel()? {
+        let kernel = match problem.trace.as_ref().map(|trace| trace.of) {
+            None | Some(TraceOf::Jacobian) => problem.field.kernel()?,
+            Some(TraceOf::Bottleneck) => problem.field.bottleneck_kernel()?,
+        };
+        match kernel {
             Some(FieldKernel::F32(kernel)) => carry_out(self.engine(kernel, exact), problem, record),
             Some(FieldKernel::F64(kernel)) => carry_out(self.engine(kernel, exact), problem, record),
             _ => TensorBackend.solve(problem, record),

@@ -48,9 +48,11 @@ pub(super) struct KernelSystem<'a, T: Real> {
     engine: &'a KernelEngine<T>,
     rows: usize,
     dimension: usize,
+    /// Numbers of a probe: those of a state, or of a bottleneck.
+    width: usize,
     /// `[R, G]`.
     given: Vec<T>,
-    /// The probes `[K, R, D]` and the weight of each.
+    /// The probes `[K, R, H]` and the weight of each.
     trace: Option<(Vec<T>, T)>,
     integrals: &'a [PathIntegral],
     /// Whether the kernel's closed form takes the place of tangents.
@@ -61,7 +63,7 @@ pub(super) struct KernelSystem<'a, T: Real> {
 /// Memory of evaluations, made once a solve.
 struct Scratch<T> {
     workspace: Opaque,
-    /// Products, or cotangents of products, `[K, R, D]`.
+    /// Products, or cotangents of products, `[K, R, H]`.
     products: Vec<T>,
     /// Cotangent of the value, `[R, D]`.
     value: Vec<T>,
@@ -78,7 +80,7 @@ pub(super) struct KernelTape<T> {
 impl<'a, T: Real + WithDType> KernelSystem<'a, T> {
     fn new(engine: &'a KernelEngine<T>, block: &Block, integrals: &'a [PathIntegral]) -> candle_core::Result<Self> {
         let kernel = &engine.kernel;
-        let (rows, dimension) = (block.rows.len(), kernel.state_len());
+        let (rows, dimension, width) = (block.rows.len(), kernel.state_len(), kernel.tangent_len());
         let form = |trace: &TraceForm| {
             Ok::<_, candle_core::Error>((trace.vectors.flatten_all()?.to_vec1()?, from_f64(trace.weight)))
         };
@@ -89,9 +91,10 @@ impl<'a, T: Real + WithDType> KernelSystem<'a, T> {
             engine,
             rows,
             dimension,
+            width,
             given: given.transpose()?.unwrap_or_default(),
             scratch: RefCell::new(Scratch {
-                workspace: kernel.workspace(rows + products / dimension),
+                workspace: kernel.workspace(rows + products / width),
                 products: vec![T::ZERO; products],
                 value: vec![T::ZERO; rows * dimension],
             }),
@@ -108,7 +111,7 @@ impl<'a, T: Real + WithDType> KernelSystem<'a, T> {
         };
         let (value, columns) = dy.split_at_mut(self.rows * self.dimension);
         let (log_det, integrals) = columns.split_at_mut(self.rows);
-        contract(self.dimension, probes, products, log_det)?;
+        contract(self.width, probes, products, log_det)?;
         log_det.iter_mut().for_each(|sum| *sum *= *weight);
         let evaluation = self.evaluation(value, products);
         for (integral, out) in self.integrals.iter().zip(integrals.chunks_exact_mut(self.rows)) {
@@ -121,6 +124,7 @@ impl<'a, T: Real + WithDType> KernelSystem<'a, T> {
     fn evaluation<'s>(&'s self, value: &'s [T], products: &'s [T]) -> RowsEvaluation<'s, T> {
         RowsEvaluation {
             dimension: self.dimension,
+            width: self.width,
             value,
             probes: self.probes(),
             products,
@@ -137,11 +141,9 @@ impl<'a, T: Real + WithDType> KernelSystem<'a, T> {
         };
         let (log_det, columns) = columns.split_at(self.rows);
         let columns = columns.chunks_exact(self.rows);
-        let block = (self.rows * self.dimension).max(1);
+        let block = (self.rows * self.width).max(1);
         for (out, probes) in products.chunks_exact_mut(block).zip(probes.chunks_exact(block)) {
-            let rows = out
-                .chunks_exact_mut(self.dimension)
-                .zip(probes.chunks_exact(self.dimension));
+            let rows = out.chunks_exact_mut(self.width).zip(probes.chunks_exact(self.width));
             for ((out, probe), by) in rows.zip(log_det) {
                 let slope = *by * *weight;
                 out.iter_mut().zip(probe).for_each(|(out, probe)| *out = slope * *probe);
@@ -156,7 +158,7 @@ impl<'a, T: Real + WithDType> KernelSystem<'a, T> {
 
     /// Rows × (1 + probes).
     fn stacked_rows(&self) -> usize {
-        self.rows + self.probes().len() / self.dimension
+        self.rows + self.probes().len() / self.width
     }
 
     fn probes(&self) -> &[T] {

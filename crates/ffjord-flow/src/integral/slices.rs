@@ -10,11 +10,13 @@ use ffjord_nn::NnError;
 pub(crate) struct RowsEvaluation<'a, T> {
     /// D.
     pub(crate) dimension: usize,
+    /// H: D, or the numbers of the bottleneck where the trace is taken.
+    pub(crate) width: usize,
     /// f, `[R, D]`.
     pub(crate) value: &'a [T],
-    /// The probes ε, `[K, R, D]`.
+    /// The probes ε, `[K, R, H]`.
     pub(crate) probes: &'a [T],
-    /// `J ε`, `[K, R, D]`.
+    /// `J ε`, or the products at the bottleneck, `[K, R, H]`.
     pub(crate) products: &'a [T],
     /// The weight of each probe.
     pub(crate) weight: T,
@@ -129,7 +131,7 @@ impl<T: Real> RowsEvaluation<'_, T> {
                     let mean = self.mean_form(row);
                     for probe in 0..self.count() {
                         let slope = *by * T::TWO * self.variance_scale() * (self.form(probe, row) - mean);
-                        let span = self.start(probe, row)..self.start(probe, row) + self.dimension;
+                        let span = self.start(probe, row)..self.start(probe, row) + self.width;
                         let pairs = products[span.clone()].iter_mut().zip(&self.probes[span]);
                         pairs.for_each(|(out, entry)| *out += slope * *entry);
                     }
@@ -142,17 +144,21 @@ impl<T: Real> RowsEvaluation<'_, T> {
 
     /// The number K of probes.
     fn count(&self) -> usize {
-        self.products.len() / self.value.len().max(1)
+        self.products.len() / (self.rows() * self.width).max(1)
+    }
+
+    fn rows(&self) -> usize {
+        self.value.len() / self.dimension
     }
 
     /// Where the product of one probe with one row begins.
     fn start(&self, probe: usize, row: usize) -> usize {
-        probe * self.value.len() + row * self.dimension
+        (probe * self.rows() + row) * self.width
     }
 
     /// `εᵀ J ε` of one probe and row.
     fn form(&self, probe: usize, row: usize) -> T {
-        let span = self.start(probe, row)..self.start(probe, row) + self.dimension;
+        let span = self.start(probe, row)..self.start(probe, row) + self.width;
         let pairs = self.probes[span.clone()].iter().zip(&self.products[span]);
         pairs.fold(T::ZERO, |sum, (e, u)| sum + *e * *u)
     }

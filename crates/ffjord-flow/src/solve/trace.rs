@@ -32,7 +32,9 @@ pub enum TraceMode {
         probes: usize,
     },
     /// The exact trace of `(∂h/∂z)(∂g/∂h)` for an encoder–decoder network `f = g∘h` with a narrow middle of width H,
-    /// which is that of the Jacobian: H products an evaluation (FFJORD, eq. 9). By tensor operations alone.
+    /// which is that of the Jacobian: H products an evaluation (FFJORD, eq. 9).
+    ///
+    /// By a kernel for an [`EncoderDecoder`](ffjord_nn::EncoderDecoder), by tensor operations for other fields.
     BottleneckExact,
     /// The same by probes of width H: the variance is that of an H × H matrix.
     Bottleneck {

@@ -1,6 +1,7 @@
 //! Flows as a user meets them: bijections, gradients, refusals.
 
 mod bijections;
+mod bottleneck;
 mod check;
 mod common;
 mod conditional;

@@ -181,6 +181,14 @@ impl Architecture for ConvArchitecture {
         self.input_form()
     }
 
+    fn hidden_form(&self, layer: usize) -> RowForm {
+        let ConvShape { outputs, output, .. } = self.shapes[layer];
+        RowForm::Pixels(Pixels {
+            shape: [outputs, output.0, output.1],
+            squeezes: 0,
+        })
+    }
+
     fn layers<T: Real>(&self, level: SimdLevel) -> Vec<ConvLayer<T>> {
         let layer = |&shape| ConvLayer::zeros(level, self.kind, shape);
         self.shapes.iter().map(layer).collect()

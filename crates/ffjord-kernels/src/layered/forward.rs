@@ -7,12 +7,23 @@ use crate::elementwise::Saved;
 use crate::error::{check_length, whole_rows};
 use crate::kernel::{Kernel, Stack, StackMut};
 use crate::{KernelError, Real};
+use std::ops::Range;
 
 /// Where a pass puts the activations of the hidden layers.
-struct Hidden<'a, T: Real> {
+pub(super) struct Hidden<'a, T: Real> {
     /// A buffer for each layer, or two to use in turn if the pass is not recorded.
-    layers: &'a mut [HiddenLayer<T>],
-    record: bool,
+    pub(super) layers: &'a mut [HiddenLayer<T>],
+    pub(super) record: bool,
+}
+
+impl<T: Real> Hidden<'_, T> {
+    /// The same for a shorter time.
+    pub(super) fn reborrow(&mut self) -> Hidden<'_, T> {
+        Hidden {
+            layers: &mut *self.layers,
+            record: self.record,
+        }
+    }
 }
 
 impl<A: Architecture, T: Real> Layered<A, T> {
@@ -48,13 +59,13 @@ impl<A: Architecture, T: Real> Layered<A, T> {
         if extent.rows == 0 {
             return Ok(());
         }
-        let coefficients = &mut workspace.coefficients;
+        let (all, coefficients) = (0..self.layers.len(), &mut workspace.coefficients);
         if output_form.is_callers() {
-            self.run(t, extent, (input, given), output, hidden, coefficients);
+            self.run(all, t, extent, (input, given), output, hidden, coefficients);
         } else {
             let len = output_form.len();
             let inner = extent.stack_mut(&mut workspace.output, len);
-            self.run(t, extent, (input, given), inner, hidden, coefficients);
+            self.run(all, t, extent, (input, given), inner, hidden, coefficients);
             output_form.store(extent, &workspace.output[..extent.stacked() * len], output, &mut []);
         }
         Ok(())
@@ -91,9 +102,11 @@ impl<A: Architecture, T: Real> Layered<A, T> {
         Ok(extent)
     }
 
-    /// The layers, one after another.
-    fn run(
+    /// Some layers, one after another; the output is written by the last layer of the network alone.
+    #[expect(clippy::too_many_arguments, reason = "they are the layers' and the evaluation's")]
+    pub(super) fn run(
         &self,
+        layers: Range<usize>,
         t: f64,
         extent: Extent,
         (input, given): (Stack<'_, T>, &[T]),
@@ -103,11 +116,15 @@ impl<A: Architecture, T: Real> Layered<A, T> {
     ) {
         let (function, t, last) = (self.function(), T::from_f64(t), self.layers.len() - 1);
         let Hidden { layers: hidden, record } = hidden;
-        for (index, layer) in self.layers.iter().enumerate() {
+        for index in layers.clone() {
+            let layer = &self.layers[index];
             let (moment, len) = (self.moment(index, t), layer.output_len());
             let (effective, scratch) = (&mut coefficients.effective[index], &mut coefficients.scratch);
             let (before, next) = neighbours(hidden, index, last);
-            let x = before.map_or(input, |before| extent.stack(&before.stack, layer.input_len()));
+            let x = match before {
+                Some(before) if index > layers.start => extent.stack(&before.stack, layer.input_len()),
+                _ => input,
+            };
             let room = &mut coefficients.own;
             let mut own = |y: StackMut<'_, T>| {
                 if let Some(own) = self.architecture.own(index) {

@@ -21,6 +21,9 @@ pub trait Architecture: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// How a row of the last layer's output lies.
     fn output_form(&self) -> RowForm;
 
+    /// How a row behind layer `layer` lies, but for padding.
+    fn hidden_form(&self, layer: usize) -> RowForm;
+
     /// What every row has of layer `layer` for itself; nothing unless the architecture says so.
     fn own(&self, layer: usize) -> Option<OwnLayer> {
         let _ = layer;

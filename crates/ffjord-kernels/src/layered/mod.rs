@@ -2,6 +2,7 @@
 //!
 //! A network is an [`Architecture`]; what differs between the kinds is the [`Linear`] part of a layer.
 
+mod bottleneck;
 mod forward;
 mod linear;
 mod memory;
@@ -11,6 +12,7 @@ mod pixels;
 mod reverse;
 mod rows;
 
+pub use bottleneck::{Bottleneck, BottleneckTape, BottleneckWorkspace};
 pub use linear::{Architecture, Linear, Moment};
 pub(crate) use memory::Extent;
 pub use memory::{Tape, Workspace};

@@ -8,6 +8,7 @@ use crate::error::check_length;
 use crate::kernel::{GradientMut, Kernel, Stack, StackMut};
 use crate::linalg::AlignedBuffer;
 use crate::{KernelError, Real};
+use std::ops::Range;
 
 impl<A: Architecture, T: Real> Layered<A, T> {
     /// Takes the cotangents of (f, u) of a recorded evaluation back.
@@ -48,15 +49,16 @@ impl<A: Architecture, T: Real> Layered<A, T> {
             output_form.load(extent, cotangent, &[], &mut workspace.output)
         };
         let (parameters, cotangents) = (gradient.parameters, &mut workspace.cotangents);
+        let (all, x) = (0..self.layers.len(), extent.stack(&tape.input, input_form.len()));
         let coefficients = &mut workspace.coefficients;
         let time = if input_form.is_callers() {
             let into = (gradient.state, parameters, gradient.given);
-            self.layers_in_reverse((tape, given), cotangent, into, cotangents, coefficients)
+            self.layers_in_reverse(all, (tape, given), (x, cotangent), into, cotangents, coefficients)
         } else {
             // Such a network has what its rows are given among its inputs, and none of it for itself.
             let of_input = &mut workspace.input[..extent.rows * input_form.len()];
             let into = (&mut *of_input, parameters, &mut [][..]);
-            let time = self.layers_in_reverse((tape, &[]), cotangent, into, cotangents, coefficients);
+            let time = self.layers_in_reverse(all, (tape, &[]), (x, cotangent), into, cotangents, coefficients);
             let to = StackMut {
                 value: gradient.state,
                 tangents: &mut [],
@@ -67,30 +69,32 @@ impl<A: Architecture, T: Real> Layered<A, T> {
         Ok(time.to_f64())
     }
 
-    /// From the outputs' cotangents to that of the first layer's input; returns the gradient of time.
-    fn layers_in_reverse(
+    /// Some layers from the cotangents of their outputs to that of their input's values, whose tangents are constants;
+    /// returns the gradient of time.
+    pub(super) fn layers_in_reverse(
         &self,
+        layers: Range<usize>,
         (tape, given): (&Tape<A, T>, &[T]),
-        cotangent: Stack<'_, T>,
+        (input, cotangent): (Stack<'_, T>, Stack<'_, T>),
         (of_input, gradient, of_given): (&mut [T], &mut [T], &mut [T]),
         cotangents: &mut [AlignedBuffer<T>; 2],
         coefficients: &mut Coefficients<A, T>,
     ) -> T {
         let (extent, t, function) = (tape.extent, T::from_f64(tape.time), self.function());
-        let (last, mut of_time) = (self.layers.len() - 1, T::ZERO);
-        for (index, layer) in self.layers.iter().enumerate().rev() {
+        let mut of_time = T::ZERO;
+        for index in layers.clone().rev() {
+            let (layer, is_last) = (&self.layers[index], index + 1 == layers.end);
             let moment = self.moment(index, t);
             let (effective, scratch) = (&mut coefficients.effective[index], &mut coefficients.scratch);
             // The cotangents of this layer's outputs are the caller's, or lie in the first buffer.
             let [current, next] = &mut *cotangents;
-            let y = if index == last {
+            let y = if is_last {
                 cotangent
             } else {
                 extent.stack(current, layer.output_len())
             };
-            let before = index.checked_sub(1).map(|before| &tape.hidden[before]);
+            let before = (index > layers.start).then(|| &tape.hidden[index - 1]);
             let (y_in, mut to) = match before {
-                // The state's tangents are constants: only its values need a cotangent.
                 None => {
                     let values = Stack { tangents: &[], ..y };
                     let to = StackMut {
@@ -102,7 +106,7 @@ impl<A: Architecture, T: Real> Layered<A, T> {
                 Some(_) => (y, extent.stack_mut(next, layer.input_len())),
             };
             layer.apply_adjoint(moment, effective, scratch, y_in, to.reborrow());
-            let x = extent.stack(before.map_or(&tape.input, |before| &before.stack), layer.input_len());
+            let x = before.map_or(input, |before| extent.stack(&before.stack, layer.input_len()));
             if let Some(own) = self.architecture.own(index) {
                 let numbers = (self.own_rows(given), &mut *of_given);
                 let room = &mut coefficients.own;
@@ -122,7 +126,7 @@ impl<A: Architecture, T: Real> Layered<A, T> {
     }
 
     /// From the cotangents of a hidden layer's outputs to those of its inputs, in place.
-    fn nonlinearity_in_reverse(
+    pub(super) fn nonlinearity_in_reverse(
         &self,
         function: Function<T>,
         values: usize,

@@ -204,6 +204,12 @@ impl Architecture for MlpArchitecture {
         RowForm::State { len: self.outputs() }
     }
 
+    fn hidden_form(&self, layer: usize) -> RowForm {
+        RowForm::State {
+            len: self.dimensions[layer + 1],
+        }
+    }
+
     fn layers<T: Real>(&self, level: SimdLevel) -> Vec<DenseLayer<T>> {
         let last = self.layers() - 1;
         shapes(&self.dimensions)

@@ -6,7 +6,8 @@ use ffjord_kernels::GradientMut;
 use ffjord_kernels::mlp::{Stack, StackMut};
 use ffjord_nn::{
     ActivationKind, Amortisation, AmortisedMlp, AmortisedMlpConfig, ConvNet, ConvNetConfig, EncoderDecoder,
-    FieldKernel, LayerKind, Mlp, MlpConfig, OutputCotangents, Parallel, Request, Residual, Stride, VectorField,
+    FieldKernel, LayerKind, Mlp, MlpConfig, OutputCotangents, Parallel, Request, Residual, Stride, Tangents,
+    VectorField,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -38,10 +39,22 @@ fn assert_close(ours: &[f64], reference: &[f64], label: &str) {
 }
 
 fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResult {
+    check_products(field, false, rng, label)
+}
+
+/// The field with products of its Jacobian, or those at its bottleneck.
+fn check_products(field: &dyn VectorField, at_bottleneck: bool, rng: &mut ChaCha8Rng, label: &str) -> TestResult {
     for parameter in field.parameters() {
         parameter.var.set(&uniform(rng, parameter.var.dims())?)?;
     }
-    let Some(FieldKernel::F64(kernel)) = field.kernel()? else {
+    let (kernel, tangent) = match at_bottleneck {
+        true => (
+            field.bottleneck_kernel()?,
+            field.bottleneck_shape().ok_or("a bottleneck")?,
+        ),
+        false => (field.kernel()?, field.state_shape()),
+    };
+    let Some(FieldKernel::F64(kernel)) = kernel else {
         return Err(format!("{label}: there must be a kernel").into());
     };
     let count: usize = field
@@ -56,11 +69,17 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
     };
 
     let batch = [&[ROWS], field.state_shape()].concat();
-    let stack = [&[TANGENTS], &*batch].concat();
+    let stack = [&[TANGENTS, ROWS], tangent].concat();
+    assert_eq!(kernel.tangent_len(), tangent.iter().product::<usize>(), "{label}");
     let (t, z) = (0.37, uniform(rng, &batch)?);
     let v = uniform(rng, &stack)?;
     let (a, b) = (uniform(rng, &batch)?, uniform(rng, &stack)?);
-    let linearization = field.linearize(t, &z, given.as_ref(), &Request::products(&v))?;
+    let tangents = match at_bottleneck {
+        true => Tangents::Bottleneck(&v),
+        false => Tangents::State(&v),
+    };
+    let request = Request { tangents, along: &[] };
+    let linearization = field.linearize(t, &z, given.as_ref(), &request)?;
     let (value, products) = (
         linearization.value(),
         linearization.products().ok_or("products were asked for")?,
@@ -86,6 +105,16 @@ fn check(field: &dyn VectorField, rng: &mut ChaCha8Rng, label: &str) -> TestResu
         tangents: &mut u,
     };
     kernel.record(t, input, &given, output, &mut tape, &mut workspace)?;
+    // An evaluation in between, at another time, disturbs no tape.
+    let (mut again_f, mut again_u) = (f.clone(), u.clone());
+    for time in [t + 1.0, t] {
+        let output = StackMut {
+            value: &mut again_f,
+            tangents: &mut again_u,
+        };
+        kernel.forward(time, input, &given, output, &mut workspace)?;
+    }
+    assert_eq!((&again_f, &again_u), (&f, &u), "{label}: recording changes no bit");
     assert_close(&f, &flat(&value)?, &format!("{label} value"));
     assert_close(&u, &flat(&products)?, &format!("{label} products"));
 
@@ -227,4 +256,49 @@ fn squeezed_parallel_and_cut_networks_agree_with_the_generic_path() -> TestResul
     check(&field, &mut rng, "convolutional encoder and decoder")?;
     let field = EncoderDecoder::dense(&MlpConfig::new(DIMENSION), &mut rng, DType::F64, &Device::Cpu)?;
     check(&field, &mut rng, "dense encoder and decoder")
+}
+
+#[test]
+fn products_at_the_bottleneck_agree_with_the_generic_path() -> TestResult {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for layer in LayerKind::ALL {
+        for activation in ActivationKind::ALL {
+            // As many layers behind the cut as before it, and one fewer; a middle of one number.
+            for (hidden, given) in [(vec![7, 5, 2, 6], 0), (vec![9, 1], 2), (vec![4], 0)] {
+                let config = MlpConfig {
+                    dimension: DIMENSION,
+                    given,
+                    hidden,
+                    layer,
+                    activation,
+                };
+                let field = EncoderDecoder::dense(&config, &mut rng, DType::F64, &Device::Cpu)?;
+                let label = format!("dense {layer} {activation} {:?}", config.hidden);
+                check_products(&field, true, &mut rng, &label)?;
+            }
+        }
+    }
+    let (channels, height, width) = IMAGE;
+    let strides = [Stride::Keep, Stride::Halve, Stride::Keep, Stride::Double, Stride::Keep];
+    for layer in LayerKind::ALL {
+        for activation in [ActivationKind::Softplus, ActivationKind::Swish, ActivationKind::Tanh] {
+            for squeezes in [0, 1] {
+                let strides = if squeezes == 1 { [Stride::Keep; 5] } else { strides };
+                let config = ConvNetConfig::new(channels, (height, width))
+                    .hidden([4, 5, 3, 4])
+                    .strides(strides)
+                    .layer(layer)
+                    .activation(activation)
+                    .num_squeeze(squeezes);
+                let field = EncoderDecoder::convolutional(&config, &mut rng, DType::F64, &Device::Cpu)?;
+                check_products(
+                    &field,
+                    true,
+                    &mut rng,
+                    &format!("{layer} {activation} {squeezes} squeezes"),
+                )?;
+            }
+        }
+    }
+    Ok(())
 }

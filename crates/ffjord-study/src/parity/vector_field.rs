@@ -36,7 +36,7 @@ pub fn compare_field(file: &ReferenceFile, subject: Subject) -> Result<Vec<Compa
 
     let cut = matches!(file.case, Case::Autoencoder { .. });
     let (value, products) = match cut {
-        // No kernel has the trace at the bottleneck, but the field itself has one.
+        // These products are the field's own, on both paths.
         true => {
             let products = through_bottleneck(field.as_ref(), t, y, &probes)?.products();
             let products = products.ok_or_else(|| file.refuse("its field has no products"))?;
