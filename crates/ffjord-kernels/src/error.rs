@@ -107,8 +107,8 @@ pub enum KernelError {
     },
     /// No hidden state lies behind so many layers, or rows have parts of the layers for themselves.
     #[error(
-        "a network of {layers} layers, each with {own} numbers of a row's own, cannot be cut behind {given} of them: give \
-         at least 1 and fewer than all, of a network without numbers of a row's own"
+        "a network of {layers} layers, whose rows have {own} numbers of their own, cannot be cut behind {given} layers: \
+         give at least 1 and fewer than all, and a network whose rows have no numbers of their own"
     )]
     Cut {
         /// Layers before the cut.

@@ -30,8 +30,8 @@ impl Backend for TensorBackend {
 }
 
 /// A field by its compiled kernel where it has one ([`VectorField::kernel`](ffjord_nn::VectorField::kernel)), else by its
-/// tensor operations; those also serve solves whose integrals need derivatives along the path, or whose trace is taken at
-/// a bottleneck for which there is no kernel ([`VectorField::bottleneck_kernel`](ffjord_nn::VectorField::bottleneck_kernel)).
+/// tensor operations; those also serve solves whose integrals need derivatives along the path. A trace at a bottleneck has
+/// a kernel of its own ([`VectorField::bottleneck_kernel`](ffjord_nn::VectorField::bottleneck_kernel)), or none.
 #[derive(Debug, Clone, Default)]
 pub struct CpuBackend {
     /// Tapes and workspaces between solves.

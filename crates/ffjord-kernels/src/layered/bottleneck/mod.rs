@@ -26,7 +26,8 @@ use crate::{KernelError, Real};
 /// let net = MlpArchitecture::new(&[4, 8, 1, 8, 4], LayerKind::Concat, ActivationKind::Tanh)?;
 /// let parameters: Vec<f64> = (0..net.parameter_count()).map(|i| (i as f64).sin()).collect();
 /// let network = MlpKernel::new(SimdLevel::detect(), net, &parameters)?;
-/// let (z, units) = ([0.5, -0.5, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+/// let z = [0.5, -0.5, 1.0, 0.0];
+/// let units: [f64; 16] = std::array::from_fn(|i| if i % 5 == 0 { 1.0 } else { 0.0 });
 ///
 /// // Four products at the state, or one where the network is one number wide, behind its second layer.
 /// let (mut f, mut columns, mut workspace) = ([0.0; 4], [0.0; 16], network.workspace(5));
