@@ -22,7 +22,8 @@ x = torch.from_numpy(arrays["batch"]).to(w.device)
 noise = torch.from_numpy(arrays["noise"]).to(w.device).view(len(x), -1)
 probes = torch.from_numpy(arrays["probes"]).to(w.device).view(w.flows, *noise.shape) if w.flows else []
 given = {"batch", "noise", "probes"}
-weights = {name: torch.nn.Parameter(torch.from_numpy(arrays[name]).to(w.device)) for name in arrays.files if name not in given}
+names = [name for name in arrays.files if name not in given]
+weights = {name: torch.nn.Parameter(torch.from_numpy(arrays[name]).to(w.device)) for name in names}
 parameters = list(weights.values())
 TRANSPOSED = {1: 0, 2: 1}
 
@@ -66,7 +67,8 @@ class Dynamics(torch.nn.Module):
         # Registered so that the backward solve finds them.
         self.shared = torch.nn.ParameterList(weights[name] for name in self.names)
         count = len(self.names) // 2
-        self.layers = [tuple(weights[f"{prefix}{index}._layer.{part}"] for part in ("weight", "bias")) for index in range(count)]
+        layers = [f"{prefix}{index}._layer" for index in range(count)]
+        self.layers = [(weights[f"{layer}.weight"], weights[f"{layer}.bias"]) for layer in layers]
         self.probe, self.evaluations = probe, 0
 
     def own(self, numbers):

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 const IMAGE_METHOD: Method = Method::Rk4 { steps: 2 };
 
 /// Makes what is compared.
-type Maker = Box<dyn FnOnce() -> std::result::Result<Box<dyn Contest>, StudyError>>;
+type Maker = Box<dyn FnOnce() -> Result<Box<dyn Contest>>>;
 
 fn contains(line: &str, filter: &str) -> bool {
     line.to_lowercase().contains(&filter.to_lowercase())

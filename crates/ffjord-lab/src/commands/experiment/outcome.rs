@@ -181,7 +181,7 @@ impl Outcome<'_> {
         }
         if let Some(image) = self.data.image {
             say!(
-                "that is {:.4} ± {:.4} bits per dimension over all images for testing",
+                "that is {:.4} ± {:.4} bits per dimension of these images",
                 image.bits_per_dimension(test.nll),
                 image.bits_of(test.standard_error)
             );
