@@ -77,7 +77,7 @@ pub(super) fn narrow(settings: &Settings) -> Result<Check> {
 /// take too long to decompose. Its rows are evaluated a few at a time: the exact trace of each takes D² numbers.
 pub(super) fn wide(settings: &Settings) -> Result<Check> {
     let more = ["solver.train.trace=rademacher", "model.start.maps=[\"marginals\"]"];
-    of_columns(settings, settings.columns, 60, &more)
+    of_columns(settings, settings.columns, 120, &more)
 }
 
 /// Trains, evaluates and samples a table of so many columns.

@@ -109,7 +109,7 @@ pub(super) fn non_negative(rows: &[[f64; 4]]) -> [f64; 3] {
     // Of so few columns all subsets can be tried; the best one without a negative number is the solution.
     let subsets = (1_u8..8).map(|subset| {
         (0..3)
-            .filter(|column| subset >> column & 1 == 1)
+            .filter(|column| (subset >> column) & 1 == 1)
             .collect::<Vec<usize>>()
     });
     let fits = subsets.filter_map(|columns| least_squares(rows, &columns));
@@ -145,7 +145,8 @@ fn least_squares(rows: &[[f64; 4]], columns: &[usize]) -> Option<[f64; 3]> {
         }
         system[step].iter_mut().for_each(|value| *value /= scale);
         let reduced = system[step].clone();
-        for (_, row) in system.iter_mut().enumerate().filter(|(index, _)| *index != step) {
+        let (before, after) = system.split_at_mut(step);
+        for row in before.iter_mut().chain(&mut after[1..]) {
             let factor = row[step];
             row.iter_mut()
                 .zip(&reduced)
