@@ -45,7 +45,12 @@ impl Subject {
                 "power-quick",
                 512,
                 None,
-                &["data.test_rows=20", "evaluation.curve_rows=0", "evaluation.samples=20"],
+                &[
+                    "data.test_rows=20",
+                    "evaluation.curve_rows=0",
+                    "evaluation.samples=20",
+                    "evaluation.tighter_rows=0",
+                ],
             ),
             of(
                 "wide dense, 63 columns",
@@ -53,7 +58,11 @@ impl Subject {
                 256,
                 Some(63),
                 &[
-                    "model.hidden=[512, 512, 512]",
+                    "model.hidden=[512, 512]",
+                    "solver.train.method=rk4",
+                    "solver.train.control={ kind = \"fixed\", steps = 2 }",
+                    "solver.test.method=rk4",
+                    "solver.test.control={ kind = \"fixed\", steps = 2 }",
                     "solver.test.trace=rademacher",
                     "evaluation.samples=20",
                 ],
