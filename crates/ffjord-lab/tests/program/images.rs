@@ -37,7 +37,7 @@ fn of_preset<'a>(preset: &'a str, out: &'a str, settings: &[&'a str], more: &[&'
 fn digits_are_trained_resumed_evaluated_and_sampled() {
     let place = Place::new();
     let said = place.succeed(&digits("run", &[], &[]));
-    assert!(said.contains("bits per dimension over all images"), "{said}");
+    assert!(said.contains("bits per dimension of these images"), "{said}");
     let result = json(&place.path("run/result.json"));
     let (bits, nats) = (
         &result["bits_per_dimension"]["mean"],
@@ -182,7 +182,7 @@ fn discrete_flows_of_images_and_noise_that_is_drawn_by_a_flow_run() {
     ] {
         let settings: Vec<&str> = settings.into_iter().chain(["evaluation.tighter_rows=0"]).collect();
         let said = place.succeed(&of_preset(preset, preset, &settings, &[]));
-        assert!(said.contains("bits per dimension over all images"), "{said}");
+        assert!(said.contains("bits per dimension of these images"), "{said}");
         place.succeed(&["sample", preset, "-n", "1", "--out", "drawn.npy"]);
     }
 }
