@@ -29,7 +29,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, biased: usize) -> Resu
         )
     }
     if has_kernel(x) {
-        return x.apply_op3(weight, bias, Linear { biased });
+        return x.apply_op3(weight, bias, Linear { biased, turned: false });
     }
     let product = x.matmul(&weight.t()?)?;
     if biased == rows {
@@ -53,6 +53,9 @@ pub(super) fn column_sums(rows: &Tensor) -> Result<Tensor> {
 #[derive(Clone, Copy, Debug)]
 struct Linear {
     biased: usize,
+    /// Whether the matrix is `[i, o]`, as the gradient of x needs it: a copy of its transpose would take longer than products
+    /// of few rows with it.
+    turned: bool,
 }
 
 /// `aᵀ b` `[m, n]` of rows a `[N, m]` and b `[N, n]`.
@@ -74,12 +77,13 @@ impl CustomOp3 for Linear {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (rows, inputs) = rows_and_columns(x_layout)?;
-        let (outputs, _) = rows_and_columns(weight_layout)?;
-        let (sizes, biased) = ((rows, inputs, outputs), self.biased);
+        let (first, second) = rows_and_columns(weight_layout)?;
+        let outputs = if self.turned { second } else { first };
+        let sizes = (rows, inputs, outputs);
         let storage: Result<CpuStorage> = on_slices!(
             "linear",
             [(x, x_layout), (weight, weight_layout), (bias, bias_layout)],
-            |x, w, b| { Ok(product(sizes, biased, x, w, b)) }
+            |x, w, b| { Ok(product(sizes, *self, x, w, b)) }
         );
         Ok((storage?, (rows, outputs).into()))
     }
@@ -93,9 +97,12 @@ impl CustomOp3 for Linear {
         cotangent: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let cotangent = cotangent.detach();
-        let (inputs, no_bias) = (weight.dim(1)?, Linear { biased: 0 });
-        let zeros = Tensor::zeros(inputs, x.dtype(), x.device())?;
-        let of_x = cotangent.apply_op3_no_bwd(&weight.detach().t()?.contiguous()?, &zeros, &no_bias)?;
+        let zeros = Tensor::zeros(weight.dim(1)?, x.dtype(), x.device())?;
+        let turned = Linear {
+            biased: 0,
+            turned: true,
+        };
+        let of_x = cotangent.apply_op3_no_bwd(&weight.detach(), &zeros, &turned)?;
         let of_weight = cotangent.apply_op2_no_bwd(&x.detach(), &Outer)?;
         let of_bias = if self.biased == 0 {
             bias.zeros_like()?
@@ -142,7 +149,7 @@ fn in_chunks<T: Send>(output: &mut [T], length: usize, work: impl Fn(usize, &mut
 
 fn product<T: Real>(
     (rows, inputs, outputs): (usize, usize, usize),
-    biased: usize,
+    Linear { biased, turned }: Linear,
     x: &[T],
     weight: &[T],
     bias: &[T],
@@ -153,7 +160,10 @@ fn product<T: Real>(
     }
     let level = SimdLevel::detect();
     let mut packed = PackedMatrix::zeros(level, inputs, outputs);
-    packed.fill_with(|i, o| weight[o * inputs + i]);
+    match turned {
+        true => packed.fill_with(|i, o| weight[i * outputs + o]),
+        false => packed.fill_with(|i, o| weight[o * inputs + i]),
+    }
     let mut padded = vec![T::ZERO; packed.layout().padded()];
     padded[..outputs].copy_from_slice(bias);
     let (values, tangents) = y.split_at_mut(biased * outputs);
