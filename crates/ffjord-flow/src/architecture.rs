@@ -84,11 +84,11 @@ impl Architecture {
     ) -> Result<Parts> {
         let single = matches!(self, Self::Made);
         if config.blocks == 0 || (single && config.blocks != 1) {
-            return Err(FlowError::InvalidSetting {
-                setting: "blocks of a discrete flow",
-                given: config.blocks.to_string(),
-                accepted: if single { "1 for MADE" } else { "at least 1" },
-            });
+            return Err(FlowError::invalid(
+                "blocks of a discrete flow",
+                config.blocks,
+                if single { "1 for MADE" } else { "at least 1" },
+            ));
         }
         let mut builder = Builder {
             config,

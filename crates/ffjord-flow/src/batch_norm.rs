@@ -82,11 +82,11 @@ impl MovingBatchNorm {
     /// [`FlowError::InvalidSetting`] unless the lag λ lies between 0 and 1, and for a row without elements.
     pub fn with_lag(row_shape: &[usize], lag: f64, dtype: DType, device: &Device) -> Result<Self> {
         if !(lag > 0.0 && lag < 1.0) {
-            return Err(FlowError::InvalidSetting {
-                setting: "lag of batch normalisation",
-                given: lag.to_string(),
-                accepted: "a number between 0 and 1",
-            });
+            return Err(FlowError::invalid(
+                "lag of batch normalisation",
+                lag,
+                "a number between 0 and 1",
+            ));
         }
         Self::with(Statistics::Lagged(lag), row_shape, dtype, device)
     }

@@ -40,13 +40,7 @@ impl Chain {
     /// [`FlowError::InvalidSetting`] without parts, when a part does not take the rows that the part before it makes, or
     /// when parts depend on conditions of different widths.
     pub fn new(parts: Vec<Box<dyn Bijection>>) -> Result<Self> {
-        let invalid = |setting, given, accepted| {
-            Err(FlowError::InvalidSetting {
-                setting,
-                given,
-                accepted,
-            })
-        };
+        let invalid = |setting, given, accepted| Err(FlowError::invalid(setting, given, accepted));
         if parts.is_empty() {
             return invalid("parts of a chain", "none".to_string(), "one or more bijections");
         }
@@ -119,11 +113,11 @@ pub(crate) fn common_condition(parts: &[Box<dyn Bijection>]) -> Result<usize> {
     let given = widths.next().unwrap_or(0);
     match widths.find(|width| *width != given) {
         None => Ok(given),
-        Some(other) => Err(FlowError::InvalidSetting {
-            setting: "conditions of a chain",
-            given: format!("{given} and {other} columns"),
-            accepted: "of one width, for every part that has one",
-        }),
+        Some(other) => Err(FlowError::invalid(
+            "conditions of a chain",
+            format!("{given} and {other} columns"),
+            "of one width, for every part that has one",
+        )),
     }
 }
 

@@ -7,11 +7,11 @@ use candle_core::Tensor;
 pub(crate) fn count(row_shape: &[usize]) -> Result<usize> {
     match row_shape.first() {
         Some(&channels) if !row_shape.contains(&0) => Ok(channels),
-        _ => Err(FlowError::InvalidSetting {
-            setting: "row shape",
-            given: format!("{row_shape:?}"),
-            accepted: "one or more positive sizes",
-        }),
+        _ => Err(FlowError::invalid(
+            "row shape",
+            format!("{row_shape:?}"),
+            "one or more positive sizes",
+        )),
     }
 }
 

@@ -78,11 +78,11 @@ impl Coupling {
             columns.partition(|&column| config.transformed[column as usize]);
         let inputs = passing.len() + config.condition;
         if transformed.is_empty() || inputs == 0 {
-            return Err(FlowError::InvalidSetting {
-                setting: "columns of a coupling layer",
-                given: format!("{} transformed, {inputs} others or of a condition", transformed.len()),
-                accepted: "at least one of each: a table of at least two columns, or a condition",
-            });
+            return Err(FlowError::invalid(
+                "columns of a coupling layer",
+                format!("{} transformed, {inputs} others or of a condition", transformed.len()),
+                "at least one of each: a table of at least two columns, or a condition",
+            ));
         }
         let mut builder = ParameterBuilder::new(rng, dtype, device);
         let network = FeedForwardConfig {

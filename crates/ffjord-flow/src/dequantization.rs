@@ -80,11 +80,11 @@ impl VariationalDequantization {
     /// networks without channels.
     pub fn new(config: &DequantizationConfig, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {
         if config.levels < 2 {
-            return Err(FlowError::InvalidSetting {
-                setting: "levels of variational dequantisation",
-                given: config.levels.to_string(),
-                accepted: "at least 2",
-            });
+            return Err(FlowError::invalid(
+                "levels of variational dequantisation",
+                config.levels,
+                "at least 2",
+            ));
         }
         let masks = [ImageMask::Odd, ImageMask::Even].into_iter().cycle();
         let masks = std::iter::once(ImageMask::All).chain(masks.take(config.couplings));

@@ -137,6 +137,15 @@ pub enum FlowError {
 }
 
 impl FlowError {
+    /// A setting outside its range.
+    pub(crate) fn invalid(setting: &'static str, given: impl ToString, accepted: &'static str) -> Self {
+        Self::InvalidSetting {
+            setting,
+            given: given.to_string(),
+            accepted,
+        }
+    }
+
     /// The same error with its rows counted from `offset` on: for callers that take a file or a large batch in parts.
     #[must_use]
     pub fn in_rows_from(self, offset: usize) -> Self {

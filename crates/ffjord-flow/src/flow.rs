@@ -80,11 +80,7 @@ impl<B: Bijection> Flow<B> {
     /// [`FlowError::InvalidSetting`] for a temperature that is negative or no number; when a solve fails.
     pub fn sample_at(&self, temperature: f64, rows: usize, pass: &mut Pass<'_>) -> Result<Tensor> {
         if !(temperature >= 0.0 && temperature.is_finite()) {
-            return Err(FlowError::InvalidSetting {
-                setting: "temperature",
-                given: temperature.to_string(),
-                accepted: "a finite number from 0",
-            });
+            return Err(FlowError::invalid("temperature", temperature, "a finite number from 0"));
         }
         self.carry(rows, pass, |z| Ok((z * temperature)?))
     }
@@ -109,11 +105,11 @@ impl<B: Bijection, D: Density> Flow<B, D> {
         }
         let (of_bijection, of_base) = (bijection.given_len(), base.given_len());
         if of_bijection > 0 && of_base > 0 && of_bijection != of_base {
-            return Err(FlowError::InvalidSetting {
-                setting: "condition of a flow",
-                given: format!("{of_bijection} columns for the bijection and {of_base} for the base"),
-                accepted: "of one width",
-            });
+            return Err(FlowError::invalid(
+                "condition of a flow",
+                format!("{of_bijection} columns for the bijection and {of_base} for the base"),
+                "of one width",
+            ));
         }
         Ok(Self { bijection, base })
     }

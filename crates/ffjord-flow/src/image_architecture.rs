@@ -124,11 +124,11 @@ impl Builder<'_> {
         let ([channels, mut height, mut width], blocks) = (self.config.shape, self.config.blocks);
         let even = |height: usize, width: usize| height.is_multiple_of(2) && width.is_multiple_of(2);
         if blocks == 0 || !even(height, width) || height * width == 0 {
-            return Err(FlowError::InvalidSetting {
-                setting: "Glow of images",
-                given: format!("{blocks} steps for images of {height}×{width}"),
-                accepted: "at least one step, and even sides",
-            });
+            return Err(FlowError::invalid(
+                "Glow of images",
+                format!("{blocks} steps for images of {height}×{width}"),
+                "at least one step, and even sides",
+            ));
         }
         let (mut channels, mut parts, mut scales) = (channels, first, Vec::<Box<dyn Bijection>>::new());
         while even(height, width) && height * width > 0 {

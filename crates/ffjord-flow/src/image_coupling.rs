@@ -140,11 +140,11 @@ impl ImageCoupling {
         };
         let inputs = passing + config.condition;
         if config.shape.contains(&0) || transformed == 0 || inputs == 0 {
-            return Err(FlowError::InvalidSetting {
-                setting: "images of a coupling layer",
-                given: format!("{:?} with the mask {:?}", config.shape, config.mask),
-                accepted: "images of which a part is transformed and a part, or a condition, decides how",
-            });
+            return Err(FlowError::invalid(
+                "images of a coupling layer",
+                format!("{:?} with the mask {:?}", config.shape, config.mask),
+                "images of which a part is transformed and a part, or a condition, decides how",
+            ));
         }
         let mut builder = ParameterBuilder::new(rng, dtype, device);
         let network = FeedForwardConfig {

@@ -41,11 +41,11 @@ impl Jitter {
     pub fn new(row_shape: &[usize], deviation: f64) -> Result<Self> {
         channels::count(row_shape)?;
         if !(deviation >= 0.0 && deviation.is_finite()) {
-            return Err(FlowError::InvalidSetting {
-                setting: "standard deviation of noise",
-                given: deviation.to_string(),
-                accepted: "a finite number from 0",
-            });
+            return Err(FlowError::invalid(
+                "standard deviation of noise",
+                deviation,
+                "a finite number from 0",
+            ));
         }
         Ok(Self {
             row_shape: row_shape.to_vec(),

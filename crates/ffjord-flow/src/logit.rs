@@ -40,11 +40,11 @@ impl Logit {
     pub fn new(row_shape: &[usize], alpha: f64) -> Result<Self> {
         channels::count(row_shape)?;
         if !(0.0..0.5).contains(&alpha) {
-            return Err(FlowError::InvalidSetting {
-                setting: "margin of a logit",
-                given: alpha.to_string(),
-                accepted: "a number from 0 to below 0.5",
-            });
+            return Err(FlowError::invalid(
+                "margin of a logit",
+                alpha,
+                "a number from 0 to below 0.5",
+            ));
         }
         Ok(Self {
             row_shape: row_shape.to_vec(),

@@ -44,13 +44,7 @@ impl Multiscale {
     /// [`FlowError::InvalidSetting`] without scales, unless each but the last makes images with an even number of channels,
     /// of which the next takes half, and when parts depend on conditions of different widths.
     pub fn new(scales: Vec<Box<dyn Bijection>>) -> Result<Self> {
-        let invalid = |given: String, accepted| {
-            Err(FlowError::InvalidSetting {
-                setting: "scales",
-                given,
-                accepted,
-            })
-        };
+        let invalid = |given: String, accepted| Err(FlowError::invalid("scales", given, accepted));
         if scales.is_empty() {
             return invalid("none".to_string(), "one or more bijections");
         }
@@ -93,11 +87,11 @@ impl Multiscale {
         mut block: impl FnMut([usize; 3]) -> Result<Box<dyn Bijection>>,
     ) -> Result<Self> {
         if scales == 0 || blocks == 0 {
-            return Err(FlowError::InvalidSetting {
-                setting: "multiscale flow",
-                given: format!("{scales} scales of {blocks} blocks"),
-                accepted: "at least one of each",
-            });
+            return Err(FlowError::invalid(
+                "multiscale flow",
+                format!("{scales} scales of {blocks} blocks"),
+                "at least one of each",
+            ));
         }
         let (mut parts, mut chains) = (first, Vec::<Box<dyn Bijection>>::new());
         let [mut channels, mut height, mut width] = shape;

@@ -58,11 +58,11 @@ impl Permutation {
             match inverse.get_mut(column as usize) {
                 Some(slot @ None) if column == (column as usize) as f64 => *slot = Some(place as u32),
                 _ => {
-                    return Err(FlowError::InvalidSetting {
-                        setting: "order of a permutation",
-                        given: format!("{stored:?}"),
-                        accepted: "every column from 0 on exactly once",
-                    });
+                    return Err(FlowError::invalid(
+                        "order of a permutation",
+                        format!("{stored:?}"),
+                        "every column from 0 on exactly once",
+                    ));
                 }
             }
         }

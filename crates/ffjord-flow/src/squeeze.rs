@@ -49,11 +49,11 @@ impl Squeeze {
                     output: [channels * factor * factor, height / factor, width / factor],
                 })
             }
-            _ => Err(FlowError::InvalidSetting {
-                setting: "squeeze",
-                given: format!("rows of {shape:?} in cells of {factor}"),
-                accepted: "images [C, H, W] whose height and width are multiples of the cells' side, which is at least 1",
-            }),
+            _ => Err(FlowError::invalid(
+                "squeeze",
+                format!("rows of {shape:?} in cells of {factor}"),
+                "images [C, H, W] whose height and width are multiples of the cells' side, which is at least 1",
+            )),
         }
     }
 }

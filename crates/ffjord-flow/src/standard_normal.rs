@@ -35,18 +35,14 @@ impl StandardNormal {
     /// [`FlowError::InvalidSetting`] for a row without elements or a type that is not F32 or F64.
     pub fn new(row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
         if row_shape.is_empty() || row_shape.contains(&0) {
-            return Err(FlowError::InvalidSetting {
-                setting: "row shape",
-                given: format!("{row_shape:?}"),
-                accepted: "one or more positive sizes",
-            });
+            return Err(FlowError::invalid(
+                "row shape",
+                format!("{row_shape:?}"),
+                "one or more positive sizes",
+            ));
         }
         if !matches!(dtype, DType::F32 | DType::F64) {
-            return Err(FlowError::InvalidSetting {
-                setting: "type",
-                given: format!("{dtype:?}"),
-                accepted: "F32 or F64",
-            });
+            return Err(FlowError::invalid("type", format!("{dtype:?}"), "F32 or F64"));
         }
         Ok(Self {
             row_shape: row_shape.to_vec(),

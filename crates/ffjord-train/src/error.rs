@@ -341,6 +341,15 @@ impl TrainError {
         )
     }
 
+    /// A setting outside its range.
+    pub(crate) fn invalid(setting: &'static str, given: impl ToString, accepted: &'static str) -> Self {
+        Self::InvalidSetting {
+            setting,
+            given: given.to_string(),
+            accepted,
+        }
+    }
+
     /// Adds to an error of the system what was tried and where.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
@@ -358,9 +367,5 @@ pub(crate) fn check_setting(
     if accepts(value) {
         return Ok(());
     }
-    Err(TrainError::InvalidSetting {
-        setting,
-        given: value.to_string(),
-        accepted,
-    })
+    Err(TrainError::invalid(setting, value, accepted))
 }

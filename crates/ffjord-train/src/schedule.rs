@@ -156,11 +156,11 @@ fn check_increasing<T: PartialOrd + std::fmt::Debug>(setting: &'static str, valu
     if values.windows(2).all(|pair| pair[0] < pair[1]) {
         return Ok(());
     }
-    Err(TrainError::InvalidSetting {
+    Err(TrainError::invalid(
         setting,
-        given: format!("{values:?}"),
-        accepted: "a list of strictly increasing numbers",
-    })
+        format!("{values:?}"),
+        "a list of strictly increasing numbers",
+    ))
 }
 
 #[cfg(test)]

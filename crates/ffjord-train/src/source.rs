@@ -166,11 +166,11 @@ impl<T: Element + WithDType> ShuffledRows<T> {
     /// [`TrainError::InvalidSetting`] if such a row has more or fewer values than the table has columns.
     pub fn shaped(mut self, row_shape: &[usize]) -> Result<Self> {
         if row_shape.iter().product::<usize>() != self.table.columns() {
-            return Err(TrainError::InvalidSetting {
-                setting: "the shape of a row",
-                given: format!("{row_shape:?} for {} columns", self.table.columns()),
-                accepted: "a shape with as many values as the table has columns",
-            });
+            return Err(TrainError::invalid(
+                "the shape of a row",
+                format!("{row_shape:?} for {} columns", self.table.columns()),
+                "a shape with as many values as the table has columns",
+            ));
         }
         self.row_shape = row_shape.to_vec();
         Ok(self)

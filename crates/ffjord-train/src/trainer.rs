@@ -101,11 +101,11 @@ impl<'a, M: Model> Trainer<'a, M> {
         if let Some((setting, given)) = parts.into_iter().find_map(|(setting, given)| Some((setting, given?)))
             && model.uses_batch_statistics()
         {
-            return Err(TrainError::InvalidSetting {
+            return Err(TrainError::invalid(
                 setting,
-                given: given.to_string(),
-                accepted: "none for a model that uses statistics of the whole batch, as batch normalisation does",
-            });
+                given,
+                "none for a model that uses statistics of the whole batch, as batch normalisation does",
+            ));
         }
         Ok(Self {
             model,
@@ -192,11 +192,11 @@ impl<'a, M: Model> Trainer<'a, M> {
         if processes <= shards {
             return Ok(());
         }
-        Err(TrainError::InvalidSetting {
-            setting: "shards",
-            given: format!("{shards} for {processes} processes"),
-            accepted: "a power of two that is not smaller than the number of processes",
-        })
+        Err(TrainError::invalid(
+            "shards",
+            format!("{shards} for {processes} processes"),
+            "a power of two that is not smaller than the number of processes",
+        ))
     }
 
     /// Trains until the last iteration, until early stopping, or until it is asked to stop; continues from the

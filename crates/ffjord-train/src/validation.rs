@@ -116,11 +116,11 @@ impl HeldOut {
     /// [`TrainError::InvalidSetting`] for none.
     pub fn at_a_time(mut self, rows: usize) -> Result<Self> {
         if rows == 0 {
-            return Err(TrainError::InvalidSetting {
-                setting: "the rows of a validation at a time",
-                given: rows.to_string(),
-                accepted: "a whole number from 1",
-            });
+            return Err(TrainError::invalid(
+                "the rows of a validation at a time",
+                rows,
+                "a whole number from 1",
+            ));
         }
         self.at_a_time = rows;
         Ok(self)

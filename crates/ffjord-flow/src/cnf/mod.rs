@@ -90,11 +90,11 @@ impl Cnf {
     /// [`FlowError::InvalidSetting`] unless `spread` lies in [0, 1), which keeps the end time positive.
     pub fn with_random_end_time(mut self, spread: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&spread) {
-            return Err(FlowError::InvalidSetting {
-                setting: "spread of the end time",
-                given: spread.to_string(),
-                accepted: "a number from 0 to below 1",
-            });
+            return Err(FlowError::invalid(
+                "spread of the end time",
+                spread,
+                "a number from 0 to below 1",
+            ));
         }
         self.end_time_spread = spread;
         Ok(self)

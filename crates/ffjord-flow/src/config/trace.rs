@@ -43,10 +43,6 @@ impl FromStr for TraceConfig {
         }
         name.parse()
             .map(Self::Estimated)
-            .map_err(|_| FlowError::InvalidSetting {
-                setting: "trace",
-                given: name.to_string(),
-                accepted: "exact, rademacher, gaussian, sphere or orthogonal",
-            })
+            .map_err(|_| FlowError::invalid("trace", name, "exact, rademacher, gaussian, sphere or orthogonal"))
     }
 }

@@ -135,11 +135,13 @@ impl FromStr for PathIntegral {
         Self::ALL
             .into_iter()
             .find(|integral| integral.to_string() == name)
-            .ok_or_else(|| FlowError::InvalidSetting {
-                setting: "path integral",
-                given: name.to_string(),
-                accepted: "kinetic, jacobian, l1, l2, frobenius, diagonal, off-diagonal, energy-gradient, trace-variance, \
+            .ok_or_else(|| {
+                FlowError::invalid(
+                    "path integral",
+                    name,
+                    "kinetic, jacobian, l1, l2, frobenius, diagonal, off-diagonal, energy-gradient, trace-variance, \
                            directional or acceleration",
+                )
             })
     }
 }

@@ -36,11 +36,7 @@ impl MarginalMaps {
     /// [`FlowError::InvalidSetting`] unless there are numbers and 2 to 65,535 levels.
     pub fn of_levels(shape: &[usize], levels: usize, dtype: DType, device: &Device) -> Result<Self> {
         if levels < 2 {
-            return Err(FlowError::InvalidSetting {
-                setting: "levels of marginal maps",
-                given: levels.to_string(),
-                accepted: "at least 2",
-            });
+            return Err(FlowError::invalid("levels of marginal maps", levels, "at least 2"));
         }
         let maps = Self::new(shape.iter().product(), levels + 1, dtype, device)?;
         Ok(Self {
@@ -62,11 +58,11 @@ impl MarginalMaps {
         let levels = self.knots.var.dim(1)? - 1;
         let usable = |probability: &f64| *probability > 0.0 && probability.is_finite();
         if probabilities.len() != columns * levels || !probabilities.iter().all(usable) {
-            return Err(FlowError::InvalidSetting {
-                setting: "probabilities of levels",
-                given: format!("{} numbers", probabilities.len()),
-                accepted: "a positive, finite number for each level of each column, `[D, L]`",
-            });
+            return Err(FlowError::invalid(
+                "probabilities of levels",
+                format!("{} numbers", probabilities.len()),
+                "a positive, finite number for each level of each column, `[D, L]`",
+            ));
         }
         let single = self.knots.var.dtype() != DType::F64;
         let curves = probabilities.chunks_exact(levels).map(|levels| curve(levels, single));

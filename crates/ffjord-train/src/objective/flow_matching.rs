@@ -61,11 +61,11 @@ impl FlowMatching {
         if let NoiseCoupling::OptimalTransport { rows } = coupling
             && !(2..=512).contains(&rows)
         {
-            return Err(TrainError::InvalidSetting {
-                setting: "the rows of an optimal-transport group",
-                given: rows.to_string(),
-                accepted: "a whole number from 2 to 512",
-            });
+            return Err(TrainError::invalid(
+                "the rows of an optimal-transport group",
+                rows,
+                "a whole number from 2 to 512",
+            ));
         }
         Ok(Self { coupling })
     }
@@ -205,11 +205,11 @@ fn continuous<B: Bijection, D: Density>(model: &Flow<B, D>) -> Result<Continuous
 }
 
 fn only_continuous(given: &str) -> TrainError {
-    TrainError::InvalidSetting {
-        setting: "the flow of a flow-matching objective",
-        given: given.to_string(),
-        accepted: "continuous blocks alone, without normalisation between them, after maps that training leaves alone",
-    }
+    TrainError::invalid(
+        "the flow of a flow-matching objective",
+        given,
+        "continuous blocks alone, without normalisation between them, after maps that training leaves alone",
+    )
 }
 
 #[cfg(test)]

@@ -83,11 +83,11 @@ impl Descent {
 /// The gradient, if it is one that is sent.
 fn on_the_cpu(gradient: &Tensor) -> Result<&Tensor> {
     match Access::of(gradient) {
-        Access::Operations => Err(TrainError::InvalidSetting {
-            setting: "the type of a gradient that several processes add up",
-            given: format!("{} on {:?}", describe(gradient), gradient.device().location()),
-            accepted: "f32 or f64, on the CPU",
-        }),
+        Access::Operations => Err(TrainError::invalid(
+            "the type of a gradient that several processes add up",
+            format!("{} on {:?}", describe(gradient), gradient.device().location()),
+            "f32 or f64, on the CPU",
+        )),
         Access::F32 | Access::F64 => Ok(gradient),
     }
 }

@@ -176,11 +176,7 @@ impl TrainerOptions {
         if let Some(shards) = self.shards
             && !(shards.is_power_of_two() && shards.get() <= MAX_SHARDS)
         {
-            return Err(TrainError::InvalidSetting {
-                setting: "shards",
-                given: shards.to_string(),
-                accepted: "a power of two from 1 to 65536",
-            });
+            return Err(TrainError::invalid("shards", shards, "a power of two from 1 to 65536"));
         }
         if let Some(patience) = self.patience {
             check_count("patience", u64::from(patience))?;
@@ -213,11 +209,11 @@ impl TrainerOptions {
         } else {
             return Ok(());
         };
-        Err(TrainError::InvalidSetting {
+        Err(TrainError::invalid(
             setting,
-            given: format!("{given} in a run without validations"),
-            accepted: "only what needs no validations, unless `Trainer::validate` gives the trainer some",
-        })
+            format!("{given} in a run without validations"),
+            "only what needs no validations, unless `Trainer::validate` gives the trainer some",
+        ))
     }
 
     /// Whether what an iteration does depends on how many there are.
@@ -230,9 +226,5 @@ fn check_count(setting: &'static str, given: u64) -> Result<()> {
     if given > 0 {
         return Ok(());
     }
-    Err(TrainError::InvalidSetting {
-        setting,
-        given: given.to_string(),
-        accepted: "a whole number from 1",
-    })
+    Err(TrainError::invalid(setting, given, "a whole number from 1"))
 }
