@@ -1,6 +1,6 @@
 //! Flows from configurations.
 
-use crate::config::{ModelConfig, ModelKind, Precision, RunConfig};
+use crate::config::{ModelConfig, ModelKind, Precision, RunConfig, StartConfig};
 use crate::data_summary::DataSummary;
 use crate::error::{Result, RunError};
 use crate::image_model::image_parts;
@@ -10,8 +10,8 @@ use candle_core::{DType, Device, Tensor};
 use ffjord_data::Matrix;
 use ffjord_flow::config::{IntegralWeights, SolverConfig};
 use ffjord_flow::{
-    Architecture, Bijection, Chain, Cnf, CnfSettings, Density, DiscreteFlowConfig, Flow, Jitter, MovingBatchNorm, Pass,
-    PathIntegral, RationalQuadraticSpline, StandardNormal, TraceMode,
+    Architecture, Bijection, Chain, Cnf, CnfSettings, ColumnSplines, Density, DiscreteFlowConfig, Flow, Jitter,
+    MovingBatchNorm, Pass, PathIntegral, RationalQuadraticSpline, StandardNormal, TraceMode,
 };
 use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
 use rand::RngCore;
@@ -83,17 +83,11 @@ impl Model {
                 parts.into_iter().map(Part::Discrete).collect()
             }
         };
-        let noise = config.model.start.as_ref().map_or(0.0, |start| start.noise);
-        let jitter = match noise > 0.0 {
-            true => Some(Part::Discrete(Arc::new(Jitter::new(&[dimension], noise)?))),
-            false => None,
-        };
-        let parts = start
-            .iter()
-            .map(|part| Part::Discrete(part.bijection()))
-            .chain(jitter)
-            .chain(flow)
-            .collect();
+        let mut parts: Vec<Part> = start.iter().map(|part| Part::Discrete(part.bijection())).collect();
+        if let Some(settings) = &config.model.start {
+            parts.extend(behind_start(settings, dimension, dtype)?);
+        }
+        parts.extend(flow);
         Ok(Self {
             start,
             ..Self::new(parts, dtype)?
@@ -233,6 +227,23 @@ fn architecture(model: &ModelConfig) -> Result<Option<Architecture>> {
             Some(Architecture::Spline(RationalQuadraticSpline::new(bins, tail_bound)?))
         }
     })
+}
+
+/// Where the spline of a column that is learned behind fitted maps ends, in deviations of what these make of it.
+const LEARNED_BOUND: f64 = 5.0;
+
+/// What stands between the fitted maps and the flow.
+fn behind_start(config: &StartConfig, dimension: usize, dtype: DType) -> Result<Vec<Part>> {
+    let mut parts: Vec<Part> = Vec::new();
+    if config.noise > 0.0 {
+        parts.push(Part::Discrete(Arc::new(Jitter::new(&[dimension], config.noise)?)));
+    }
+    if config.learned_bins > 0 {
+        let spline = RationalQuadraticSpline::new(config.learned_bins, LEARNED_BOUND)?;
+        let learned = ColumnSplines::new(dimension, spline, dtype, &Device::Cpu)?;
+        parts.push(Part::Discrete(Arc::new(learned)));
+    }
+    Ok(parts)
 }
 
 fn continuous_parts(

@@ -47,11 +47,11 @@ impl Curve {
         let mut rising = rising.map(|(x, z)| (x[0] < x[1] && z[0] < z[1]) || (x[0] == x[1] && z[0] == z[1]));
         let positive = slopes.iter().all(|slope| *slope > 0.0);
         if !(same_length && finite(&knots) && finite(&images) && finite(&slopes) && positive && rising.all(|ok| ok)) {
-            return Err(FlowError::InvalidSetting {
-                setting: "knots of a marginal map",
-                given: "numbers that do not rise".to_string(),
-                accepted: "finite knots and images that rise together, with positive slopes",
-            });
+            return Err(FlowError::invalid(
+                "knots of a marginal map",
+                "numbers that do not rise",
+                "finite knots and images that rise together, with positive slopes",
+            ));
         }
         Ok(Self {
             kind,
@@ -162,15 +162,11 @@ impl Curve {
         }
     }
 
-    /// The share of a spline's piece at which it reaches z (Durkan et al. 2019, eq. 6 to 8).
+    /// The share of a spline's piece at which it reaches z.
     fn share_in_spline(&self, piece: usize, z: f64) -> f64 {
-        let (width, height) = (self.width(piece), self.images[piece + 1] - self.images[piece]);
-        let (left, right, mean) = (self.slopes[piece], self.slopes[piece + 1], height / width);
-        let above = z - self.images[piece];
-        let bent = above * (left + right - 2.0 * mean);
-        let (a, b, c) = (height * (mean - left) + bent, height * left - bent, -mean * above);
-        let discriminant = (b * b - 4.0 * a * c).max(0.0);
-        2.0 * c / (-b - discriminant.sqrt())
+        let size = (self.width(piece), self.images[piece + 1] - self.images[piece]);
+        let slopes = (self.slopes[piece], self.slopes[piece + 1]);
+        share_reaching(size, slopes, z - self.images[piece])
     }
 
     /// The mass of a step, from the side on which it keeps its digits.
@@ -214,6 +210,16 @@ impl Curve {
             bend: z * log_slope.exp(),
         }
     }
+}
+
+/// The share of the width at which a rational-quadratic piece of this width and height, with these slopes at its ends, is
+/// so much above its bottom (Durkan et al. 2019, eq. 6 to 8).
+pub(crate) fn share_reaching((width, height): (f64, f64), (left, right): (f64, f64), above: f64) -> f64 {
+    let mean = height / width;
+    let bent = above * (left + right - 2.0 * mean);
+    let (a, b, c) = (height * (mean - left) + bent, height * left - bent, -mean * above);
+    let discriminant = (b * b - 4.0 * a * c).max(0.0);
+    2.0 * c / (-b - discriminant.sqrt())
 }
 
 impl Point {

@@ -10,6 +10,7 @@ use crate::error::{FlowError, Result};
 use crate::finite::non_finite_rows;
 use crate::pass::Pass;
 use candle_core::{DType, Device, Tensor};
+pub(crate) use curve::share_reaching;
 use curve::{Curve, Kind};
 use ffjord_nn::Parameter;
 use op::Maps;
@@ -69,13 +70,7 @@ impl MarginalMaps {
     /// # Errors
     /// [`FlowError::InvalidSetting`] unless there are columns and 2 to 65,536 knots.
     pub fn new(dimension: usize, knots: usize, dtype: DType, device: &Device) -> Result<Self> {
-        let invalid = |setting, given: usize, accepted| {
-            Err(FlowError::InvalidSetting {
-                setting,
-                given: given.to_string(),
-                accepted,
-            })
-        };
+        let invalid = |setting, given: usize, accepted| Err(FlowError::invalid(setting, given, accepted));
         if dimension == 0 {
             return invalid("columns of marginal maps", dimension, "at least 1");
         }

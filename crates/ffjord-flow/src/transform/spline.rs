@@ -50,13 +50,7 @@ impl RationalQuadraticSpline {
     /// # Errors
     /// [`FlowError::InvalidSetting`] unless there are 2 to 500 bins and a positive, finite bound.
     pub fn new(bins: usize, tail_bound: f64) -> Result<Self> {
-        let invalid = |setting, given: String, accepted| {
-            Err(FlowError::InvalidSetting {
-                setting,
-                given,
-                accepted,
-            })
-        };
+        let invalid = |setting, given: String, accepted| Err(FlowError::invalid(setting, given, accepted));
         if !(2..=500).contains(&bins) {
             return invalid("bins of a spline", bins.to_string(), "a whole number from 2 to 500");
         }
@@ -94,6 +88,21 @@ impl RationalQuadraticSpline {
             slope_left: Tensor::cat(&[&end, &inner], 1)?,
             slope_right: Tensor::cat(&[&inner, &end], 1)?,
         })
+    }
+
+    /// All pieces of N splines with parameters `[N, 3 K − 1]` in one table `[N, 6, K]`: left, width, bottom, height, and the
+    /// slopes at the left and at the right.
+    pub(crate) fn table(&self, parameters: &Tensor) -> Result<Tensor> {
+        let pieces = self.pieces(&parameters.unsqueeze(1)?)?;
+        let numbers = [
+            &pieces.left,
+            &pieces.width,
+            &pieces.bottom,
+            &pieces.height,
+            &pieces.slope_left,
+            &pieces.slope_right,
+        ];
+        Ok(Tensor::stack(&numbers, 1)?)
     }
 
     /// Applies a piece's function to the elements on `[−T, T]` and the identity to the others.

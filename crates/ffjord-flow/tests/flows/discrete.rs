@@ -4,9 +4,9 @@ use crate::check::{COLUMNS, Check, EXACT};
 use crate::common::{TestResult, max_abs, rng, uniform};
 use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{
-    ActNorm, Affine, Architecture, Autoregressive, AutoregressiveFlowConfig, Bijection, Chain, ColumnTransform,
-    Coupling, CouplingConfig, Density, DiscreteFlowConfig, Flow, FlowError, LuLinear, MovingBatchNorm, Pass,
-    Permutation, RationalQuadraticSpline,
+    ActNorm, Affine, Architecture, Autoregressive, AutoregressiveFlowConfig, Bijection, Chain, ColumnSplines,
+    ColumnTransform, Coupling, CouplingConfig, Density, DiscreteFlowConfig, Flow, FlowError, LuLinear, MovingBatchNorm,
+    Pass, Permutation, RationalQuadraticSpline,
 };
 use ffjord_nn::ActivationKind;
 use std::sync::Arc;
@@ -70,6 +70,30 @@ fn chain(architecture: Architecture, condition: usize, seed: u64) -> Result<Chai
 fn couplings() -> TestResult {
     EXACT.run(|seed| coupling(Arc::new(Affine), 0, seed))?;
     SPLINE.run(|seed| coupling(Arc::new(spline()?), 0, seed))
+}
+
+/// A spline of every column, as a coupling without inputs would have it: the same function, in one operation.
+#[test]
+fn splines_of_columns() -> TestResult {
+    let splines = || ColumnSplines::new(COLUMNS, spline()?, DType::F64, &Device::Cpu);
+    SPLINE.run(|_| Ok(splines()?))?;
+
+    let columns = splines()?;
+    let parameters = uniform(4, columns.parameters()[0].var.dims())?;
+    columns.parameters()[0].var.set(&parameters)?;
+    let x = uniform(5, &[300, COLUMNS])?;
+    let of_rows = parameters
+        .unsqueeze(0)?
+        .broadcast_as((300, COLUMNS, parameters.dim(1)?))?
+        .contiguous()?;
+    let (z, log_slope) = spline()?.forward(&x, &of_rows)?;
+    let image = columns.forward(&x, &mut Pass::evaluation(&mut rng(0)))?;
+    assert!(max_abs(&(z - &image.value)?)? < 1e-13);
+    assert!(max_abs(&(log_slope.sum(1)? - image.log_det()?)?)? < 1e-12);
+
+    let none = ColumnSplines::new(0, spline()?, DType::F64, &Device::Cpu);
+    assert!(matches!(none, Err(FlowError::InvalidSetting { given, .. }) if given == "0"));
+    Ok(())
 }
 
 #[test]

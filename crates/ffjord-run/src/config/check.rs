@@ -75,6 +75,12 @@ fn check_model(model: &ModelConfig) -> Check {
             &start.noise,
             "a number from 0 to 1, of rows that are near a unit normal",
         )?;
+        require(
+            start.learned_bins == 0 || (2..=500).contains(&start.learned_bins),
+            "model.start.learned_bins",
+            &start.learned_bins,
+            "0 for none, or a whole number from 2 to 500",
+        )?;
     }
     optional("model.end_time", model.end_time.as_ref(), positive)?;
     match model.foreign_key() {
@@ -102,6 +108,11 @@ fn check_images(config: &RunConfig) -> Check {
     if images && model.start.as_ref().is_some_and(|start| start.noise > 0.0) {
         return Err(
             "at `model.start.noise`: images have none, for the noise within their levels is part of them".to_string(),
+        );
+    }
+    if images && model.start.as_ref().is_some_and(|start| start.learned_bins > 0) {
+        return Err(
+            "at `model.start.learned_bins`: images have none, for their maps know all levels; leave it out".to_string(),
         );
     }
     let Some(image) = &model.image else {

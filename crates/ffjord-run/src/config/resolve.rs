@@ -194,13 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn noise_behind_the_start_is_a_small_number_and_no_matter_of_images() -> Result<()> {
-        for (name, noise, at) in [
-            ("power-quick", "-0.1", "`model.start.noise`: -0.1"),
-            ("power-quick", "1.5", "accepted is a number from 0 to 1"),
-            ("digits-flow-matching-quick", "0.1", "images have none"),
+    fn what_stands_behind_the_start_has_its_bounds_and_is_no_matter_of_images() -> Result<()> {
+        for (name, setting, at) in [
+            ("power-quick", "noise=-0.1", "`model.start.noise`: -0.1"),
+            ("power-quick", "noise=1.5", "accepted is a number from 0 to 1"),
+            ("digits-flow-matching-quick", "noise=0.1", "images have none"),
+            (
+                "power-quick",
+                "learned_bins=1",
+                "0 for none, or a whole number from 2 to 500",
+            ),
+            ("digits-flow-matching-quick", "learned_bins=8", "images have none"),
         ] {
-            let error = resolve(&preset(name)?, &[format!("model.start.noise={noise}")], None).err();
+            let error = resolve(&preset(name)?, &[format!("model.start.{setting}")], None).err();
             let text = error.map(|error| error.to_string()).unwrap_or_default();
             assert!(text.contains(at), "{name}: {text}");
         }

@@ -26,10 +26,18 @@ pub struct StartConfig {
     /// rows are not learnt by heart then ([`Jitter`](ffjord_flow::Jitter)). Images have none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub noise: f64,
+    /// The pieces of a spline of every column that stands behind the maps and is learned with the flow
+    /// ([`ColumnSplines`](ffjord_flow::ColumnSplines)); 0 for none. Images have none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub learned_bins: usize,
 }
 
 fn is_zero(noise: &f64) -> bool {
     *noise == 0.0
+}
+
+fn is_none(bins: &usize) -> bool {
+    *bins == 0
 }
 
 fn knots() -> usize {
