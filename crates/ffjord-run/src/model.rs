@@ -85,7 +85,8 @@ impl Model {
         };
         let mut parts: Vec<Part> = start.iter().map(|part| Part::Discrete(part.bijection())).collect();
         if let Some(settings) = &config.model.start {
-            parts.extend(behind_start(settings, dimension, dtype)?);
+            let fixed = config.objective.is_flow_matching();
+            parts.extend(behind_start(settings, fixed, dimension, dtype)?);
         }
         parts.extend(flow);
         Ok(Self {
@@ -232,16 +233,17 @@ fn architecture(model: &ModelConfig) -> Result<Option<Architecture>> {
 /// Where the spline of a column that is learned behind fitted maps ends, in deviations of what these make of it.
 const LEARNED_BOUND: f64 = 5.0;
 
-/// What stands between the fitted maps and the flow.
-fn behind_start(config: &StartConfig, dimension: usize, dtype: DType) -> Result<Vec<Part>> {
+/// What stands between the fitted maps and the flow, `fixed` where training does not reach it.
+fn behind_start(config: &StartConfig, fixed: bool, dimension: usize, dtype: DType) -> Result<Vec<Part>> {
     let mut parts: Vec<Part> = Vec::new();
     if config.noise > 0.0 {
         parts.push(Part::Discrete(Arc::new(Jitter::new(&[dimension], config.noise)?)));
     }
     if config.learned_bins > 0 {
         let spline = RationalQuadraticSpline::new(config.learned_bins, LEARNED_BOUND)?;
-        let learned = ColumnSplines::new(dimension, spline, dtype, &Device::Cpu)?;
-        parts.push(Part::Discrete(Arc::new(learned)));
+        let splines = ColumnSplines::new(dimension, spline, dtype, &Device::Cpu)?;
+        let splines = if fixed { splines.fixed() } else { splines };
+        parts.push(Part::Discrete(Arc::new(splines)));
     }
     Ok(parts)
 }

@@ -37,6 +37,7 @@ pub struct ColumnSplines {
     spline: RationalQuadraticSpline,
     /// `[D, 3 K − 1]`.
     columns: Parameter,
+    fixed: bool,
 }
 
 impl ColumnSplines {
@@ -53,7 +54,15 @@ impl ColumnSplines {
             row_shape: [dimension],
             spline,
             columns: Parameter::constant("columns", shape, 0.0, dtype, device)?,
+            fixed: false,
         })
+    }
+
+    /// The same splines as a map that training leaves as it is: their numbers are a buffer, under the same name.
+    #[must_use]
+    pub fn fixed(mut self) -> Self {
+        self.fixed = true;
+        self
     }
 
     fn apply(&self, input: &Tensor, inverse: bool) -> Result<Transformed> {
@@ -83,10 +92,19 @@ impl Bijection for ColumnSplines {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![self.columns.clone()]
+        let learned = (!self.fixed).then(|| self.columns.clone());
+        learned.into_iter().collect()
+    }
+
+    fn buffers(&self) -> Vec<Parameter> {
+        self.fixed.then(|| self.columns.clone()).into_iter().collect()
     }
 
     fn input_shape(&self) -> &[usize] {
         &self.row_shape
+    }
+
+    fn is_fixed(&self) -> bool {
+        self.fixed
     }
 }

@@ -91,6 +91,15 @@ fn splines_of_columns() -> TestResult {
     assert!(max_abs(&(z - &image.value)?)? < 1e-13);
     assert!(max_abs(&(log_slope.sum(1)? - image.log_det()?)?)? < 1e-12);
 
+    // Training does not see the numbers of a fixed one, and files do.
+    let fixed = splines()?.fixed();
+    assert!(fixed.is_fixed() && !columns.is_fixed());
+    assert_eq!(
+        (fixed.parameters().len(), fixed.buffers()[0].name.as_str()),
+        (0, "columns")
+    );
+    SPLINE.run(|_| Ok(splines()?.fixed()))?;
+
     let none = ColumnSplines::new(0, spline()?, DType::F64, &Device::Cpu);
     assert!(matches!(none, Err(FlowError::InvalidSetting { given, .. }) if given == "0"));
     Ok(())

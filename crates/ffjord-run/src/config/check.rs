@@ -15,6 +15,7 @@ pub(super) fn check(config: &RunConfig) -> Check {
     check_device(config)?;
     check_data(&config.data)?;
     check_model(&config.model)?;
+    check_start(config)?;
     check_images(config)?;
     super::vae::check(config)?;
     check_objective(config.objective, &config.model)?;
@@ -61,27 +62,6 @@ fn check_model(model: &ModelConfig) -> Check {
     for width in &model.hidden {
         at_least_one("model.hidden", width)?;
     }
-    if let Some(start) = &model.start {
-        let accepted = "a whole number from 2 to 65536";
-        require(
-            (2..=65_536).contains(&start.knots),
-            "model.start.knots",
-            &start.knots,
-            accepted,
-        )?;
-        require(
-            (0.0..=1.0).contains(&start.noise),
-            "model.start.noise",
-            &start.noise,
-            "a number from 0 to 1, of rows that are near a unit normal",
-        )?;
-        require(
-            start.learned_bins == 0 || (2..=500).contains(&start.learned_bins),
-            "model.start.learned_bins",
-            &start.learned_bins,
-            "0 for none, or a whole number from 2 to 500",
-        )?;
-    }
     optional("model.end_time", model.end_time.as_ref(), positive)?;
     match model.foreign_key() {
         Some((key, kind)) => Err(format!(
@@ -91,30 +71,46 @@ fn check_model(model: &ModelConfig) -> Check {
     }
 }
 
+/// What stands between the data and the flow.
+fn check_start(config: &RunConfig) -> Check {
+    let Some(start) = &config.model.start else {
+        return Ok(());
+    };
+    let accepted = "a whole number from 2 to 65536";
+    require(
+        (2..=65_536).contains(&start.knots),
+        "model.start.knots",
+        &start.knots,
+        accepted,
+    )?;
+    require(
+        (0.0..=1.0).contains(&start.noise),
+        "model.start.noise",
+        &start.noise,
+        "a number from 0 to 1, of rows that are near a unit normal",
+    )?;
+    require(
+        start.learned_bins == 0 || (2..=500).contains(&start.learned_bins),
+        "model.start.learned_bins",
+        &start.learned_bins,
+        "0 for none, or a whole number from 2 to 500",
+    )?;
+    let images = matches!(config.data, DataConfig::Images(_));
+    let refused = if images && start.maps != [StartMap::Marginals] {
+        "at `model.start.maps`: images can start with [\"marginals\"]; leave `model.start` out for a logit"
+    } else if images && start.noise > 0.0 {
+        "at `model.start.noise`: images have none, for the noise within their levels is part of them"
+    } else if images && start.learned_bins > 0 {
+        "at `model.start.learned_bins`: images have none, for their maps know all levels; leave it out"
+    } else {
+        return Ok(());
+    };
+    Err(refused.to_string())
+}
+
 /// Images have flows of their own, and other data do not have them.
 fn check_images(config: &RunConfig) -> Check {
     let (images, model) = (matches!(config.data, DataConfig::Images(_)), &config.model);
-    if images
-        && model
-            .start
-            .as_ref()
-            .is_some_and(|start| start.maps != [StartMap::Marginals])
-    {
-        return Err(
-            "at `model.start.maps`: images can start with [\"marginals\"]; leave `model.start` out for a logit"
-                .to_string(),
-        );
-    }
-    if images && model.start.as_ref().is_some_and(|start| start.noise > 0.0) {
-        return Err(
-            "at `model.start.noise`: images have none, for the noise within their levels is part of them".to_string(),
-        );
-    }
-    if images && model.start.as_ref().is_some_and(|start| start.learned_bins > 0) {
-        return Err(
-            "at `model.start.learned_bins`: images have none, for their maps know all levels; leave it out".to_string(),
-        );
-    }
     let Some(image) = &model.image else {
         return match images && model.kind != ModelKind::Vae {
             true => check_kind_of_images(model.kind, ImageField::default()),
@@ -188,9 +184,7 @@ fn check_dequantization(config: &RunConfig, image: &ImageModelConfig) -> Check {
 }
 
 fn check_objective(objective: ObjectiveConfig, model: &ModelConfig) -> Check {
-    if matches!(objective, ObjectiveConfig::MaximumLikelihood | ObjectiveConfig::Elbo)
-        || (model.kind == ModelKind::Cnf && !model.batch_norm)
-    {
+    if !objective.is_flow_matching() || (model.kind == ModelKind::Cnf && !model.batch_norm) {
         return Ok(());
     }
     Err(

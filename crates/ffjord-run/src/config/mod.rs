@@ -178,6 +178,13 @@ pub enum ObjectiveConfig {
     Elbo,
 }
 
+impl ObjectiveConfig {
+    /// Whether it matches a velocity and solves no equation.
+    pub(crate) fn is_flow_matching(self) -> bool {
+        matches!(self, Self::FlowMatching | Self::OptimalTransportFlowMatching)
+    }
+}
+
 /// What is computed and drawn after training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -27,7 +27,8 @@ pub struct StartConfig {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub noise: f64,
     /// The pieces of a spline of every column that stands behind the maps and is learned with the flow
-    /// ([`ColumnSplines`](ffjord_flow::ColumnSplines)); 0 for none. Images have none.
+    /// ([`ColumnSplines`](ffjord_flow::ColumnSplines)); 0 for none. Images have none, and flow
+    /// matching leaves them as they are.
     #[serde(default, skip_serializing_if = "is_none")]
     pub learned_bins: usize,
 }

@@ -16,7 +16,10 @@ impl RunConfig {
             ("a discrete flow solves no equation", Vec::new())
         } else if self.objective != ObjectiveConfig::MaximumLikelihood {
             let keys = ["solver.train", "solver.adjoint", "solver.backward"].map(String::from);
-            ("flow matching solves no equation in training", keys.to_vec())
+            (
+                "flow matching trains the velocity alone and solves no equation",
+                keys.to_vec(),
+            )
         } else {
             return None;
         };
@@ -27,6 +30,10 @@ impl RunConfig {
         }
         if self.training.end_time_spread != 0.0 {
             keys.push("training.end_time_spread".to_string());
+        }
+        let learned = self.model.start.as_ref().is_some_and(|start| start.learned_bins > 0);
+        if learned && self.objective.is_flow_matching() {
+            keys.push("model.start.learned_bins".to_string());
         }
         (!keys.is_empty()).then(|| format!("{reason}, so that training does not read {}", keys.join(", ")))
     }
@@ -60,9 +67,10 @@ mod tests {
                 "training.end_time_spread=0.1",
             ],
         )?;
-        let expected = "flow matching solves no equation in training, so that training does not read solver.train, \
-                        solver.adjoint, solver.backward, regularisation.kinetic, regularisation.jacobian, \
-                        regularisation.energy_gradient, training.end_time_spread";
+        let expected = "flow matching trains the velocity alone and solves no equation, so that training does not read \
+                        solver.train, solver.adjoint, solver.backward, regularisation.kinetic, \
+                        regularisation.jacobian, regularisation.energy_gradient, training.end_time_spread, \
+                        model.start.learned_bins";
         assert_eq!(said.as_deref(), Some(expected));
         Ok(())
     }
