@@ -6,6 +6,7 @@ use ffjord_kernels::Real;
 use ffjord_kernels::linalg::{PackedMatrix, Rows, RowsMut, accumulate_outer, multiply};
 use ffjord_kernels::simd::SimdLevel;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rows that one thread takes at a time, whatever the number of threads.
 const CHUNK: usize = 1024;
@@ -147,7 +148,73 @@ fn in_chunks<T: Send>(output: &mut [T], length: usize, work: impl Fn(usize, &mut
     }
 }
 
+/// Weights that one thread packs and multiplies with at a time where a matrix has many times as many.
+const PIECE: usize = 1 << 18;
+
+/// As [`small_product`]; the columns or the lines of a large matrix are dealt to threads in pieces.
 fn product<T: Real>(
+    (rows, inputs, outputs): (usize, usize, usize),
+    map: Linear,
+    x: &[T],
+    weight: &[T],
+    bias: &[T],
+) -> Vec<T> {
+    if inputs * outputs < 8 * PIECE {
+        return small_product((rows, inputs, outputs), map, x, weight, bias);
+    }
+    if map.turned {
+        // A piece of the inputs has its rows of the matrix side by side.
+        let piece = (PIECE / outputs).max(1);
+        let starts: Vec<usize> = (0..inputs).step_by(piece).collect();
+        let parts = starts.into_par_iter().map(|first| {
+            let count = piece.min(inputs - first);
+            let x = columns(x, inputs, first..first + count);
+            let weight = &weight[first * outputs..(first + count) * outputs];
+            let none = vec![T::ZERO; outputs];
+            small_product(
+                (rows, count, outputs),
+                map,
+                &x,
+                weight,
+                if first == 0 { bias } else { &none },
+            )
+        });
+        return in_order(parts.collect(), rows * outputs);
+    }
+    let piece = (PIECE / inputs).max(1);
+    let starts: Vec<usize> = (0..outputs).step_by(piece).collect();
+    let parts = starts.into_par_iter().map(|first| {
+        let count = piece.min(outputs - first);
+        let weight = &weight[first * inputs..(first + count) * inputs];
+        small_product((rows, inputs, count), map, x, weight, &bias[first..first + count])
+    });
+    let parts: Vec<Vec<T>> = parts.collect();
+    let mut y = vec![T::ZERO; rows * outputs];
+    y.par_chunks_mut(outputs).enumerate().for_each(|(row, y)| {
+        for (y, part) in y.chunks_mut(piece).zip(&parts) {
+            y.copy_from_slice(&part[row * y.len()..(row + 1) * y.len()]);
+        }
+    });
+    y
+}
+
+/// Some columns of a matrix with so many.
+fn columns<T: Real>(matrix: &[T], stride: usize, columns: Range<usize>) -> Vec<T> {
+    let rows = matrix.chunks_exact(stride);
+    rows.flat_map(|row| &row[columns.clone()]).copied().collect()
+}
+
+/// The sum of parts with so many numbers, in their order, whichever thread came to its end first.
+fn in_order<T: Real>(parts: Vec<Vec<T>>, numbers: usize) -> Vec<T> {
+    let mut sum = vec![T::ZERO; numbers];
+    for part in parts {
+        sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    }
+    sum
+}
+
+/// `x Wᵀ`, and `+ b` on the first rows, with threads for rows alone.
+fn small_product<T: Real>(
     (rows, inputs, outputs): (usize, usize, usize),
     Linear { biased, turned }: Linear,
     x: &[T],
@@ -191,6 +258,24 @@ fn outer<T: Real>(m: usize, n: usize, a: &[T], b: &[T]) -> Vec<T> {
         return (0..m * n).map(|index| transposed[index % n * m + index / n]).collect();
     }
     let level = SimdLevel::detect();
+    if m * n >= 8 * PIECE && a.len() <= CHUNK * m {
+        // Few rows and many sums: lines of the result are dealt to threads.
+        let mut sum = vec![T::ZERO; m * n];
+        let piece = (PIECE / n).max(1);
+        sum.par_chunks_mut(piece * n).enumerate().for_each(|(index, data)| {
+            let (first, lines) = (index * piece, data.len() / n);
+            let a = columns(a, m, first..first + lines);
+            let (a, b) = (
+                Rows {
+                    data: &a,
+                    stride: lines,
+                },
+                Rows { data: b, stride: n },
+            );
+            accumulate_outer(level, (lines, n), a, b, RowsMut { data, stride: n });
+        });
+        return sum;
+    }
     let of_chunk = |(a, b): (&[T], &[T])| {
         let mut sum = vec![T::ZERO; m * n];
         let (a, b) = (Rows { data: a, stride: m }, Rows { data: b, stride: n });
@@ -210,11 +295,47 @@ fn outer<T: Real>(m: usize, n: usize, a: &[T], b: &[T]) -> Vec<T> {
         return of_chunk((a, b));
     }
     let chunks = a.par_chunks(CHUNK * m).zip(b.par_chunks(CHUNK * n));
-    let parts: Vec<Vec<T>> = chunks.map(of_chunk).collect();
-    // In the order of the chunks, whichever thread came to its end first.
-    let mut sum = vec![T::ZERO; m * n];
-    for part in parts {
-        sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    in_order(chunks.map(of_chunk).collect(), m * n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    fn tensor(shape: &[usize], seed: f64) -> Result<Var> {
+        let count: usize = shape.iter().product();
+        let values: Vec<f64> = (0..count).map(|i| (seed + 1.7 * (i * i % 1009) as f64).sin()).collect();
+        Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
-    sum
+
+    /// Large matrices are dealt to threads in pieces, the last of which is smaller than the others.
+    #[test]
+    fn values_and_gradients_are_those_of_candle() -> Result<()> {
+        for (rows, inputs, outputs) in [(7, 5, 11), (1500, 20, 8), (5, 70, 31_001), (5, 31_001, 70)] {
+            let (x, weight, bias) = (
+                tensor(&[rows, inputs], 0.1)?,
+                tensor(&[outputs, inputs], 0.7)?,
+                tensor(&[outputs], 1.3)?,
+            );
+            let ours = linear(&x, &weight, &bias, rows)?;
+            let theirs = x.matmul(&weight.t()?)?.broadcast_add(&bias)?;
+            let gap = |a: &Tensor, b: &Tensor| -> Result<f64> {
+                let size = b.abs()?.max_all()?.to_scalar::<f64>()?;
+                Ok((a - b)?.abs()?.max_all()?.to_scalar::<f64>()? / size)
+            };
+            assert!(gap(&ours, &theirs)? < 1e-13);
+            let factors = theirs.affine(0.3, 0.1)?.sin()?.detach();
+            let gradients = |y: &Tensor| (y * &factors)?.sum_all()?.backward();
+            let (ours, theirs) = (gradients(&ours)?, gradients(&theirs)?);
+            for var in [&x, &weight, &bias] {
+                let (Some(ours), Some(theirs)) = (ours.get(var), theirs.get(var)) else {
+                    candle_core::bail!("no gradient")
+                };
+                let gap = gap(ours, theirs)?;
+                assert!(gap < 1e-12, "{gap:e} with {inputs} inputs and {outputs} outputs");
+            }
+        }
+        Ok(())
+    }
 }
