@@ -71,7 +71,11 @@ impl Cli {
     /// # Errors
     /// The command's own.
     pub fn run(self, communicator: &dyn Communicator) -> Result<ExitCode> {
-        if !matches!(self.command, Command::Experiment(_) | Command::Eval(_)) {
+        let together = matches!(
+            self.command,
+            Command::Experiment(_) | Command::Eval(_) | Command::Sample(_)
+        );
+        if !together {
             require_alone(communicator)?;
         }
         match self.command {
@@ -83,7 +87,7 @@ impl Cli {
             Command::Reproduce(arguments) => commands::reproduce::run(&arguments),
             Command::Cite(arguments) => commands::cite::run(&arguments),
             Command::Eval(arguments) => commands::eval::run(&arguments, communicator),
-            Command::Sample(arguments) => commands::sample::run(&arguments),
+            Command::Sample(arguments) => commands::sample::run(&arguments, communicator),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Data(arguments) => commands::data::run(&arguments),
             Command::Doctor(arguments) => commands::doctor::run(&arguments),

@@ -1,11 +1,25 @@
 //! Many samples of a model.
 
+use crate::dealing::dealt;
 use crate::error::Result;
 use crate::model::Model;
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use ffjord_data::Matrix;
-use ffjord_flow::Pass;
-use ffjord_train::{Purpose, Streams, to_tensor};
+use ffjord_flow::{Density, Pass};
+use ffjord_train::{Alone, Communicator, Purpose, Streams, to_tensor};
+
+/// What is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draw<'a> {
+    /// How many rows, at least one.
+    pub(crate) count: usize,
+    /// What each is given, `[count, C]` as the model takes it.
+    pub(crate) given: Option<&'a Matrix<f64>>,
+    /// The standard deviation of the noise.
+    pub(crate) temperature: f64,
+    /// How many are drawn at a time.
+    pub(crate) batch: usize,
+}
 
 /// `count` samples `[count, D]`, at least one, drawn `batch` at a time.
 ///
@@ -20,7 +34,13 @@ pub fn samples(model: &Model, count: usize, batch: usize, streams: &Streams) -> 
 /// # Errors
 /// As [`samples`], and for a temperature that is negative or no number.
 pub fn samples_at(model: &Model, temperature: f64, count: usize, batch: usize, streams: &Streams) -> Result<Tensor> {
-    draw(model, count, None, batch, streams, temperature)
+    let draw = Draw {
+        count,
+        given: None,
+        temperature,
+        batch,
+    };
+    draw.tensor(model, streams)
 }
 
 /// A sample for every row of conditions `[N, C]`, at least one, as the model takes them: `[N, D]`, drawn `batch` at a
@@ -29,29 +49,48 @@ pub fn samples_at(model: &Model, temperature: f64, count: usize, batch: usize, s
 /// # Errors
 /// When a solve fails, or the conditions do not fit the model.
 pub fn samples_given(model: &Model, given: &Matrix<f64>, batch: usize, streams: &Streams) -> Result<Tensor> {
-    draw(model, given.rows(), Some(given), batch, streams, 1.0)
+    let draw = Draw {
+        count: given.rows(),
+        given: Some(given),
+        temperature: 1.0,
+        batch,
+    };
+    draw.tensor(model, streams)
 }
 
-fn draw(
-    model: &Model,
-    count: usize,
-    given: Option<&Matrix<f64>>,
-    batch: usize,
-    streams: &Streams,
-    temperature: f64,
-) -> Result<Tensor> {
-    let mut drawn = Vec::new();
-    for (index, start) in (0..count).step_by(batch.max(1)).enumerate() {
-        let rows = batch.max(1).min(count - start);
-        let mut rng = streams.rng(Purpose::Sample, index as u64, 0);
-        let mut pass = Pass::sampling(&mut rng);
-        if let Some(given) = given {
-            let given = given.slice(start..start + rows)?;
-            pass.set_given(Some(to_tensor(&given, model.dtype(), model.device())?));
-        }
-        // Rows of an error count in the whole table of conditions.
-        let samples = model.flow.sample_at(temperature, rows, &mut pass);
-        drawn.push(samples.map_err(|error| error.in_rows_from(start))?);
+impl Draw<'_> {
+    fn tensor(&self, model: &Model, streams: &Streams) -> Result<Tensor> {
+        let drawn = self.together(model, streams, &Alone)?;
+        let shape = [&[self.count], model.flow.row_shape()].concat();
+        let drawn = Tensor::from_vec(drawn, shape, &Device::Cpu)?;
+        Ok(drawn.to_dtype(model.dtype())?.to_device(model.device())?)
     }
-    Ok(Tensor::cat(&drawn, 0)?)
+
+    /// The samples row by row, on every one of the processes that `communicator` connects: each draws some of the batches.
+    ///
+    /// # Errors
+    /// When a solve fails, or what is given does not fit the model, on all processes alike.
+    pub(crate) fn together(
+        &self,
+        model: &Model,
+        streams: &Streams,
+        communicator: &dyn Communicator,
+    ) -> Result<Vec<f64>> {
+        let batch = self.batch.max(1);
+        let drawn = dealt(communicator, self.count.div_ceil(batch), |index| {
+            let start = index * batch;
+            let rows = batch.min(self.count - start);
+            let mut rng = streams.rng(Purpose::Sample, index as u64, 0);
+            let mut pass = Pass::sampling(&mut rng);
+            if let Some(given) = self.given {
+                let given = given.slice(start..start + rows)?;
+                pass.set_given(Some(to_tensor(&given, model.dtype(), model.device())?));
+            }
+            // Rows of an error count in the whole table of conditions.
+            let samples = model.flow.sample_at(self.temperature, rows, &mut pass);
+            let samples = samples.map_err(|error| error.in_rows_from(start))?;
+            Ok(samples.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+        })?;
+        Ok(drawn.concat())
+    }
 }

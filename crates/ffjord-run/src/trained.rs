@@ -10,14 +10,14 @@ use crate::model::Model;
 use crate::original::{BLOCK_ROWS, original_in_blocks};
 use crate::rows::Rows;
 use crate::run_folder::RunFolder;
-use crate::sampling::{samples_at, samples_given};
-use candle_core::{DType, Tensor, WithDType};
+use crate::sampling::Draw;
+use candle_core::WithDType;
 use ffjord_cuda::DeviceName;
 use ffjord_data::image::ImageRows;
 use ffjord_data::table::Table;
 use ffjord_data::{Element, Lattice, Matrix, Standardizer};
 use ffjord_flow::{Density, SolveSettings};
-use ffjord_train::{Purpose, Streams};
+use ffjord_train::{Alone, Communicator, Purpose, Streams};
 use std::path::{Path, PathBuf};
 
 #[cfg(test)]
@@ -397,17 +397,22 @@ impl Trained {
     /// # Errors
     /// As [`sample`](Self::sample), and for a temperature that is negative or no number.
     pub fn sample_at(&self, temperature: f64, count: usize, seed: u64) -> Result<Matrix<f64>> {
+        self.sample_together(count, temperature, seed, &Alone)
+    }
+
+    /// The same samples, on every one of the processes that `communicator` connects: each draws a part of them.
+    ///
+    /// # Errors
+    /// As [`sample_at`](Self::sample_at), on all processes alike.
+    pub fn sample_together(
+        &self,
+        count: usize,
+        temperature: f64,
+        seed: u64,
+        communicator: &dyn Communicator,
+    ) -> Result<Matrix<f64>> {
         self.check_condition(None)?;
-        if count == 0 {
-            return Ok(Matrix::new(0, self.dimension(), Vec::new())?);
-        }
-        self.in_callers_units(&samples_at(
-            &self.model,
-            temperature,
-            count,
-            DRAWN,
-            &Streams::new(seed),
-        )?)
+        self.draw(count, None, temperature, seed, communicator)
     }
 
     /// A sample for every row of conditions `[B, C]`, `[B, D]`; the same seed and conditions draw the same ones.
@@ -427,22 +432,48 @@ impl Trained {
     /// [`RunError::UnexpectedCondition`] for a flow that is not conditional, [`RunError::ConditionColumns`] for conditions
     /// of another width, and the flow's when a solve fails.
     pub fn sample_given(&self, given: &Matrix<f64>, seed: u64) -> Result<Matrix<f64>> {
-        self.check_condition(Some(given.columns()))?;
-        if given.rows() == 0 {
-            return Ok(Matrix::new(0, self.dimension(), Vec::new())?);
-        }
-        let streams = Streams::new(seed);
-        let drawn = match self.given.as_ref().filter(|_| self.units == Units::Data) {
-            Some(own) => samples_given(&self.model, &own.standardizer.apply(given)?, DRAWN, &streams)?,
-            None => samples_given(&self.model, given, DRAWN, &streams)?,
-        };
-        self.in_callers_units(&drawn)
+        self.sample_given_together(given, seed, &Alone)
     }
 
-    /// Samples `[B, D]` of the model as a caller gets them.
-    fn in_callers_units(&self, drawn: &Tensor) -> Result<Matrix<f64>> {
-        let values = drawn.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-        let drawn = Matrix::new(drawn.dim(0)?, self.dimension(), values)?;
+    /// The same samples, on every one of the processes that `communicator` connects: each draws a part of them.
+    ///
+    /// # Errors
+    /// As [`sample_given`](Self::sample_given), on all processes alike.
+    pub fn sample_given_together(
+        &self,
+        given: &Matrix<f64>,
+        seed: u64,
+        communicator: &dyn Communicator,
+    ) -> Result<Matrix<f64>> {
+        self.check_condition(Some(given.columns()))?;
+        let own = self.given.as_ref().filter(|_| self.units == Units::Data);
+        let scaled = own.map(|own| own.standardizer.apply(given)).transpose()?;
+        self.draw(
+            given.rows(),
+            Some(scaled.as_ref().unwrap_or(given)),
+            1.0,
+            seed,
+            communicator,
+        )
+    }
+
+    /// Samples `[B, D]` as a caller gets them, of conditions as the model takes them.
+    fn draw(
+        &self,
+        count: usize,
+        given: Option<&Matrix<f64>>,
+        temperature: f64,
+        seed: u64,
+        communicator: &dyn Communicator,
+    ) -> Result<Matrix<f64>> {
+        let draw = Draw {
+            count,
+            given,
+            temperature,
+            batch: DRAWN,
+        };
+        let values = draw.together(&self.model, &Streams::new(seed), communicator)?;
+        let drawn = Matrix::new(count, self.dimension(), values)?;
         match self.rescaling() {
             Some(standardizer) => Ok(self.on_lattices(standardizer.invert(&drawn)?)),
             None => Ok(drawn),

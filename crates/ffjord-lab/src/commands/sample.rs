@@ -4,6 +4,7 @@ use super::reading::ReadArguments;
 use super::rows::load_conditions;
 use crate::error::{LabError, Result};
 use crate::terminal::say;
+use crate::together::{Together, require_alone};
 use candle_core::DType;
 use clap::Args;
 use ffjord_data::image::write_images;
@@ -12,7 +13,7 @@ use ffjord_files::refuse_same_file;
 use ffjord_flow::Pass;
 use ffjord_plot::{ImageGrid, image_grid};
 use ffjord_run::{DeviceName, ImageFormat, Matrix, Opening, RunError, RunFolder, Trained, Units};
-use ffjord_train::{Purpose, Streams};
+use ffjord_train::{Communicator, Purpose, Streams};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ pub struct Arguments {
     device: DeviceName,
     #[command(flatten)]
     read: ReadArguments,
+    #[command(flatten)]
+    together: Together,
 }
 
 /// How samples are written.
@@ -72,11 +75,18 @@ impl Format {
     }
 }
 
-/// Runs the command.
+/// Runs the command, as one of the processes that `communicator` connects, or of those that the arguments name: the first of
+/// them writes the file.
 ///
 /// # Errors
 /// When the model cannot be loaded, a solve fails, or the file cannot be written.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub fn run(arguments: &Arguments, communicator: &dyn Communicator) -> Result<ExitCode> {
+    arguments
+        .together
+        .run(communicator, |communicator| draw(arguments, communicator))
+}
+
+fn draw(arguments: &Arguments, communicator: &dyn Communicator) -> Result<ExitCode> {
     refuse_same_file(
         &arguments.out,
         std::iter::once(&arguments.model).chain(&arguments.given),
@@ -87,6 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         ..Opening::default()
     };
     if let Some(folder) = RunFolder::of_vae(&arguments.model)? {
+        require_alone(communicator)?;
         let format = Format::of(&arguments.out, folder.data()?.image)?;
         if arguments.temperature != 1.0 {
             return Err(RunError::Setting {
@@ -109,10 +120,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let samples = match &arguments.given {
         Some(path) => {
             let conditions = load_conditions(&trained, path, &arguments.read)?;
-            trained.sample_given(&repeated(&conditions, number)?, arguments.seed)?
+            trained.sample_given_together(&repeated(&conditions, number)?, arguments.seed, communicator)?
         }
-        None => trained.sample_at(arguments.temperature, number, arguments.seed)?,
+        None => trained.sample_together(number, arguments.temperature, arguments.seed, communicator)?,
     };
+    if communicator.rank() > 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
     save(arguments, format, &samples, trained.columns())
 }
 

@@ -105,6 +105,25 @@ fn rows_are_evaluated_together_and_those_without_a_likelihood_are_named() {
 }
 
 #[test]
+fn samples_are_drawn_together() {
+    let place = Place::new();
+    place.succeed(&moons("run", &[]));
+    // Two parts of 4,096 rows at most.
+    let arguments = |out| ["sample", "run", "-n", "4100", "--out", out];
+    let alone = place.run(&arguments("alone.csv"));
+    let answers = together(&place, 2, &arguments("together.csv"));
+    assert!(
+        answers.iter().all(|answer| answer.code == Some(0)),
+        "{}",
+        answers[0].stderr
+    );
+    assert_eq!(answers[0].stdout.replace("together.csv", "alone.csv"), alone.stdout);
+    assert_eq!(answers[1].stdout, "");
+    let bytes = |name: &str| fs::read(place.path(name)).unwrap();
+    assert!(bytes("alone.csv") == bytes("together.csv"));
+}
+
+#[test]
 fn settings_that_several_processes_cannot_share_are_refused() {
     let place = Place::new();
     let answers = together(&place, 2, &moons("run", &[]));
