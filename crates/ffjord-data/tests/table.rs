@@ -402,6 +402,29 @@ fn text_in_its_varieties() {
 }
 
 #[test]
+fn what_spreadsheets_write_is_read() {
+    for text in [
+        // A separator behind the last field of rows alone, which is no column, and no name moves over another's numbers.
+        "a,b\n0.5,1.5,\n2.5,3.5,\n",
+        // Quotation marks hold numbers with a decimal comma together, and names of two lines.
+        "\"a\",\"b\"\n\"0,5\",\"1,5\"\n\"2,5\",\"3,5\"\n",
+        "\"a\",b\n\"0,5\",\"1,5\"\n\"2,5\",\"3,5\"\n",
+    ] {
+        let table = load_bytes("a.csv", text.as_bytes()).unwrap();
+        assert_eq!(table.names, Some(vec!["a".to_owned(), "b".to_owned()]), "{text}");
+        assert_eq!(table.values, Matrix::from_rows(&[[0.5, 1.5], [2.5, 3.5]]), "{text}");
+    }
+    let table = load_bytes("a.csv", b"\"a\nlong\",\"b\"\n0.5,1.5\n2.5,3.5\n").unwrap();
+    assert_eq!(table.names, Some(vec!["a\nlong".to_owned(), "b".to_owned()]));
+    assert_eq!(table.values.row(1), [2.5, 3.5]);
+    // A column of what is missing at the end keeps its name.
+    assert!(matches!(
+        text_error("a,b,c\n0.5,1.5,\n2.5,3.5,\n"),
+        TextError::NotANumber { column: 3, .. }
+    ));
+}
+
+#[test]
 fn what_was_concluded_is_said() {
     let said = |name: &str, text: &str| load_bytes(name, text.as_bytes()).unwrap().describe();
     for (text, expected) in [

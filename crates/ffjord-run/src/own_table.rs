@@ -69,7 +69,7 @@ impl OwnTable {
         let is_given = |column: &usize| own.given.contains(&columns[*column]);
         let open = |finding: &&Finding| match finding {
             Finding::OnLattice { column, .. } => dequantized[*column].is_none() && !is_given(column),
-            Finding::Spike { column, .. } => !is_given(column),
+            Finding::Spike { column, .. } | Finding::FewValues { column, .. } => !is_given(column),
             _ => true,
         };
         warnings.extend(findings.iter().filter(open).map(|finding| finding.describe(&columns)));

@@ -10,6 +10,8 @@ const STEPS_A_DEVIATION: f64 = 100.0;
 const REPETITIONS: f64 = 0.05;
 /// A value is a spike from this part of the rows on.
 const SPIKE: f64 = 0.05;
+/// A column has few values if this part of the rows, without those of the most frequent value, is a repetition.
+const FEW: f64 = 0.5;
 /// Digits are lost where fewer than this part of the different values are left.
 const LEFT: f64 = 0.75;
 /// Deviations outside of these have squares that double precision does not hold well.
@@ -60,7 +62,7 @@ fn counts_rows(values: &[f64]) -> bool {
     range == count - 1.0 && values.iter().all(new)
 }
 
-/// A coarse lattice, or a frequent value.
+/// A coarse lattice, few values, or a frequent one.
 fn repetition(column: usize, sorted: &[f64], deviation: f64) -> Option<Finding> {
     let count = sorted.len() as f64;
     let mut runs: Vec<(f64, usize)> = Vec::new();
@@ -81,7 +83,16 @@ fn repetition(column: usize, sorted: &[f64], deviation: f64) -> Option<Finding> 
         });
     }
     let (value, times) = runs.into_iter().max_by_key(|(_, times)| *times)?;
+    let others = (sorted.len() - times) as f64;
+    if others - (distinct.len() - 1) as f64 > FEW * others {
+        return Some(Finding::FewValues {
+            column,
+            distinct: distinct.len(),
+        });
+    }
     let share = times as f64 / count;
+    // A zero without its sign, which says nothing here.
+    let value = value + 0.0;
     (times > 2 && share > SPIKE).then_some(Finding::Spike { column, value, share })
 }
 

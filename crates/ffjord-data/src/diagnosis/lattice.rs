@@ -22,6 +22,9 @@ pub struct Lattice {
 
 /// Steps below this part of the range are those of rounding.
 const FINEST: f64 = 1e-7;
+/// How far rounding moves a number of double and of single precision at most, relative to it.
+const DOUBLE: f64 = 1e-13;
+const SINGLE: f64 = 6e-8;
 
 impl Lattice {
     /// The coarsest lattice of finite values; none if they are fewer than two, or lie on none that rounding would not
@@ -35,11 +38,27 @@ impl Lattice {
 
     /// As [`of`](Self::of), of values that ascend, each once.
     pub(super) fn of_sorted(sorted: &[f64]) -> Option<Self> {
+        // Cents in single precision are multiples of 0.01 to so many digits, and to all digits of a power of two.
+        let single = sorted.iter().all(|value| f64::from(*value as f32) == *value);
+        let rounded = || Self::of_rounded(sorted, SINGLE, 64.0);
+        let exact = Self::of_rounded(sorted, DOUBLE, 8.0);
+        match exact {
+            Some(exact) if single => rounded()
+                .filter(|rounded| rounded.step > 1.5 * exact.step)
+                .or(Some(exact)),
+            None if single => rounded(),
+            exact => exact,
+        }
+    }
+
+    /// The coarsest lattice of values that were rounded by this part of themselves, with a step of so many of the largest
+    /// rounding errors at least.
+    fn of_rounded(sorted: &[f64], rounding: f64, errors: f64) -> Option<Self> {
         let (first, last) = (*sorted.first()?, *sorted.last()?);
         let range = last - first;
-        // Values are rounded to double precision each, so their differences are off by as much.
-        let noise = 1e-13 * first.abs().max(last.abs());
-        let finest = (FINEST * range).max(8.0 * noise);
+        // Values are rounded each, so their differences are off by as much.
+        let noise = rounding * first.abs().max(last.abs());
+        let finest = (FINEST * range).max(errors * noise);
         let mut step = 0.0;
         for pair in sorted.windows(2) {
             step = common_divisor(pair[1] - pair[0], step, finest);
@@ -58,7 +77,7 @@ impl Lattice {
         let off = |value: &f64| (lattice.nearest(*value) - value).abs();
         sorted
             .iter()
-            .all(|value| off(value) < 1e-3 * lattice.step)
+            .all(|value| off(value) < (1e-3 * lattice.step).max(4.0 * noise))
             .then_some(lattice)
     }
 
@@ -102,6 +121,33 @@ mod tests {
             );
         }
         assert_eq!(Lattice::of(&[2.0, 2.0]), None);
+        assert_eq!(
+            Lattice::of(&[16_777_213.0, 16_777_214.0, 16_777_216.0]).map(|lattice| lattice.step),
+            Some(1.0)
+        );
+        let roots: Vec<f64> = (0..200).map(|i| f64::from(i).sqrt()).collect();
+        assert_eq!(Lattice::of(&roots), None);
+    }
+
+    #[test]
+    fn steps_are_found_behind_the_rounding_of_single_precision() {
+        let single = |value: f64| f64::from(value as f32);
+        for (step, origin) in [(0.1, 100.0), (0.01, 5.0), (0.01, 1000.0), (1.0 / 255.0, 0.0)] {
+            let values: Vec<f64> = (0..200)
+                .map(|i| single(origin + f64::from(i * i % 61) * step))
+                .collect();
+            let lattice = Lattice::of(&values).unwrap();
+            assert!(
+                (lattice.step / step - 1.0).abs() < 1e-3,
+                "{lattice:?} instead of {step}"
+            );
+        }
+        let roots: Vec<f64> = (0..200).map(|i| single(f64::from(i).sqrt())).collect();
+        assert_eq!(Lattice::of(&roots), None);
+    }
+
+    #[test]
+    fn square_roots_lie_on_none() {
         let roots: Vec<f64> = (0..200).map(|i| f64::from(i).sqrt()).collect();
         assert_eq!(Lattice::of(&roots), None);
     }

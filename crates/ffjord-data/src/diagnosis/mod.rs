@@ -41,6 +41,14 @@ pub enum Finding {
         /// How many different values there are.
         distinct: usize,
     },
+    /// A column takes few different values, which lie on no lattice: levels of a category, numbers of few digits, rows that
+    /// were repeated.
+    FewValues {
+        /// The column.
+        column: usize,
+        /// How many different values there are, among as many rows as were looked at.
+        distinct: usize,
+    },
     /// One value is so frequent that a density can put a spike on it.
     Spike {
         /// The column.
@@ -124,6 +132,14 @@ impl Finding {
                 name(column),
                 lattice::short(lattice.step),
                 name(column)
+            ),
+            Self::FewValues { column, distinct } => format!(
+                "column `{}` takes few values ({distinct} different ones) again and again, so that a density of it is \
+                 unbounded on them: model the other columns given it with --set 'data.given=[{:?}]', leave it out with \
+                 {}, or take every row once",
+                name(column),
+                name(column),
+                drop(column)
             ),
             Self::Spike { column, value, share } => format!(
                 "column `{}` is {value} in {:.0} % of the rows, so that a density of it is unbounded there: keep the \
@@ -265,6 +281,41 @@ mod tests {
             let said = finding.describe(&names);
             assert!(said.contains(word) && !finding.is_fatal(), "{said}");
         }
+    }
+
+    #[test]
+    fn few_values_are_found_on_no_lattice_either() {
+        let level = |row: usize| noise(row % 40, 5);
+        let counts = |row: usize| (1.0 + (row * row % 13) as f64).ln();
+        let found = found(&table(
+            2,
+            |row, column| if column == 0 { level(row) } else { counts(row) },
+        ));
+        let [
+            Finding::FewValues {
+                column: 0,
+                distinct: 40,
+            },
+            Finding::FewValues { column: 1, .. },
+        ] = found[..]
+        else {
+            panic!("{found:?}");
+        };
+        assert!(
+            found[0]
+                .describe(&["level".to_string()])
+                .contains("`level` takes few values (40 different ones)")
+        );
+        // A spike of half the rows leaves the others as they are, and has no sign.
+        let rained = table(1, |row, column| {
+            if row.is_multiple_of(2) {
+                -0.0
+            } else {
+                noise(row, column)
+            }
+        });
+        let found = diagnose(&rained, 324, None);
+        assert!(found[0].describe(&[]).contains("`0` is 0 in 50 %"), "{found:?}");
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Dialect {
     /// Finds the dialect in which most fields of `sample`, the beginning of a file, are numbers in rows of one length;
     /// what is known already is not looked for.
     pub(super) fn detect(sample: &str, delimiter: Option<Delimiter>, decimal: Option<Decimal>) -> Self {
-        let first = sample.lines().find(|line| !line.is_empty()).unwrap_or_default();
+        let first = first_record(sample);
         let delimiters: Vec<Option<Delimiter>> = match delimiter {
             Some(known) => vec![Some(known)],
             None => {
@@ -181,7 +181,8 @@ impl Dialect {
         let mut best: Option<(Fit, Self)> = None;
         for decimal in decimals {
             for &delimiter in &delimiters {
-                if delimiter == Some(Delimiter::Comma) && decimal == Decimal::Comma {
+                // Quotation marks tell the two apart.
+                if delimiter == Some(Delimiter::Comma) && decimal == Decimal::Comma && !sample.contains('"') {
                     continue;
                 }
                 let dialect = Self { delimiter, decimal };
@@ -227,6 +228,19 @@ impl Dialect {
             consistent: (1000 * consistent / body.len()) as u32,
         }
     }
+}
+
+/// The first line that is not empty, with those after it that a name in quotation marks goes on in.
+fn first_record(sample: &str) -> &str {
+    let start = sample.find(|c| c != '\n' && c != '\r').unwrap_or(sample.len());
+    let rest = &sample[start..];
+    let mut quoted = false;
+    let end = rest.find(|c| {
+        quoted ^= c == '"';
+        c == '\n' && !quoted
+    });
+    // A mark that nothing closes is a character as any other.
+    &rest[..end.or_else(|| rest.find('\n')).unwrap_or(rest.len())]
 }
 
 /// How well a dialect suits a sample; what comes first counts more.
@@ -306,6 +320,10 @@ mod tests {
                 Decimal::Point,
             ),
             ("a;b\n;1,5\n2,5;NA\n", Some(Delimiter::Semicolon), Decimal::Comma),
+            ("\"a\",\"b\"\n\"0,5\",\"1,5\"\n", Some(Delimiter::Comma), Decimal::Comma),
+            ("\"a\",b\n\"1\",2\n", Some(Delimiter::Comma), Decimal::Point),
+            ("\"a\nlong\",\"b\"\n0.5,1.5\n", Some(Delimiter::Comma), Decimal::Point),
+            ("5\",x\n0.5,1.5\n", Some(Delimiter::Comma), Decimal::Point),
         ] {
             assert_eq!(
                 Dialect::detect(sample, None, None),

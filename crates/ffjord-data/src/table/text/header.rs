@@ -12,7 +12,8 @@ pub(super) enum FirstLine {
 /// Decides from the first lines of a table.
 ///
 /// A line with text over a column of numbers holds names. So does one of consecutive whole numbers (`0,1,2`, as pandas
-/// writes for columns without names) over columns none of which is of whole numbers; where some are, there is no telling.
+/// writes for columns without names) over columns none of which is of whole numbers; where some are, there is no telling,
+/// and neither is there of other whole numbers in ascending order (`400,410,420`) over fractions alone.
 ///
 /// # Errors
 /// [`TextError::AmbiguousHeader`] where both are possible.
@@ -39,20 +40,26 @@ pub(super) fn first_line(records: &[Vec<String>], dialect: Dialect) -> Result<Fi
         Some(empty) if empty.is_empty() && first.len() > 1 => &first[1..],
         _ => first,
     };
-    let Some(start) = consecutive(named) else {
-        return Ok(FirstLine::Row);
-    };
     let below = |column: usize| body.iter().filter_map(move |row| row.get(column));
     let offset = first.len() - named.len();
     let is_whole = |cell: &String| whole_number(cell.strip_prefix('-').unwrap_or(cell)).is_some();
+    let ambiguous = || TextError::AmbiguousHeader {
+        first: named.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", "),
+    };
+    let Some(start) = consecutive(named) else {
+        // Wavelengths or dates over measurements: no other number is whole.
+        let over_fractions = || !(offset..first.len()).any(|column| below(column).any(is_whole));
+        return match body.len() > 2 && named.len() > 1 && ascending(named) && over_fractions() {
+            true => Err(ambiguous()),
+            false => Ok(FirstLine::Row),
+        };
+    };
     let whole = (offset..first.len()).any(|column| below(column).all(is_whole));
     match (whole || body.is_empty(), named.len()) {
         // `0` or `2019` over one column may well be its first value.
         (false, 2..) => Ok(FirstLine::Names),
         (true, _) if offset == 1 => Ok(FirstLine::Names),
-        _ if start == 0 && !body.is_empty() => Err(TextError::AmbiguousHeader {
-            first: named.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", "),
-        }),
+        _ if start == 0 && !body.is_empty() => Err(ambiguous()),
         _ => Ok(FirstLine::Row),
     }
 }
@@ -64,6 +71,12 @@ fn consecutive(fields: &[String]) -> Option<u32> {
     next.into_iter()
         .all(|(number, field)| whole_number(field) == Some(number))
         .then_some(start)
+}
+
+/// Whether fields are whole numbers each of which is larger than the one before it.
+fn ascending(fields: &[String]) -> bool {
+    let numbers: Option<Vec<u32>> = fields.iter().map(|field| whole_number(field)).collect();
+    numbers.is_some_and(|numbers| numbers.windows(2).all(|pair| pair[0] < pair[1]))
 }
 
 /// A whole number as one writes it in a header.
@@ -103,6 +116,8 @@ mod tests {
             ("0.5\n1.5\n", FirstLine::Row),
             ("a,b\n", FirstLine::Names),
             ("1,2\n", FirstLine::Row),
+            ("10,20\n0.5,1.5\n2,2.5\n0.5,3.5\n", FirstLine::Row),
+            ("20,10\n0.5,1.5\n2.5,2.5\n0.5,3.5\n", FirstLine::Row),
         ] {
             assert_eq!(decide(text).unwrap(), expected, "{text:?}");
         }
@@ -110,7 +125,13 @@ mod tests {
 
     #[test]
     fn what_may_be_either_is_asked_for() {
-        for text in ["0,1,2\n3,4,5\n", "0,1\n-3,0.5\n2,1.5\n", "0\n1\n0\n", "0\n0.5\n1.5\n"] {
+        for text in [
+            "0,1,2\n3,4,5\n",
+            "0,1\n-3,0.5\n2,1.5\n",
+            "0\n1\n0\n",
+            "0\n0.5\n1.5\n",
+            "400,410\n0.5,1.5\n2.5,2.5\n0.5,3.5\n",
+        ] {
             assert!(
                 matches!(decide(text), Err(TextError::AmbiguousHeader { .. })),
                 "{text:?}"

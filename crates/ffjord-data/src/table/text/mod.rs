@@ -110,9 +110,17 @@ fn read(reader: impl BufRead, options: &LoadOptions, tabs: bool) -> Result<Table
     let mut sample_records = records(&text, dialect.delimiter);
     // A separator behind the last field of every line makes a column that is none.
     let empty_end = |record: &Vec<String>| record.len() > 1 && record.last().is_some_and(String::is_empty);
-    let trailing = sample_records.len() > 1 && sample_records.iter().all(empty_end);
+    // The names of the columns may stand without it.
+    let trailing = sample_records
+        .split_first()
+        .is_some_and(|(_, rows)| !rows.is_empty() && rows.iter().all(empty_end))
+        && sample_records[1..].iter().all(|row| match sample_records[0].len() {
+            shorter if shorter + 1 == row.len() => true,
+            _ => empty_end(&sample_records[0]),
+        });
     if trailing {
-        sample_records.iter_mut().for_each(|record| drop(record.pop()));
+        let ending = sample_records.iter_mut().filter(|record| empty_end(record));
+        ending.for_each(|record| drop(record.pop()));
     }
     let first = match options.header {
         Header::Present => FirstLine::Names,
