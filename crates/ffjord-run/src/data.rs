@@ -226,7 +226,7 @@ impl RunData {
             return Ok(images.len());
         }
         let rows = self.training_rows(streams);
-        model.fit_start(&rows)?;
+        model.fit_start(&rows, &self.validation.x)?;
         Ok(rows.rows())
     }
 

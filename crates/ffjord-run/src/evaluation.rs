@@ -151,18 +151,31 @@ fn score_batch<T: Element + WithDType>(
                 values.extend(in_far_tails(model, &part, log_prob, (streams, purpose, index))?);
                 evaluations += pass.cost().snapshot().forward_evaluations;
             }
-            Err(FlowError::Solve { .. }) if range.len() > 1 => {
+            // Of rows that are finite themselves: some overflow on the way, or lie where a map is not defined.
+            Err(error) if is_of_rows(&error) && range.len() > 1 => {
                 let middle = range.start + range.len() / 2;
                 parts.extend([middle..range.end, range.start..middle]);
             }
-            Err(error @ FlowError::Solve { .. }) => {
+            Err(error) if is_of_rows(&error) => {
                 values.push(f64::NAN);
-                failures.push((range.start, error.in_rows_from(range.start).to_string()));
+                let reason = match error {
+                    FlowError::NonFiniteInput { .. } => "its numbers overflow on the way through the model".to_string(),
+                    other => other.in_rows_from(range.start).to_string(),
+                };
+                failures.push((range.start, reason));
             }
             Err(error) => return Err(error.in_rows_from(range.start).into()),
         }
     }
     Ok((evaluations, values))
+}
+
+/// Whether an error is of some rows, so that others can be evaluated without them.
+fn is_of_rows(error: &FlowError) -> bool {
+    matches!(
+        error,
+        FlowError::Solve { .. } | FlowError::NonFiniteInput { .. } | FlowError::OutsideDomain { .. }
+    )
 }
 
 /// The number of evaluations of one batch of rows, and their log-likelihoods.

@@ -96,12 +96,13 @@ impl Model {
     }
 
     /// Fits the maps that the flow starts with, if it has any, to the training rows `[N, D]`, each to what those before it
-    /// make of them; the same rows give the same bits.
+    /// make of them; the same rows give the same bits. A marginal map without which `held_out` rows `[N, D]` are likelier
+    /// stays the identity.
     ///
     /// # Errors
     /// When the rows do not fit the model, or are no numbers.
-    pub fn fit_start(&self, rows: &Matrix<f64>) -> Result<()> {
-        crate::start::fit(&self.start, rows, self.dtype(), self.device())
+    pub fn fit_start(&self, rows: &Matrix<f64>, held_out: &Matrix<f64>) -> Result<()> {
+        crate::start::fit(&self.start, rows, held_out, self.dtype(), self.device())
     }
 
     /// Fits the maps that a flow of images starts with to how likely each level is at each pixel, `[D, L]`.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// Rows evaluated at a time.
 const ROWS: usize = 1000;
+/// So many of the first marginal maps may be left out: each doubles the number of fits.
+const MOST_LEFT_OUT: usize = 3;
 
 /// A map before the flow that is fitted to training rows and not trained.
 #[derive(Debug, Clone)]
@@ -70,19 +72,54 @@ impl StartPart {
     }
 }
 
-/// Fits each of `parts` to what those before it make of `rows`.
-pub(crate) fn fit(parts: &[StartPart], rows: &Matrix<f64>, dtype: DType, device: &Device) -> Result<()> {
-    let Some((last, before)) = parts.split_last() else {
-        return Ok(());
-    };
-    let mut rows = to_tensor(rows, dtype, device)?;
+/// Fits each of `parts` to what those before it make of `rows`. A marginal map without which `held_out` rows are likelier
+/// stays the identity: all ways to leave some out are tried.
+pub(crate) fn fit(
+    parts: &[StartPart],
+    rows: &Matrix<f64>,
+    held_out: &Matrix<f64>,
+    dtype: DType,
+    device: &Device,
+) -> Result<()> {
+    let rows = to_tensor(rows, dtype, device)?;
+    let marginals = parts.iter().filter(|part| matches!(part, StartPart::Marginals(_)));
+    let ways = 1 << marginals.count().min(MOST_LEFT_OUT);
+    let (mut best, mut fitted) = ((0, f64::INFINITY), 0);
+    for left_out in 0..ways {
+        fit_without(parts, left_out, &rows)?;
+        fitted = left_out;
+        let Some(nll) = nll(parts, held_out, dtype, device)? else {
+            return Ok(());
+        };
+        if nll < best.1 {
+            best = (left_out, nll);
+        }
+    }
+    match best.0 == fitted {
+        true => Ok(()),
+        false => fit_without(parts, best.0, &rows),
+    }
+}
+
+/// The same without those marginal maps whose bit is set in `left_out`, the first part's the lowest.
+fn fit_without(parts: &[StartPart], left_out: usize, rows: &Tensor) -> Result<()> {
     // Neither map draws anything.
     let mut rng = Streams::new(0).rng(Purpose::Initialise, 0, 0);
-    for part in before {
+    let (mut rows, mut marginals) = (rows.clone(), 0);
+    for (index, part) in parts.iter().enumerate() {
+        if let StartPart::Marginals(maps) = part {
+            marginals += 1;
+            if left_out >> (marginals - 1) & 1 == 1 {
+                maps.reset()?;
+                continue;
+            }
+        }
         part.refit(&rows)?;
-        rows = part.bijection().forward(&rows, &mut Pass::evaluation(&mut rng))?.value;
+        if index + 1 < parts.len() {
+            rows = part.bijection().forward(&rows, &mut Pass::evaluation(&mut rng))?.value;
+        }
     }
-    last.refit(&rows)
+    Ok(())
 }
 
 /// The mean negative log-likelihood of `rows` under these maps and a standard normal alone, in nats; none without maps.

@@ -116,13 +116,13 @@ impl Curve {
         }
     }
 
-    /// The mean of `ln φ(m(x)) + ln m'(x)`, the log-density that the map makes of a standard normal.
-    pub(super) fn mean_log_density(&self, values: &[f64]) -> f64 {
+    /// `ln φ(m(x)) + ln m'(x)` of each x, the log-density that the map makes of a standard normal.
+    pub(super) fn log_densities(&self, values: &[f64]) -> Vec<f64> {
         let log_density = |x: &f64| {
             let point = self.at(*x);
             log_density(point.value) + point.log_slope
         };
-        values.iter().map(log_density).sum::<f64>() / values.len() as f64
+        values.iter().map(log_density).collect()
     }
 
     /// Knot, image and slope where the linear tail begins, if `above`, the number of knots at or below a point, says that

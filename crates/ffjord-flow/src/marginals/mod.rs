@@ -131,6 +131,15 @@ impl MarginalMaps {
         self.set(&fitted)
     }
 
+    /// Makes the maps the identity again, as before a fit.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn reset(&self) -> Result<()> {
+        let identity = Curve::affine(0.0, 1.0)?;
+        self.set(&vec![identity; self.row_shape.iter().product()])
+    }
+
     fn set(&self, curves: &[Curve]) -> Result<()> {
         let room = self.knots.var.dim(1)?;
         let kinds: Vec<f64> = curves

@@ -12,7 +12,7 @@ const HELD_OUT_EVERY: usize = 5;
 const MOST_HELD_OUT: usize = 50_000;
 /// With fewer values there is nothing to tell candidates apart by.
 const FEWEST_VALUES: usize = 100;
-/// How much better a candidate must be than a simpler one, in nats a value.
+/// How much better a candidate must be than a simpler one, in nats a value: so much, and more than chance makes of it.
 const WORTH: f64 = 1e-4;
 /// A piece is at least so wide, in the column's scales.
 const NARROWEST: f64 = 1e-4;
@@ -45,11 +45,11 @@ pub(super) fn fit(values: &[f64], knots: usize, resolution: f64) -> Result<Curve
     let splines = sizes.iter().map(|size| (Candidate::Spline(*size), seen.spline(*size)));
     let steps = seen.steps(&sizes).into_iter().zip(&sizes);
     let steps = steps.map(|(curve, size)| (Candidate::Steps(*size), curve));
-    let mut best = (Candidate::Affine, seen.affine()?.mean_log_density(&held_out));
+    let mut best = (Candidate::Affine, seen.affine()?.log_densities(&held_out));
     for (candidate, curve) in splines.chain(steps) {
-        let density = curve?.mean_log_density(&held_out);
-        if density > best.1 + WORTH {
-            best = (candidate, density);
+        let densities = curve?.log_densities(&held_out);
+        if is_better(&densities, &best.1) {
+            best = (candidate, densities);
         }
     }
     match best.0 {
@@ -57,6 +57,16 @@ pub(super) fn fit(values: &[f64], knots: usize, resolution: f64) -> Result<Curve
         Candidate::Spline(size) => all.spline(size),
         Candidate::Steps(size) => all.steps(&[size]).pop().unwrap_or_else(|| all.affine()),
     }
+}
+
+/// Whether one map's log-densities of values are greater than another's of the same by more than [`WORTH`] and by more
+/// than the standard error of their mean difference.
+fn is_better(densities: &[f64], others: &[f64]) -> bool {
+    let count = densities.len() as f64;
+    let gains = || densities.iter().zip(others).map(|(density, other)| density - other);
+    let gain = gains().sum::<f64>() / count;
+    let variance = gains().map(|each| (each - gain).powi(2)).sum::<f64>() / count;
+    gain > WORTH.max((variance / count).sqrt())
 }
 
 /// The numbers of knots that are tried, from few to all that are allowed.
