@@ -1,12 +1,12 @@
 //! Means and correlations of rows, shrunk as far as held-out rows say.
 
-use crate::error::Result;
-use crate::symmetric::eigen;
-use candle_core::{DType, Tensor};
+use crate::error::{FlowError, Result};
+use crate::symmetric::{Spectrum, eigen};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 /// Rows that are summed up by themselves.
-const CHUNK: usize = 8192;
+const CHUNK: usize = 2048;
 /// Parts of the rows each of which is held out in turn.
 const FOLDS: usize = 5;
 /// The least share of the identity in a correlation matrix, which bounds its eigenvalues from below.
@@ -22,61 +22,53 @@ pub(crate) struct Correlation {
     pub(crate) deviations: Vec<f64>,
     /// The eigenvalues of `(1 − ρ) C + ρ I`, of the correlations C.
     pub(crate) eigenvalues: Vec<f64>,
-    /// `[D, D]`, row-major; the columns are the eigenvectors.
+    /// `[D, D]`, row-major; the rows are the eigenvectors.
     pub(crate) eigenvectors: Vec<f64>,
 }
 
 impl Correlation {
-    /// Those of `rows` `[N, D]`, of which there is at least one.
+    /// Those of `rows` `[N, D]`, of which there is at least one, one behind the other in the CPU's memory.
     ///
     /// The share ρ of the identity is the one of a ladder from 1e-7 to 1 under which Gaussians that are fitted to four
     /// fifths of the rows have the largest likelihood of the other fifth, over all five of them.
     ///
     /// # Errors
-    /// When the device cannot be read.
+    /// [`FlowError::Correlations`] where they are no finite numbers, and when the device cannot be read.
     pub(crate) fn shrunk(rows: &Tensor) -> Result<Self> {
         let (count, d) = rows.dims2()?;
         let n = count as f64;
-        let means = totals(rows, d, |sums, _, row| add(sums, row.iter().copied()))?;
+        let means = totals(rows, |row, sums| add(sums, row.iter().copied()))?;
         let means: Vec<f64> = means.iter().map(|sum| sum / n).collect();
-        let squares = totals(rows, d, |sums, _, row| {
+        let squares = totals(rows, |row, sums| {
             add(sums, row.iter().zip(&means).map(|(value, mean)| (value - mean).powi(2)));
         })?;
         let spreads = squares.iter().zip(&means);
         let deviations: Vec<f64> = spreads.map(|(sum, mean)| spread((sum / n).sqrt(), *mean)).collect();
-        let products = totals(rows, FOLDS * d * d, |sums, index, row| {
-            let scaled = row.iter().zip(&means).zip(&deviations);
-            let scaled: Vec<f64> = scaled
-                .map(|((value, mean), deviation)| (value - mean) / deviation)
-                .collect();
-            let first = index % FOLDS * d * d;
-            for (sums, a) in sums[first..first + d * d].chunks_exact_mut(d).zip(&scaled) {
-                add(sums, scaled.iter().map(|b| a * b));
-            }
-        })?;
+        let folds = (0..FOLDS).into_par_iter();
+        let folds = in_order(folds.map(|fold| products(rows, fold, (&means, &deviations))))?;
         let mut all = vec![0.0; d * d];
-        products
-            .chunks_exact(d * d)
-            .for_each(|fold| add(&mut all, fold.iter().copied()));
-        let shrinkage = shrinkage(&all, &products, (count, d));
-        let (values, eigenvectors) = eigen(mean(&all, count), d);
+        folds.iter().for_each(|fold| add(&mut all, fold.iter().copied()));
+        let (spectrum, shrinkage) = rayon::join(
+            || spectrum(all.iter().copied(), count, d),
+            || shrinkage(&all, &folds, (count, d)),
+        );
+        let (Spectrum { values, vectors }, shrinkage) = (spectrum?, shrinkage?);
         Ok(Self {
             means,
             deviations,
             eigenvalues: values.iter().map(|value| mixed(*value, shrinkage)).collect(),
-            eigenvectors,
+            eigenvectors: vectors,
         })
     }
 }
 
-/// Sums of products as means; a column without spread has variance 1 as all have.
-fn mean(sums: &[f64], rows: usize) -> Vec<f64> {
-    let mut matrix: Vec<f64> = sums.iter().map(|sum| sum / rows as f64).collect();
-    let d = matrix.len().isqrt();
-    for entry in matrix.iter_mut().step_by(d + 1).filter(|entry| **entry == 0.0) {
-        *entry = 1.0;
-    }
-    matrix
+/// The eigenvalues of sums of products `[D, D]` over so many rows as means; a column without spread has variance 1 as all
+/// have.
+fn spectrum(sums: impl Iterator<Item = f64>, rows: usize, d: usize) -> Result<Spectrum> {
+    let mut matrix: Vec<f64> = sums.map(|sum| sum / rows as f64).collect();
+    let variances = matrix.iter_mut().step_by(d + 1);
+    variances.filter(|entry| **entry == 0.0).for_each(|entry| *entry = 1.0);
+    eigen(matrix, d).ok_or(FlowError::Correlations { columns: d })
 }
 
 fn mixed(eigenvalue: f64, shrinkage: f64) -> f64 {
@@ -85,23 +77,22 @@ fn mixed(eigenvalue: f64, shrinkage: f64) -> f64 {
 
 /// The share of the identity with the least `Σ ln λ + v / λ` over the directions of the eigenvectors of those rows that a
 /// fold leaves, with their eigenvalues, shrunk, λ and the variances v of the rows of the fold.
-fn shrinkage(all: &[f64], folds: &[f64], (count, d): (usize, usize)) -> f64 {
-    let rows_of = |fold: usize| (count + FOLDS - 1 - fold) / FOLDS;
+fn shrinkage(all: &[f64], folds: &[Vec<f64>], (count, d): (usize, usize)) -> Result<f64> {
     // Too few rows to leave some out say nothing of correlations.
     if count < 2 * FOLDS {
-        return 1.0;
+        return Ok(1.0);
     }
-    let mut directions = Vec::with_capacity(FOLDS * d);
-    for (fold, sums) in folds.chunks_exact(d * d).enumerate() {
-        let seen: Vec<f64> = all.iter().zip(sums).map(|(all, fold)| all - fold).collect();
-        let (values, vectors) = eigen(mean(&seen, count - rows_of(fold)), d);
-        let held_out = mean(sums, rows_of(fold));
-        let variance = |k: usize| -> f64 {
-            let along = |i: usize| (0..d).map(|j| held_out[i * d + j] * vectors[j * d + k]).sum::<f64>();
-            (0..d).map(|i| vectors[i * d + k] * along(i)).sum()
-        };
-        directions.extend(values.into_iter().enumerate().map(|(k, value)| (value, variance(k))));
-    }
+    let directions = folds.par_iter().enumerate().map(|(fold, sums)| {
+        let held_out = (count + FOLDS - 1 - fold) / FOLDS;
+        let seen = all.iter().zip(sums).map(|(all, fold)| all - fold);
+        let Spectrum { values, vectors } = spectrum(seen, count - held_out, d)?;
+        let vectors = Tensor::from_vec(vectors, (d, d), &Device::Cpu)?;
+        let sums = Tensor::from_slice(sums, (d, d), &Device::Cpu)?;
+        let along = (vectors.matmul(&sums)? * &vectors)?.sum(1)?.to_vec1::<f64>()?;
+        let variances = along.into_iter().map(|sum| sum / held_out as f64);
+        Ok(values.into_iter().zip(variances).collect::<Vec<_>>())
+    });
+    let directions = in_order(directions)?.concat();
     let cost = |shrinkage: f64| -> f64 {
         let of = |(value, variance): &(f64, f64)| {
             let value = mixed(*value, shrinkage);
@@ -114,7 +105,7 @@ fn shrinkage(all: &[f64], folds: &[f64], (count, d): (usize, usize)) -> f64 {
     let costs = ladder.map(|share| (cost(share), share));
     // The smallest share of equals.
     let best = costs.reduce(|best, next| if next.0 < best.0 { next } else { best });
-    best.map_or(LEAST_SHRINKAGE, |(_, share)| share.min(1.0))
+    Ok(best.map_or(LEAST_SHRINKAGE, |(_, share)| share.min(1.0)))
 }
 
 /// The deviation of a column with this mean; 1 where it is no more than rounding.
@@ -130,22 +121,45 @@ fn add(sums: &mut [f64], values: impl Iterator<Item = f64>) {
     sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
 }
 
-/// `length` sums over all rows with their numbers: over chunks, in parallel, and over these in their order, so that threads change no bit.
-fn totals(rows: &Tensor, length: usize, accumulate: impl Fn(&mut [f64], usize, &[f64]) + Sync) -> Result<Vec<f64>> {
+/// All results, or the first failure, in the order of what they are of.
+fn in_order<T: Send>(results: impl IndexedParallelIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    results.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// D sums over all rows: over chunks, in parallel, and over these in their order, so that threads change no bit.
+fn totals(rows: &Tensor, accumulate: impl Fn(&[f64], &mut [f64]) + Sync) -> Result<Vec<f64>> {
     let (count, d) = rows.dims2()?;
     let starts: Vec<usize> = (0..count).step_by(CHUNK).collect();
-    let chunks = starts.into_par_iter().map(|start| -> Result<Vec<f64>> {
-        let part = rows.narrow(0, start, CHUNK.min(count - start))?;
-        let values: Vec<f64> = part.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-        let mut sums = vec![0.0; length];
-        let numbered = (start..).zip(values.chunks_exact(d));
-        numbered.for_each(|(index, row)| accumulate(&mut sums, index, row));
+    let chunks = in_order(starts.into_par_iter().map(|start| {
+        let values = numbers(&rows.narrow(0, start, CHUNK.min(count - start))?)?;
+        let mut sums = vec![0.0; d];
+        values.chunks_exact(d).for_each(|row| accumulate(row, &mut sums));
         Ok(sums)
-    });
-    let chunks: Vec<Result<Vec<f64>>> = chunks.collect();
-    let mut sums = vec![0.0; length];
-    for chunk in chunks {
-        add(&mut sums, chunk?.into_iter());
+    }))?;
+    let mut sums = vec![0.0; d];
+    chunks.into_iter().for_each(|chunk| add(&mut sums, chunk.into_iter()));
+    Ok(sums)
+}
+
+/// The sums of products `[D, D]` over the rows of a fold, `fold` and every [`FOLDS`]th one behind it, as numbers of
+/// deviations from the means: one chunk after the other, so that one product is held at a time.
+fn products(rows: &Tensor, fold: usize, (means, deviations): (&[f64], &[f64])) -> Result<Vec<f64>> {
+    let (count, d) = rows.dims2()?;
+    let mut sums = vec![0.0; d * d];
+    let of_fold: Vec<i64> = (fold as i64..count as i64).step_by(FOLDS).collect();
+    for chunk in of_fold.chunks(CHUNK) {
+        let part = rows.index_select(&Tensor::from_slice(chunk, chunk.len(), &Device::Cpu)?, 0)?;
+        let mut values = numbers(&part)?;
+        for row in values.chunks_exact_mut(d) {
+            let columns = row.iter_mut().zip(means).zip(deviations);
+            columns.for_each(|((value, mean), deviation)| *value = (*value - mean) / deviation);
+        }
+        let part = Tensor::from_vec(values, (chunk.len(), d), &Device::Cpu)?;
+        add(&mut sums, numbers(&part.t()?.matmul(&part)?)?.into_iter());
     }
     Ok(sums)
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
+    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }

@@ -44,6 +44,15 @@ pub enum FlowError {
         /// The numbers that the map takes.
         accepted: String,
     },
+    /// The correlations of training rows cannot be decomposed.
+    #[error(
+        "the correlations of the {columns} columns are no finite numbers, as when squares of the columns' numbers overflow: \
+         bring the columns to a common scale first"
+    )]
+    Correlations {
+        /// The number of columns.
+        columns: usize,
+    },
     /// A log-determinant is wanted of a pass that asked for none.
     #[error("a sampling pass has no log-determinants: use `Pass::evaluation`")]
     NoLogDet,

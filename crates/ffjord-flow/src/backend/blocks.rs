@@ -3,7 +3,7 @@
 use super::{Gradients, Problem, Pullback, Solved, Statistics};
 use crate::error::{FlowError, Result, name_rows};
 use crate::integral::PathIntegral;
-use crate::solve::TraceForm;
+use crate::solve::{SolveSettings, TraceForm};
 use candle_core::Tensor;
 use ffjord_nn::NnError;
 use ffjord_ode::adjoint::{Adjoint, AdjointMethod, AdjointRecord, DifferentiableSystem};
@@ -24,8 +24,9 @@ pub(super) trait Engine: Send + Sync + 'static {
     where
         Self: 'a;
 
-    /// The equation for a block.
-    fn system<'a>(&'a self, block: &Block, integrals: &'a [PathIntegral]) -> Result<Self::System<'a>>;
+    /// The equation for a block; of a solve that nothing is differentiated through it may be evaluated in another way than
+    /// of a recorded one.
+    fn system<'a>(&'a self, block: &Block, integrals: &'a [PathIntegral], recorded: bool) -> Result<Self::System<'a>>;
 
     /// Told before recorded solves of blocks of so many stacked rows.
     fn announce(&self, _stacked_rows: &[usize]) {}
@@ -33,11 +34,6 @@ pub(super) trait Engine: Send + Sync + 'static {
 
 /// The flow's equation for one block, and how its states and gradients become tensors.
 pub(super) trait BlockSystem<S: State>: DifferentiableSystem<S, Error = NnError> + Sized {
-    /// The same equation for a solve that nothing is differentiated through, which may be evaluated in another way.
-    fn unrecorded(self) -> Self {
-        self
-    }
-
     /// The state at the start, from z `[R, …]`.
     fn initial(&self, z: &Tensor) -> candle_core::Result<S>;
 
@@ -58,6 +54,7 @@ pub(super) trait BlockSystem<S: State>: DifferentiableSystem<S, Error = NnError>
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     pub(super) rows: Range<usize>,
+    /// With views of the batch's vectors: those of all blocks are never held at once.
     pub(super) trace: Option<TraceForm>,
     /// `[R, G]`.
     pub(super) given: Option<Tensor>,
@@ -66,17 +63,17 @@ pub(super) struct Block {
 impl Block {
     /// Every block of a batch.
     fn all(problem: &Problem<'_>) -> Result<Vec<Self>> {
-        ranges(problem.state.dim(0)?, problem.settings.block_rows)
+        ranges(problem.state.dim(0)?, most_rows(problem)?)
             .into_iter()
             .map(|rows| {
-                let part = |tensor: &Tensor, axis: usize| tensor.narrow(axis, rows.start, rows.len())?.contiguous();
+                let part = |tensor: &Tensor, axis: usize| tensor.narrow(axis, rows.start, rows.len());
                 let trace = problem.trace.as_ref().map(|trace| {
                     Ok::<_, FlowError>(TraceForm {
                         vectors: part(&trace.vectors, 1)?,
                         ..*trace
                     })
                 });
-                let given = problem.given.map(|given| part(&given.detach(), 0));
+                let given = problem.given.map(|given| part(&given.detach(), 0)?.contiguous());
                 Ok(Self {
                     trace: trace.transpose()?,
                     given: given.transpose()?,
@@ -102,6 +99,15 @@ impl Block {
     }
 }
 
+/// The rows of a block at most: `block_rows`, or as many whose states and tangents fit into
+/// [`SolveSettings::BLOCK_BYTES`], and one row if not even that does.
+fn most_rows(problem: &Problem<'_>) -> Result<usize> {
+    let vectors = problem.trace.as_ref().map_or(0, |trace| trace.vectors.elem_count());
+    let numbers = problem.state.elem_count() + vectors;
+    let row_bytes = numbers / problem.state.dim(0)?.max(1) * problem.state.dtype().size_in_bytes();
+    Ok((SolveSettings::BLOCK_BYTES / row_bytes.max(1)).clamp(1, problem.settings.block_rows.max(1)))
+}
+
 /// The rows of every block: as few blocks as `block_rows` allows, none more than one row larger than another, so that
 /// no thread waits for a block that is larger than the rest.
 fn ranges(rows: usize, block_rows: usize) -> Vec<Range<usize>> {
@@ -122,7 +128,7 @@ pub(super) fn solve<E: Engine>(engine: &E, problem: &Problem<'_>) -> Result<Solv
     let solved = Block::all(problem)?
         .into_par_iter()
         .map(|block| {
-            let system = engine.system(&block, problem.integrals)?.unrecorded();
+            let system = engine.system(&block, problem.integrals, false)?;
             let y0 = system.initial(&block.part(&z)?)?;
             let solution = problem.settings.solver.solve(&system, &y0, start, end);
             let solution = solution.map_err(|source| block.failed(&system, source))?;
@@ -150,7 +156,7 @@ pub(super) fn record<E: Engine>(engine: Arc<E>, problem: &Problem<'_>, adjoint: 
     let solved = blocks
         .into_par_iter()
         .map(|block| {
-            let system = engine.system(&block, problem.integrals)?;
+            let system = engine.system(&block, problem.integrals, true)?;
             let y0 = system.initial(&block.part(&z)?)?;
             let solution = shared.forward(&problem.settings.solver, &system, &y0, start, end);
             let (solution, record) = solution.map_err(|source| block.failed(&system, source))?;
@@ -205,7 +211,7 @@ impl<E: Engine> Pullback for BlocksPullback<E> {
         let gradients = records
             .into_par_iter()
             .map(|(block, record)| {
-                let system = engine.system(&block, &integrals)?;
+                let system = engine.system(&block, &integrals, true)?;
                 let cotangent = system.state_of(&block.part(&cotangent)?.contiguous()?)?;
                 let solution = adjoint.backward(&system, record, &cotangent);
                 let solution = solution.map_err(|source| block.failed(&system, source))?;
@@ -268,6 +274,71 @@ fn summary(blocks: &[(usize, Stats)]) -> Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::solve::TraceMode;
+    use candle_core::{DType, Device};
+    use ffjord_nn::{Mlp, MlpConfig, VectorField};
+    use ffjord_ode::{Method, Solver};
+    use rand::SeedableRng;
+    use std::error::Error;
+
+    /// The blocks of a batch of so many rows and columns.
+    fn blocks(
+        (rows, columns): (usize, usize),
+        dtype: DType,
+        trace: Option<TraceMode>,
+        block_rows: usize,
+    ) -> Result<Vec<Block>, Box<dyn Error>> {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+        let network = MlpConfig::new(columns).hidden([1]);
+        let field: Arc<dyn VectorField> = Arc::new(Mlp::new(&network, &mut rng, dtype, &Device::Cpu)?);
+        let settings = SolveSettings::new(Solver::new(Method::Rk4).fixed_steps(1)).block_rows(block_rows);
+        let form = trace
+            .map(|trace| trace.form(field.as_ref(), rows, &mut rng))
+            .transpose()?;
+        let problem = Problem {
+            field: &field,
+            state: &Tensor::zeros((rows, columns), dtype, &Device::Cpu)?,
+            given: None,
+            span: (0.0, 1.0),
+            settings: &settings,
+            trace: form,
+            integrals: &[],
+        };
+        Ok(Block::all(&problem)?)
+    }
+
+    #[test]
+    fn a_block_of_many_columns_has_as_many_rows_as_fit() -> Result<(), Box<dyn Error>> {
+        let sizes = |shape, dtype, trace, block_rows| -> Result<Vec<usize>, Box<dyn Error>> {
+            let blocks = blocks(shape, dtype, trace, block_rows)?;
+            Ok(blocks.into_iter().map(|block| block.rows.len()).collect())
+        };
+        let (exact, whole) = (Some(TraceMode::Exact), SolveSettings::WHOLE_BATCH);
+        // A row has 2,001 · 2,000 numbers: four rows are 64.03 million bytes of 67.1.
+        assert_eq!(sizes((10, 2000), DType::F32, exact.clone(), 256)?, [4, 3, 3]);
+        assert_eq!(sizes((10, 2000), DType::F32, exact.clone(), whole)?, [4, 3, 3]);
+        assert_eq!(sizes((3, 2000), DType::F32, exact.clone(), 1)?, [1, 1, 1]);
+        assert_eq!(sizes((5, 2000), DType::F64, exact.clone(), 256)?, [2, 2, 1]);
+        // No row fits, and each has a block.
+        assert_eq!(sizes((2, 4097), DType::F32, exact.clone(), 256)?, [1, 1]);
+        // What fits is not cut: 63 columns with the exact trace, and 2,000 without a trace.
+        assert_eq!(sizes((4000, 63), DType::F32, exact, whole)?, [4000]);
+        assert_eq!(sizes((4000, 2000), DType::F32, None, whole)?, [4000]);
+        Ok(())
+    }
+
+    #[test]
+    fn blocks_share_the_unit_vectors() -> Result<(), Box<dyn Error>> {
+        for block in blocks((6, 3), DType::F64, Some(TraceMode::Exact), 2)? {
+            let vectors = block.trace.ok_or("no trace")?.vectors;
+            assert_eq!((vectors.dims(), vectors.stride()[1]), (&[3, 2, 3][..], 0));
+            assert_eq!(
+                vectors.narrow(1, 1, 1)?.flatten_all()?.to_vec1::<f64>()?,
+                [1., 0., 0., 0., 1., 0., 0., 0., 1.]
+            );
+        }
+        Ok(())
+    }
 
     #[test]
     fn ranges_cover_every_row_once() {

@@ -34,8 +34,13 @@ where
     type Tape = Box<KernelTape<T>>;
     type System<'a> = KernelSystem<'a, T>;
 
-    fn system<'a>(&'a self, block: &Block, integrals: &'a [PathIntegral]) -> Result<KernelSystem<'a, T>> {
-        Ok(KernelSystem::new(self, block, integrals)?)
+    fn system<'a>(
+        &'a self,
+        block: &Block,
+        integrals: &'a [PathIntegral],
+        recorded: bool,
+    ) -> Result<KernelSystem<'a, T>> {
+        Ok(KernelSystem::new(self, block, integrals, recorded)?)
     }
 
     fn announce(&self, stacked_rows: &[usize]) {
@@ -78,11 +83,22 @@ pub(super) struct KernelTape<T> {
 }
 
 impl<'a, T: Real + WithDType> KernelSystem<'a, T> {
-    fn new(engine: &'a KernelEngine<T>, block: &Block, integrals: &'a [PathIntegral]) -> candle_core::Result<Self> {
+    fn new(
+        engine: &'a KernelEngine<T>,
+        block: &Block,
+        integrals: &'a [PathIntegral],
+        recorded: bool,
+    ) -> candle_core::Result<Self> {
         let kernel = &engine.kernel;
         let (rows, dimension, width) = (block.rows.len(), kernel.state_len(), kernel.tangent_len());
+        // It rounds differently from recorded evaluations, and has no need of vectors.
+        let closed_form = engine.exact && kernel.has_exact_trace() && integrals.is_empty() && !recorded;
         let form = |trace: &TraceForm| {
-            Ok::<_, candle_core::Error>((trace.vectors.flatten_all()?.to_vec1()?, from_f64(trace.weight)))
+            let vectors = match closed_form {
+                true => Vec::new(),
+                false => trace.vectors.flatten_all()?.to_vec1()?,
+            };
+            Ok::<_, candle_core::Error>((vectors, from_f64(trace.weight)))
         };
         let trace = block.trace.as_ref().map(form).transpose()?;
         let products = trace.as_ref().map_or(0, |(probes, _): &(Vec<T>, T)| probes.len());
@@ -100,7 +116,7 @@ impl<'a, T: Real + WithDType> KernelSystem<'a, T> {
             }),
             trace,
             integrals,
-            closed_form: false,
+            closed_form,
         })
     }
 
@@ -175,12 +191,6 @@ impl<T: Real + WithDType> BlockSystem<Vec<T>> for KernelSystem<'_, T>
 where
     Vec<T>: State,
 {
-    /// An exact trace is taken in closed form where the network has one: it rounds differently from recorded evaluations.
-    fn unrecorded(mut self) -> Self {
-        self.closed_form = self.engine.exact && self.engine.kernel.has_exact_trace() && self.integrals.is_empty();
-        self
-    }
-
     fn initial(&self, z: &Tensor) -> candle_core::Result<Vec<T>> {
         let mut state: Vec<T> = z.flatten_all()?.to_vec1()?;
         let columns = if self.trace.is_some() {

@@ -1,7 +1,7 @@
 //! The flow's equation on tensors: state, log-determinant and path integrals together.
 
 use super::blocks::{Block, BlockSystem, Engine};
-use crate::error::Result;
+use crate::error::{FlowError, Result};
 use crate::integral::{BatchCotangent, BatchEvaluation, Needs, PathIntegral};
 use crate::solve::{TraceForm, TraceOf};
 use candle_core::{D, Tensor};
@@ -21,12 +21,18 @@ impl Engine for TensorEngine {
     type Tape = EvaluationTape;
     type System<'a> = TensorSystem<'a>;
 
-    fn system<'a>(&'a self, block: &Block, integrals: &'a [PathIntegral]) -> Result<TensorSystem<'a>> {
+    fn system<'a>(&'a self, block: &Block, integrals: &'a [PathIntegral], _: bool) -> Result<TensorSystem<'a>> {
+        let trace = block.trace.as_ref().map(|trace| {
+            Ok::<_, FlowError>(TraceForm {
+                vectors: trace.vectors.contiguous()?,
+                ..*trace
+            })
+        });
         Ok(TensorSystem {
             field: self.field.as_ref(),
             rows: block.rows.len(),
             given: block.given.clone(),
-            trace: block.trace.clone(),
+            trace: trace.transpose()?,
             integrals,
         })
     }

@@ -84,8 +84,8 @@ pub struct SolveConfig {
     pub bottleneck: bool,
     /// Probes for each row, where the trace is estimated; 1 unless set.
     pub probes: usize,
-    /// Rows that share one solve and its steps: a number, `per-row` (1) or `whole-batch`; 256 unless set. Old files say 0
-    /// for the whole batch.
+    /// Rows that share one solve and its steps: a number, `per-row` (1) or `whole-batch`; 256 unless set, and fewer where
+    /// their tangents would not fit into [`SolveSettings::BLOCK_BYTES`]. Old files say 0 for the whole batch.
     #[serde(with = "block_rows")]
     pub block_rows: usize,
 }

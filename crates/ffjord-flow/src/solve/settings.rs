@@ -30,6 +30,11 @@ pub struct SolveSettings {
     ///
     /// Blocks are solved in parallel, each with its own steps; their size decides the result's bits, the number of
     /// threads does not. [`PER_ROW`](Self::PER_ROW) and [`WHOLE_BATCH`](Self::WHOLE_BATCH) are the two ends.
+    ///
+    /// Where so many rows would have more than 64 MiB ([`BLOCK_BYTES`](Self::BLOCK_BYTES)) of states and tangents,
+    /// `(1 + K) D` numbers a row with K vectors for the trace, a block has as many as fit, and at least one: with the exact
+    /// trace of 2,000 columns in single precision four. A thread solves one block at a time, and takes some times these
+    /// bytes for it.
     pub block_rows: usize,
 }
 
@@ -41,8 +46,12 @@ impl SolveSettings {
     pub const PER_ROW: usize = 1;
 
     /// One error control for the whole batch, as in torchdiffeq: all rows take the steps that the mean of their errors
-    /// asks for, so that a row's result depends on every other.
+    /// asks for, so that a row's result depends on every other. A batch beyond [`BLOCK_BYTES`](Self::BLOCK_BYTES) is cut.
     pub const WHOLE_BATCH: usize = usize::MAX;
+
+    /// States and tangents of a block of several rows at most, in bytes: [`block_rows`](Self::block_rows) says what comes
+    /// of it.
+    pub const BLOCK_BYTES: usize = 64 << 20;
 
     /// Rows of a block unless another number is set.
     pub(crate) const BLOCK_ROWS: usize = 256;

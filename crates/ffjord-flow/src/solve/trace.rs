@@ -119,17 +119,20 @@ impl TraceMode {
             TraceOf::Bottleneck => field.bottleneck_shape().unwrap_or_default(),
         };
         let (probes, weight) = self.draw(rows, shape.iter().product(), rng)?;
-        let mut stacked = vec![probes.count(), rows];
+        let mut stacked = vec![probes.count(), probes.batch()];
         stacked.extend_from_slice(shape);
-        let vectors = Tensor::from_slice(probes.vectors(), stacked, &Device::Cpu)?
+        let vectors = Tensor::from_slice(probes.vectors(), stacked.as_slice(), &Device::Cpu)?
             .to_dtype(field.dtype())?
             .to_device(field.device())?;
+        stacked[1] = rows;
+        let vectors = vectors.broadcast_as(stacked)?;
         Ok(TraceForm { vectors, weight, of })
     }
 
+    /// The vectors of all rows, or of one where they are the same for each, and the weight of their forms.
     fn draw(&self, rows: usize, dimension: usize, rng: &mut dyn RngCore) -> Result<(Probes<f64>, f64)> {
         Ok(match self {
-            Self::Exact | Self::BottleneckExact => (Probes::unit_vectors(rows, dimension)?, 1.0),
+            Self::Exact | Self::BottleneckExact => (Probes::unit_vectors(rows.min(1), dimension)?, 1.0),
             Self::Hutchinson { distribution, probes } | Self::Bottleneck { distribution, probes } => {
                 let drawn = Probes::draw(*distribution, *probes, rows, dimension, rng)?;
                 (drawn, 1.0 / *probes as f64)
@@ -155,7 +158,8 @@ impl TraceMode {
 /// The vectors are drawn once before a solve and stay fixed for all of it (FFJORD, Algorithm 1).
 #[derive(Debug, Clone)]
 pub struct TraceForm {
-    /// `[K, B, …]`.
+    /// `[K, B, …]`; of an exact trace a view of the unit vectors of one row, so that a large batch holds them once: what
+    /// reads memory in order calls `contiguous` first.
     pub vectors: Tensor,
     /// The weight w of every form.
     pub weight: f64,

@@ -16,3 +16,4 @@ mod shapes;
 mod start;
 mod step_sharing;
 mod velocity;
+mod wide;
