@@ -67,6 +67,8 @@ pub struct TableFile {
     pub reading: String,
     /// What a density of the table suffers from, each with its remedy in one sentence.
     pub warnings: Vec<String>,
+    /// The array of an archive.
+    pub array: Option<String>,
     /// Columns of the file that are neither modelled nor given.
     pub left_out: Vec<String>,
     /// The lattices, in the table's units, of the modelled columns that noise is added to, `[D]`.
@@ -242,6 +244,7 @@ impl RunData {
             names: self.names.clone(),
             scales,
             given: self.given.clone(),
+            array: file.and_then(|file| file.array.clone()),
             left_out: file.map(|file| file.left_out.clone()).unwrap_or_default(),
             dequantized: file.map(|file| file.dequantized.clone()).unwrap_or_default(),
             source: None,
@@ -397,6 +400,7 @@ impl RunData {
             file: Some(TableFile {
                 reading: table.reading.clone(),
                 warnings,
+                array: table.array.clone(),
                 left_out: table.left_out.clone(),
                 dequantized: match steps {
                     Some(_) => cut.rest.iter().map(|&column| table.dequantized[column]).collect(),

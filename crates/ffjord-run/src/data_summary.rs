@@ -19,6 +19,9 @@ pub struct DataSummary {
     /// What rows are given, in conditional runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<GivenColumns>,
+    /// The array of an archive that the training data are; other archives have theirs under the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<String>,
     /// Columns of the training data's file that are none of a row; other files may have them, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,

@@ -19,6 +19,8 @@ pub(crate) struct OwnTable {
     pub columns: Vec<String>,
     /// Whether the file names its columns.
     pub named: bool,
+    /// The array of an archive.
+    pub array: Option<String>,
     /// Columns of the file that are none of the table.
     pub left_out: Vec<String>,
     /// The lattices of the columns that noise is added to, in the table's units, `[D]`.
@@ -70,6 +72,8 @@ impl OwnTable {
         let open = |finding: &&Finding| match finding {
             Finding::OnLattice { column, .. } => dequantized[*column].is_none() && !is_given(column),
             Finding::Spike { column, .. } | Finding::FewValues { column, .. } => !is_given(column),
+            // What has noise of its own depends on no other column.
+            Finding::Copy { column, .. } | Finding::Dependent { column, .. } => dequantized[*column].is_none(),
             _ => true,
         };
         warnings.extend(findings.iter().filter(open).map(|finding| finding.describe(&columns)));
@@ -87,6 +91,7 @@ impl OwnTable {
             },
             standardizer,
             named: table.names.is_some(),
+            array: table.reading.array,
             left_out: table.reading.left_out,
             columns,
             dequantized,

@@ -80,6 +80,7 @@ pub struct Trained {
     standardizer: Option<Standardizer>,
     given: Option<Given>,
     columns: Option<Vec<String>>,
+    array: Option<String>,
     left_out: Vec<String>,
     dequantized: Vec<Option<Lattice>>,
     image: Option<ImageFormat>,
@@ -154,6 +155,7 @@ impl Trained {
             .or_else(|| ImageFormat::of_rows(Density::row_shape(&model.flow)));
         let DataSummary {
             names,
+            array,
             left_out,
             dequantized,
             given,
@@ -169,6 +171,7 @@ impl Trained {
             standardizer,
             given: given.transpose()?,
             columns: names,
+            array,
             left_out,
             dequantized,
             image,
@@ -290,6 +293,11 @@ impl Trained {
             .collect();
         let x = spread(&rows.x, &steps, &mut Streams::new(0).rng(Purpose::Test, 0, NOISE))?;
         Rows::new(x, rows.given)
+    }
+
+    /// The array of an archive that the training data were.
+    pub fn array(&self) -> Option<&str> {
+        self.array.as_deref()
     }
 
     /// Columns that the training data's file has beside those of a row.

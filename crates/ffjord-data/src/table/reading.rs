@@ -124,7 +124,8 @@ impl Table {
                 line += ", also behind the last field";
             }
             if text.comments > 0 {
-                line += &format!("; {} comment lines (#) skipped", text.comments);
+                let lines = if text.comments == 1 { "line" } else { "lines" };
+                line += &format!("; {} comment {lines} (#) skipped", text.comments);
             }
         }
         line

@@ -173,7 +173,8 @@ fn evaluate(arguments: &Arguments, communicator: &dyn Communicator) -> Result<Ex
         tell!("left out: {reason}");
     }
     if left_out.len() > NAMED {
-        tell!("left out: {} more rows", left_out.len() - NAMED);
+        let more = left_out.len() - NAMED;
+        tell!("left out: {more} more row{}", if more == 1 { "" } else { "s" });
     }
     Ok(code)
 }

@@ -84,7 +84,7 @@ impl RowsOfFiles {
         if let Some(format) = trained.image() {
             return Self::load_images(trained, format, data, given);
         }
-        let table = load_rows(data, &read.of_rows())?;
+        let table = load_rows(data, &read.of_rows(), trained.array())?;
         let mut said = vec![format!("read {}: {}", data.display(), table.describe())];
         let table = trained.familiar(table);
         let conditions = given.map(|path| load(path, &read.of_conditions(true)).map(|table| (path, table)));
@@ -223,23 +223,32 @@ pub(super) fn load_conditions(trained: &Trained, path: &Path, read: &ReadArgumen
     }
 }
 
-/// The table in a file, or an array of an archive: the one called `x` if none is asked for and there is one.
-fn load_rows(path: &Path, options: &LoadOptions) -> Result<Table> {
-    match table::load(path, options) {
+/// The table in a file, or an array of an archive: if none is asked for, the one that the model was trained on, or else the
+/// one called `x`, of those that there are.
+fn load_rows(path: &Path, options: &LoadOptions, trained_on: Option<&str>) -> Result<Table> {
+    let several = match table::load(path, options) {
         Err(DataError::Npy {
             error: NpyError::SeveralArrays { present },
-            ..
-        }) if present.iter().any(|array| array.name == "x") => {
-            let array = Some("x".to_string());
-            load(
-                path,
-                &LoadOptions {
-                    array,
-                    ..options.clone()
-                },
-            )
+            path,
+        }) => (present, path),
+        other => return Ok(other?),
+    };
+    let (present, found) = several;
+    let names = trained_on.into_iter().chain(["x"]);
+    match names
+        .into_iter()
+        .find(|name| present.iter().any(|array| array.name == *name))
+    {
+        Some(name) => {
+            let array = Some(name.to_string());
+            let options = options.clone();
+            load(path, &LoadOptions { array, ..options })
         }
-        other => Ok(other?),
+        None => Err(DataError::Npy {
+            error: NpyError::SeveralArrays { present },
+            path: found,
+        }
+        .into()),
     }
 }
 

@@ -123,6 +123,16 @@ fn one_bad_row_costs_one_row() {
         scores.windows(2).all(|pair| pair[0] > pair[1] && pair[1].is_finite()),
         "{scores:?}"
     );
+    // Near the end of single precision numbers may overflow on the way through the maps, which costs the row alone.
+    for far in ["5e37", "1e38", "2e38", "3e38"] {
+        place.write(
+            "overflow.csv",
+            format!("a,b,c\n0.1,0.5,0.5\n{far},{far},{far}\n0.2,0.5,0.5\n"),
+        );
+        let (answer, scores) = eval(&place, "overflow.csv", &[]);
+        assert!(matches!(answer.code, Some(0 | 3)), "{}", answer.stderr);
+        assert!(scores[0].is_finite() && scores[2].is_finite(), "{scores:?}");
+    }
     // Of several arrays `x` is the one.
     let mut rows = numbers(200);
     rows[5][1] = f64::NAN;
@@ -142,6 +152,26 @@ fn one_bad_row_costs_one_row() {
         &["eval", "run", "--data", "several.npz"],
         &["y [200, 3], z [200, 3]", "--array NAME"],
     );
+}
+
+#[test]
+fn of_several_arrays_the_one_is_read_that_was_trained_on() {
+    let place = Place::new();
+    let archive = npz(&[("other", doubles(&numbers(200))), ("x", doubles(&numbers(150)))]);
+    place.write("several.npz", archive);
+    let data = ["--set", "data.path=several.npz", "--set", "data.array=other"];
+    place.succeed(&table("run", &data));
+    let (answer, scores) = eval(&place, "several.npz", &[]);
+    assert!(answer.stdout.contains("array other"), "{}", answer.stdout);
+    assert_eq!(scores.len(), 200);
+    let (_, scores) = eval(&place, "several.npz", &["--array", "x"]);
+    assert_eq!(scores.len(), 150);
+    // One that has it under no such name has the usual one.
+    place.write(
+        "several.npz",
+        npz(&[("x", doubles(&numbers(150))), ("y", doubles(&numbers(90)))]),
+    );
+    assert_eq!(eval(&place, "several.npz", &[]).1.len(), 150);
 }
 
 #[test]
