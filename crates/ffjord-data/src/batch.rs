@@ -27,6 +27,17 @@ pub fn permutation<R: Rng + ?Sized>(rows: usize, rng: &mut R) -> Result<Vec<u32>
 }
 
 /// What becomes of an epoch's last batch when the batch size does not divide the rows.
+///
+/// ```
+/// use ffjord_data::{Batches, LastBatch};
+/// let sizes = |last| {
+///     let lengths = |batches: Batches| batches.ranges().map(|range| range.len()).collect::<Vec<_>>();
+///     Batches::new(10, 4, last).map(lengths)
+/// };
+/// assert_eq!(sizes(LastBatch::Keep)?, [4, 4, 2]);
+/// assert_eq!(sizes(LastBatch::Drop)?, [4, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LastBatch {

@@ -16,6 +16,15 @@ use crate::{
 };
 
 /// Why data could not be read, prepared or written; the text names the place, what is accepted and the remedy.
+///
+/// ```
+/// use ffjord_data::{DataError, Matrix, ToyDensity};
+/// let refused = Matrix::new(2, 2, vec![1.0, 2.0, 3.0]).unwrap_err();
+/// assert!(matches!(refused, DataError::Shape { rows: 2, columns: 2, values: 3 }));
+/// assert!(refused.to_string().contains("3 values do not fill a matrix of 2 rows and 2 columns"));
+/// let unknown = "spirals".parse::<ToyDensity>().unwrap_err().to_string();
+/// assert!(unknown.contains("\"spirals\"") && unknown.contains("2spirals"), "{unknown}");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {

@@ -12,6 +12,19 @@ use crate::DataError;
 
 /// Opens a text file for buffered reading, decompressing it on the fly if it starts with gzip's magic bytes.
 ///
+/// ```
+/// use std::io::BufRead;
+/// use ffjord_data::fs::open_text;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("lines.txt");
+/// std::fs::write(&path, "1 2\n3 4\n")?;
+/// let lines = open_text(&path)?.lines().collect::<Result<Vec<String>, _>>()?;
+/// assert_eq!(lines, ["1 2", "3 4"]);
+/// let missing = open_text("no/such/file".as_ref()).map(drop).unwrap_err().to_string();
+/// assert!(missing.starts_with("cannot open no/such/file"), "{missing}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`DataError::Io`] if the file cannot be opened or read. Damaged compressed data and a line longer than a mebibyte
 /// show as errors of the reader.

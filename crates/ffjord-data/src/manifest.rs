@@ -12,6 +12,13 @@ use crate::{DataError, Matrix, Splits, statistics::Statistics};
 const MOMENT_TOLERANCE: f64 = 1e-4;
 
 /// Why a manifest, or a file held against it, is refused.
+///
+/// ```
+/// use ffjord_data::manifest::{FileRecord, ManifestError};
+/// let refused = FileRecord::of("data.bin", b"numbers").verify(b"other numbers").unwrap_err();
+/// assert!(matches!(&refused, ManifestError::Mismatch { given_bytes: 13, expected_bytes: 7, .. }));
+/// assert!(refused.to_string().contains("data.bin is damaged or another version"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ManifestError {
@@ -54,6 +61,16 @@ pub enum ManifestError {
 }
 
 /// The description of one dataset, kept as `manifest.json` in its folder.
+///
+/// ```
+/// use ffjord_data::Benchmark;
+/// use ffjord_data::manifest::Manifest;
+/// let manifest = Benchmark::Gas.manifest()?;
+/// assert_eq!((manifest.name.as_str(), manifest.rows), ("gas", 1_052_065));
+/// assert_eq!(Manifest::from_json(&manifest.to_json()?)?, manifest);
+/// assert!(Manifest::from_json("{}").unwrap_err().to_string().contains("missing field"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -87,6 +104,15 @@ pub struct Manifest {
 }
 
 /// One way to the original data.
+///
+/// ```
+/// use ffjord_data::Benchmark;
+/// let manifest = Benchmark::Gas.manifest()?;
+/// let archive = &manifest.originals[0];
+/// assert!(archive.title.contains("Papamakarios") && archive.page.starts_with("https://"));
+/// assert_eq!(archive.files[0].name, "data.tar.gz");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Original {
@@ -99,6 +125,14 @@ pub struct Original {
 }
 
 /// A file that can be fetched.
+///
+/// ```
+/// use ffjord_data::manifest::RemoteFile;
+/// let file: RemoteFile =
+///     serde_json::from_str(r#"{"name": "data.bin", "urls": ["https://example.org/data.bin"], "bytes": 7}"#)?;
+/// assert_eq!((file.bytes, file.sha256, file.md5), (Some(7), None, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteFile {
@@ -118,6 +152,13 @@ pub struct RemoteFile {
 }
 
 /// A licence and where its text is.
+///
+/// ```
+/// let gas = ffjord_data::Benchmark::Gas.manifest()?;
+/// assert_eq!(gas.licence.name, "CC BY 4.0");
+/// assert_eq!(gas.licence.url, "https://creativecommons.org/licenses/by/4.0/");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Licence {
@@ -128,6 +169,18 @@ pub struct Licence {
 }
 
 /// A file's identity.
+///
+/// ```
+/// use ffjord_data::manifest::FileRecord;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("data.bin");
+/// std::fs::write(&path, b"numbers")?;
+/// let record = FileRecord::of_file(&path)?;
+/// assert_eq!(record, FileRecord::of("data.bin", b"numbers"));
+/// std::fs::write(&path, b"others!")?;
+/// assert!(record.verify_file(&path).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRecord {
@@ -140,6 +193,14 @@ pub struct FileRecord {
 }
 
 /// One variable as it stands in the file, before any noise or scaling.
+///
+/// ```
+/// let power = ffjord_data::Benchmark::Power.manifest()?;
+/// let voltage = &power.columns[1];
+/// assert_eq!((voltage.name.as_str(), voltage.unit.as_str(), voltage.step), ("voltage", "V", 0.01));
+/// assert!(voltage.minimum < voltage.mean && voltage.mean < voltage.maximum);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnRecord {
@@ -160,6 +221,20 @@ pub struct ColumnRecord {
 }
 
 /// What prepared splits must show: their sizes, and the moments of their columns.
+///
+/// ```
+/// # use ffjord_data::{ConstantColumns, Matrix, SplitRule, prepare};
+/// # let table = Matrix::new(100, 2, (0..200).map(|i| f64::from(i).sin()).collect())?;
+/// # let prepared = prepare(&table, None, &SplitRule::default(), ConstantColumns::Reject)?;
+/// # let cache = tempfile::tempdir()?;
+/// # let cache = cache.path();
+/// // These are not the rows of GAS.
+/// let expected = ffjord_data::Benchmark::Gas.manifest()?.prepared;
+/// assert_eq!((expected.train_rows, expected.dimension), (852_174, 8));
+/// let refused = expected.check("gas", &prepared.splits).unwrap_err().to_string();
+/// assert!(refused.contains("not those of the published split of gas"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreparedRecord {
@@ -188,6 +263,15 @@ pub struct PreparedRecord {
 }
 
 /// Which rows a dataset is standardised by.
+///
+/// ```
+/// use ffjord_data::Benchmark;
+/// use ffjord_data::manifest::StandardRows;
+/// assert_eq!(Benchmark::Hepmass.manifest()?.prepared.standard, StandardRows::TrainAndValidation);
+/// assert_eq!(Benchmark::Gas.manifest()?.prepared.standard, StandardRows::All);
+/// assert_eq!(Benchmark::Bsds300.manifest()?.prepared.standard, StandardRows::AsPublished);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -201,6 +285,15 @@ pub enum StandardRows {
 }
 
 /// Means and population standard deviations, one a column.
+///
+/// ```
+/// let power = ffjord_data::Benchmark::Power.manifest()?.prepared;
+/// // The test rows are standardised by the others, and so only nearly.
+/// let test = power.test.ok_or("they are known")?;
+/// assert_eq!(test.means.len(), 6);
+/// assert!(test.means.iter().all(|mean| mean.abs() < 0.2) && test.stds.iter().all(|std| (std - 1.0).abs() < 0.2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MomentsRecord {

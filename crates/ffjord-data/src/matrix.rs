@@ -5,6 +5,15 @@ use std::{ops::Range, slice::ChunksExact};
 use crate::DataError;
 
 /// The number types a [`Matrix`] can hold: `f32` and `f64`.
+///
+/// ```
+/// use ffjord_data::{Element, Matrix};
+/// fn sum<T: Element>(matrix: &Matrix<T>) -> f64 {
+///     matrix.as_slice().iter().map(|value| value.to_f64()).sum()
+/// }
+/// assert_eq!(sum(&Matrix::from_rows(&[[1.0_f32, 2.0]])), sum(&Matrix::from_rows(&[[1.0_f64, 2.0]])));
+/// assert_eq!(f32::from_f64(0.1), 0.1_f32);
+/// ```
 pub trait Element: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
@@ -119,6 +128,12 @@ impl<T: Element> Matrix<T> {
     }
 
     /// All rows in order, each `[columns]`.
+    ///
+    /// ```
+    /// let matrix = ffjord_data::Matrix::from_rows(&[[1.0, 2.0], [3.0, 4.0]]);
+    /// let sums: Vec<f64> = matrix.iter_rows().map(|row| row.iter().sum()).collect();
+    /// assert_eq!(sums, [3.0, 7.0]);
+    /// ```
     pub fn iter_rows(&self) -> ChunksExact<'_, T> {
         self.values.chunks_exact(self.columns)
     }
@@ -187,6 +202,12 @@ impl<T: Element> Matrix<T> {
     }
 
     /// The same values in another precision.
+    ///
+    /// ```
+    /// let mut matrix = ffjord_data::Matrix::from_rows(&[[0.1_f64, 2.0]]);
+    /// matrix.as_mut_slice()[1] = 3.0;
+    /// assert_eq!(matrix.cast::<f32>().into_vec(), [0.1, 3.0]);
+    /// ```
     pub fn cast<U: Element>(&self) -> Matrix<U> {
         let values = self.values.iter().map(|value| U::from_f64(value.to_f64())).collect();
         Matrix {

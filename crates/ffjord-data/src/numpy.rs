@@ -60,6 +60,13 @@ impl LegacyGenerator {
 
     /// `binomial(1, p)` of a probability, by inversion as numpy had it before version 1.17: a pixel that is never ink takes
     /// a draw, too.
+    ///
+    /// ```
+    /// use ffjord_data::numpy::LegacyGenerator;
+    /// let mut generator = LegacyGenerator::new(1);
+    /// let ink = (0..1000).filter(|_| generator.bernoulli(0.3)).count();
+    /// assert!((250..350).contains(&ink));
+    /// ```
     pub fn bernoulli(&mut self, p: f64) -> bool {
         if p > 0.5 {
             return !self.inversion(1.0 - p);

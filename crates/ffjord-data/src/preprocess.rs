@@ -31,6 +31,15 @@ pub struct SplitRule {
 }
 
 /// The rows of each part of a table.
+///
+/// ```
+/// use ffjord_data::{DataError, SplitRule};
+/// let ranges = SplitRule { test: 0.2, validation: 0.25 }.ranges(10)?;
+/// assert_eq!((ranges.train, ranges.validation, ranges.test), (0..6, 6..8, 8..10));
+/// let none = SplitRule { test: 1.0, validation: 0.0 }.ranges(10);
+/// assert!(matches!(none, Err(DataError::Fraction { which: "test", .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SplitRanges {
     /// Training rows, the first ones.
@@ -77,6 +86,17 @@ impl SplitRule {
 }
 
 /// What standardisation does with a column that takes one value only.
+///
+/// ```
+/// use ffjord_data::{ConstantColumns, DataError, Matrix, Standardizer};
+/// let table = Matrix::from_rows(&[[1.0, 7.0], [3.0, 7.0]]);
+/// let names = ["time".to_owned(), "state".to_owned()];
+/// let refused = Standardizer::fit(&table, Some(&names), ConstantColumns::Reject);
+/// assert!(matches!(refused, Err(DataError::ConstantColumn { column: 1, name: Some(name), .. }) if name == "state"));
+/// let kept = Standardizer::fit(&table, Some(&names), ConstantColumns::Keep)?;
+/// assert_eq!((kept.means(), kept.stds()), (&[2.0, 7.0][..], &[1.0, 1.0][..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ConstantColumns {
@@ -264,6 +284,16 @@ impl Standardizer {
 }
 
 /// A table split and standardised, with the map back to its own units.
+///
+/// ```
+/// use ffjord_data::{ConstantColumns, Matrix, Prepared, SplitRule, prepare_as};
+/// let table = Matrix::new(20, 1, (0..20).map(f64::from).collect())?;
+/// let prepared: Prepared<f64> = prepare_as(&table, None, &SplitRule::default(), ConstantColumns::Reject)?;
+/// // Back to the table's own units.
+/// let test = prepared.standardizer.invert(&prepared.splits.test)?;
+/// assert!((test.row(0)[0] - 18.0).abs() < 1e-12 && (test.row(1)[0] - 19.0).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared<T = f32> {
     /// The three splits, standardised.
@@ -298,6 +328,15 @@ pub fn prepare(
 }
 
 /// As [`prepare`], with splits in the precision `T`: `f64` for models in double precision.
+///
+/// ```
+/// use ffjord_data::{ConstantColumns, Matrix, SplitRule, prepare, prepare_as};
+/// let table = Matrix::new(50, 1, (0..50).map(|row| f64::from(row).sqrt()).collect())?;
+/// let (rule, constant) = (SplitRule::default(), ConstantColumns::Reject);
+/// let double = prepare_as::<f64>(&table, None, &rule, constant)?;
+/// assert_eq!(double.splits.train.cast::<f32>(), prepare(&table, None, &rule, constant)?.splits.train);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Those of [`prepare`].

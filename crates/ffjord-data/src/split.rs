@@ -6,6 +6,13 @@ use thiserror::Error;
 use crate::{DataError, Element, Matrix, SplitRanges, SplitRule, Splits, permutation};
 
 /// Why rows cannot be told apart by their labels.
+///
+/// ```
+/// use ffjord_data::{RowSplit, SplitError};
+/// let refused = RowSplit::labelled(&["train".to_owned(), "holdout".to_owned()]).unwrap_err().to_string();
+/// assert_eq!(refused, SplitError::UnknownLabel { row: 1, label: "holdout".to_owned() }.to_string());
+/// assert!(refused.contains("accepted are train (or 0)"));
+/// ```
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SplitError {
@@ -39,6 +46,18 @@ pub enum SplitError {
 /// assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (81, 9, 10));
 /// assert_eq!(RowSplit::ordered(&SplitRule::default(), 100)?.test[0], 90);
 /// # Ok::<(), ffjord_data::DataError>(())
+/// ```
+///
+/// Labels of a column say which part a row belongs to:
+///
+/// ```
+/// use ffjord_data::{Matrix, RowSplit};
+/// let labels = ["test", "train", "val", "0"].map(str::to_owned);
+/// let split = RowSplit::labelled(&labels)?;
+/// assert_eq!((&split.train[..], &split.validation[..], &split.test[..]), (&[1, 3][..], &[2][..], &[0][..]));
+/// let parts = split.apply(&Matrix::from_rows(&[[10.0], [11.0], [12.0], [13.0]]))?;
+/// assert_eq!(parts.train.as_slice(), [11.0, 13.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowSplit {

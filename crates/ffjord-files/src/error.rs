@@ -3,6 +3,16 @@
 use std::{io, path::PathBuf};
 
 /// Why a file was not written.
+///
+/// ```
+/// use ffjord_files::{FileError, write_atomic};
+/// # let folder = tempfile::tempdir()?;
+/// assert!(matches!(write_atomic("", "text"), Err(FileError::EmptyPath)));
+/// let refused = write_atomic(folder.path(), "text").unwrap_err();
+/// assert!(matches!(&refused, FileError::Folder { path } if path == folder.path()));
+/// assert!(refused.to_string().ends_with("is a folder: give the name of a file in it"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {

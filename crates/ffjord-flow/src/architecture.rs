@@ -15,6 +15,26 @@ use rand::RngCore;
 use std::sync::Arc;
 
 /// A discrete flow of the literature.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Architecture, Bijection, Chain, DiscreteFlowConfig, Pass};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let (hidden, activation) = (vec![8], ActivationKind::Relu);
+/// let config = DiscreteFlowConfig { dimension: 2, condition: 0, blocks: 2, hidden, activation };
+/// let x = Tensor::new(&[[0.3, -0.7]], &Device::Cpu)?;
+/// for architecture in [Architecture::RealNvp, Architecture::Glow, Architecture::Maf] {
+///     let parts = architecture.parts(&config, &mut rng, DType::F64, &Device::Cpu)?;
+///     let flow = Chain::new(parts.into_iter().map(|part| Box::new(part) as Box<dyn Bijection>).collect())?;
+///     let z = flow.forward(&x, &mut Pass::evaluation(&mut rng))?.value;
+///     let back = flow.inverse(&z, &mut Pass::evaluation(&mut rng))?.value;
+///     assert!((back - &x)?.abs()?.sum_all()?.to_scalar::<f64>()? < 1e-9);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Architecture {
     /// Affine couplings of alternating columns, batch normalisation after each (Dinh et al. 2017).
@@ -33,6 +53,23 @@ pub enum Architecture {
 }
 
 /// The sizes of a discrete flow.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_flow::{Architecture, DiscreteFlowConfig};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let (hidden, activation) = (vec![8], ActivationKind::Relu);
+/// let config = DiscreteFlowConfig { dimension: 4, condition: 0, blocks: 3, hidden, activation };
+/// // A coupling and a batch normalisation each.
+/// assert_eq!(Architecture::RealNvp.parts(&config, &mut rng, DType::F32, &Device::Cpu)?.len(), 6);
+/// // One column leaves nothing that could decide how it is transformed.
+/// let alone = DiscreteFlowConfig { dimension: 1, ..config };
+/// assert!(Architecture::RealNvp.parts(&alone, &mut rng, DType::F32, &Device::Cpu).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscreteFlowConfig {
     /// The columns D.

@@ -11,6 +11,25 @@ use rand::RngCore;
 use std::sync::Arc;
 
 /// What an [`Autoregressive`] map is made of.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Affine, Autoregressive, AutoregressiveFlowConfig, Bijection, FlowError, Pass};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+/// use std::sync::Arc;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let (hidden, activation, transform) = (vec![8], ActivationKind::Tanh, Arc::new(Affine));
+/// let config = AutoregressiveFlowConfig { dimension: 2, condition: 3, hidden, activation, transform };
+/// let map = Autoregressive::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+/// assert_eq!(map.given_len(), 3);
+/// // What each row is given must be there.
+/// let x = Tensor::zeros((1, 2), DType::F64, &Device::Cpu)?;
+/// let without = map.forward(&x, &mut Pass::evaluation(&mut rng));
+/// assert!(matches!(without, Err(FlowError::MissingCondition { width: 3 })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct AutoregressiveFlowConfig {
     /// The columns D.

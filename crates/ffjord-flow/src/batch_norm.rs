@@ -68,6 +68,20 @@ impl MovingBatchNorm {
     /// As [`MovingBatchNorm::new`], but a training pass forward uses the batch's own statistics, and gradients pass
     /// through them (Papamakarios et al. 2017, section 3.4 and appendix B; Dinh et al. 2017, section 3.7).
     ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use ffjord_flow::{Bijection, MovingBatchNorm, Pass};
+    /// use rand::SeedableRng;
+    ///
+    /// let norm = MovingBatchNorm::of_batches(&[1], DType::F64, &Device::Cpu)?;
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// // In training the batch's own mean is 0 at once.
+    /// let x = Tensor::new(&[[3.0], [5.0]], &Device::Cpu)?;
+    /// let z = norm.forward(&x, &mut Pass::training(&mut rng))?.value.flatten_all()?.to_vec1::<f64>()?;
+    /// assert!((z[0] + z[1]).abs() < 1e-12 && norm.uses_batch_statistics());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`FlowError::InvalidSetting`] for a row without elements.
     pub fn of_batches(row_shape: &[usize], dtype: DType, device: &Device) -> Result<Self> {
@@ -77,6 +91,14 @@ impl MovingBatchNorm {
     /// As [`MovingBatchNorm::new`], but a training pass forward uses `(λ batch + (1 − λ) running) / (1 − λ^(n + 1))` for
     /// mean and variance, where n counts the passes before it: the original's `bn_lag`. Gradients pass through the batch's
     /// part.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use ffjord_flow::MovingBatchNorm;
+    /// assert!(MovingBatchNorm::with_lag(&[3], 0.5, DType::F32, &Device::Cpu).is_ok());
+    /// let refused = MovingBatchNorm::with_lag(&[3], 1.5, DType::F32, &Device::Cpu).unwrap_err().to_string();
+    /// assert!(refused.contains("1.5"), "{refused}");
+    /// ```
     ///
     /// # Errors
     /// [`FlowError::InvalidSetting`] unless the lag λ lies between 0 and 1, and for a row without elements.

@@ -9,6 +9,19 @@ use ffjord_nn::Parameter;
 use std::sync::Arc;
 
 /// What a bijection makes of a batch.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::Transformed;
+/// // z = 2 x, then z + 1: log-determinants add up.
+/// let (one, ln2) = (Tensor::new(&[[1.0]], &Device::Cpu)?, 2.0_f64.ln());
+/// let doubled = Transformed::new((&one * 2.0)?, Tensor::new(&[ln2], &Device::Cpu)?);
+/// let shifted = Transformed::new((&doubled.value + 1.0)?, Tensor::new(&[0.0], &Device::Cpu)?);
+/// let both = doubled.then(shifted)?;
+/// assert_eq!(both.value.to_vec2::<f64>()?, [[3.0]]);
+/// assert_eq!(both.log_det()?.to_vec1::<f64>()?, [ln2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Transformed {
     /// The images of the rows, `[B, …]`.
@@ -180,6 +193,33 @@ pub trait Bijection: std::fmt::Debug + Send + Sync {
 }
 
 /// A map that follows a vector field, for objectives that need the field and no solve.
+///
+/// A velocity that is constant, as the path of a map:
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::{ContinuousPath, Pass, Result, Velocity};
+/// use rand::SeedableRng;
+///
+/// struct Drift;
+///
+/// impl Velocity for Drift {
+///     fn velocity(&self, _times: &[f64], z: &Tensor, _given: Option<&Tensor>) -> Result<Tensor> {
+///         Ok(z.ones_like()?)
+///     }
+///     fn end_time(&self) -> Result<f64> { Ok(2.0) }
+/// }
+///
+/// let path = ContinuousPath::of(&Drift);
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::new(&[[0.5, -1.0]], &Device::Cpu)?;
+/// // No fixed maps come first, so that the path begins at the data.
+/// assert_eq!(path.start(&x, &mut Pass::evaluation(&mut rng))?.to_vec2::<f64>()?, [[0.5, -1.0]]);
+/// let velocity = path.velocities()[0];
+/// let end = (&x + (velocity.velocity(&[0.0], &x, None)? * velocity.end_time()?)?)?;
+/// assert_eq!(end.to_vec2::<f64>()?, [[2.5, 1.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Velocity {
     /// `f(z, t)` `[B, …]` for `z` `[B, …]` with a time for each row, `times` `[B]`, and a condition `[B, C]` if the
     /// field has one; differentiable in the field's parameters, in `z` and in the condition. Its gradient can be taken once.

@@ -11,6 +11,26 @@ use rand::RngCore;
 use std::sync::Arc;
 
 /// What a [`Coupling`] is made of.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_flow::{Affine, Coupling, CouplingConfig, FlowError};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+/// use std::sync::Arc;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let config = |transformed: [bool; 2], condition| {
+///     let (hidden, activation, transform) = (vec![8], ActivationKind::Relu, Arc::new(Affine));
+///     CouplingConfig { transformed: transformed.to_vec(), condition, hidden, activation, transform }
+/// };
+/// // All columns: how is for a condition to decide.
+/// assert!(Coupling::new(&config([true, true], 3), &mut rng, DType::F32, &Device::Cpu).is_ok());
+/// for refused in [config([true, true], 0), config([false, false], 3)] {
+///     let error = Coupling::new(&refused, &mut rng, DType::F32, &Device::Cpu);
+///     assert!(matches!(error, Err(FlowError::InvalidSetting { .. })));
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct CouplingConfig {
     /// One entry a column: whether it is transformed. The others pass unchanged and are the network's input.

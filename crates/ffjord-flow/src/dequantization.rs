@@ -15,6 +15,22 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use std::sync::Arc;
 
 /// What a [`VariationalDequantization`] is made of.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_flow::{DequantizationConfig, VariationalDequantization};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let (shape, hidden, activation) = ([1, 4, 4], vec![8], ActivationKind::Softplus);
+/// let config = DequantizationConfig { shape, levels: 1, couplings: 2, hidden, activation };
+/// // One level is no image.
+/// let refused = VariationalDequantization::new(&config, &mut rng, DType::F32, &Device::Cpu).unwrap_err().to_string();
+/// assert!(refused.contains("levels of variational dequantisation = 1"), "{refused}");
+/// let grey = DequantizationConfig { levels: 256, ..config };
+/// assert!(VariationalDequantization::new(&grey, &mut rng, DType::F32, &Device::Cpu).is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DequantizationConfig {
     /// Channels, height and width.

@@ -6,6 +6,25 @@ use ffjord_ode::{NonFinite, SetupError, SolveError};
 use std::path::PathBuf;
 
 /// Errors of this crate.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Cnf, Density, Flow, FlowError, Pass};
+/// use rand::SeedableRng;
+///
+/// let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).build()?)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let holes = Tensor::new(&[[0.1f32, 0.2], [f32::NAN, 0.0]], &Device::Cpu)?;
+/// let error = flow.log_prob(&holes, &mut Pass::evaluation(&mut rng)).unwrap_err();
+/// assert!(matches!(&error, FlowError::NonFiniteInput { rows } if rows == &[1]));
+/// // For rows that are a part of more: the second of those from 1000 on.
+/// assert!(error.in_rows_from(1000).to_string().contains("1001"));
+///
+/// let wide = Tensor::zeros((1, 3), DType::F32, &Device::Cpu)?;
+/// let error = flow.log_prob(&wide, &mut Pass::evaluation(&mut rng)).unwrap_err().to_string();
+/// assert!(error.contains("has shape [1, 3]"), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlowError {

@@ -29,6 +29,27 @@ use std::path::Path;
 /// assert_eq!((samples.dims(), log_prob.dims()), (&[5, 2][..], &[5][..]));
 /// # Ok::<(), ffjord_flow::FlowError>(())
 /// ```
+///
+/// Over a base of your own choice, and with rows that are no numbers:
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Cnf, Density, Flow, Pass, StandardNormal, ZeroMean};
+/// use rand::SeedableRng;
+///
+/// // z = x − ½ over N(0, 1).
+/// let base = StandardNormal::new(&[1], DType::F64, &Device::Cpu)?;
+/// let flow = Flow::new(ZeroMean::new(&[1])?, base)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::new(&[[0.5], [f64::NAN]], &Device::Cpu)?;
+/// let scores = flow.scores(&x, &mut Pass::evaluation(&mut rng))?.to_vec1::<f64>()?;
+/// assert!((scores[0] + 0.5 * (2.0 * std::f64::consts::PI).ln()).abs() < 1e-12 && scores[1].is_nan());
+/// assert_eq!((flow.base().row_shape(), flow.row_shape()), (&[1][..], &[1][..]));
+/// // A base of other rows is refused.
+/// let refused = Flow::new(ZeroMean::new(&[2])?, StandardNormal::new(&[3], DType::F64, &Device::Cpu)?);
+/// assert!(refused.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Flow<B, D = StandardNormal> {
     bijection: B,
@@ -36,6 +57,23 @@ pub struct Flow<B, D = StandardNormal> {
 }
 
 /// A batch's log-densities with the path integrals that come with them.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Cnf, Flow, Pass, PathIntegral};
+/// use rand::SeedableRng;
+///
+/// let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).integrals([PathIntegral::Kinetic]).build()?)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::ones((3, 2), DType::F32, &Device::Cpu)?;
+/// let trained = flow.evaluate(&x, &mut Pass::training(&mut rng))?;
+/// assert_eq!(trained.log_prob.dims(), [3]);
+/// let kinetic = trained.integrals.get(PathIntegral::Kinetic).ok_or("asked for in training")?;
+/// assert!(kinetic.to_vec1::<f32>()?.iter().all(|energy| *energy > 0.0));
+/// // Evaluation has none.
+/// assert!(flow.evaluate(&x, &mut Pass::evaluation(&mut rng))?.integrals.get(PathIntegral::Kinetic).is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct FlowLogProb {
     /// `ln p(x)`, `[B]`, in nats.

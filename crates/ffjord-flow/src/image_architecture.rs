@@ -17,6 +17,21 @@ use rand::RngCore;
 use std::sync::Arc;
 
 /// A discrete flow of images of the literature.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_flow::{Bijection, ImageArchitecture, ImageFlowConfig};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let config = ImageFlowConfig { shape: [3, 4, 4], blocks: 1, hidden: vec![4], activation: ActivationKind::Relu };
+/// for architecture in [ImageArchitecture::RealNvp, ImageArchitecture::Glow] {
+///     let flow = architecture.build(&config, Vec::new(), &mut rng, DType::F32, &Device::Cpu)?;
+///     assert_eq!((flow.input_shape(), flow.output_shape()), (&[3, 4, 4][..], &[48][..]));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageArchitecture {
@@ -31,6 +46,19 @@ pub enum ImageArchitecture {
 }
 
 /// The sizes of a discrete flow of images.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_flow::{FlowError, ImageArchitecture, ImageFlowConfig};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let config = ImageFlowConfig { shape: [1, 5, 5], blocks: 1, hidden: vec![4], activation: ActivationKind::Relu };
+/// // Glow squeezes at every scale and cannot take an odd side.
+/// let refused = ImageArchitecture::Glow.build(&config, Vec::new(), &mut rng, DType::F32, &Device::Cpu);
+/// assert!(matches!(refused, Err(FlowError::InvalidSetting { .. })));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFlowConfig {
     /// Channels, height and width.

@@ -11,6 +11,36 @@ use rand::RngCore;
 use std::sync::Arc;
 
 /// Which numbers of an image a coupling transforms.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, ColumnTransform, ImageCoupling, ImageCouplingConfig, ImageMask, Pass, Result};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+/// use std::sync::Arc;
+///
+/// /// y = x + 1, so that it shows which numbers are transformed.
+/// #[derive(Debug)]
+/// struct AddOne;
+/// impl ColumnTransform for AddOne {
+///     fn parameter_count(&self) -> usize { 1 }
+///     fn forward(&self, x: &Tensor, _: &Tensor) -> Result<(Tensor, Tensor)> { Ok(((x + 1.0)?, x.zeros_like()?)) }
+///     fn inverse(&self, y: &Tensor, _: &Tensor) -> Result<(Tensor, Tensor)> { Ok(((y - 1.0)?, y.zeros_like()?)) }
+/// }
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut transformed = |mask| {
+///     let (shape, hidden, activation, transform) = ([2, 1, 2], vec![4], ActivationKind::Relu, Arc::new(AddOne));
+///     let config = ImageCouplingConfig { shape, mask, condition: 0, hidden, activation, transform };
+///     let coupling = ImageCoupling::new(&config, &mut rng, DType::F64, &Device::Cpu)?;
+///     let zeros = Tensor::zeros((1, 2, 1, 2), DType::F64, &Device::Cpu)?;
+///     let image = coupling.forward(&zeros, &mut Pass::evaluation(&mut rng))?.value;
+///     Ok::<_, ffjord_flow::FlowError>(image.flatten_all()?.to_vec1::<f64>()?)
+/// };
+/// assert_eq!(transformed(ImageMask::SecondHalf)?, [0.0, 0.0, 1.0, 1.0]);
+/// assert_eq!(transformed(ImageMask::Odd)?, [0.0, 1.0, 0.0, 1.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageMask {
@@ -27,6 +57,25 @@ pub enum ImageMask {
 }
 
 /// What an [`ImageCoupling`] is made of.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Affine, Bijection, ImageCoupling, ImageCouplingConfig, ImageMask, Pass};
+/// use ffjord_nn::ActivationKind;
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let (hidden, activation, transform) = (vec![4], ActivationKind::Relu, std::sync::Arc::new(Affine));
+/// let config =
+///     ImageCouplingConfig { shape: [1, 2, 2], mask: ImageMask::All, condition: 3, hidden, activation, transform };
+/// let coupling = ImageCoupling::new(&config, &mut rng, DType::F32, &Device::Cpu)?;
+/// // A condition of 3 channels of 2 × 2 pixels, handed over flat.
+/// assert_eq!(coupling.given_len(), 12);
+/// let x = Tensor::ones((1, 1, 2, 2), DType::F32, &Device::Cpu)?;
+/// let c = Tensor::zeros((1, 12), DType::F32, &Device::Cpu)?;
+/// assert_eq!(coupling.forward(&x, &mut Pass::evaluation(&mut rng).given(c))?.value.dims(), [1, 1, 2, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ImageCouplingConfig {
     /// Channels, height and width.

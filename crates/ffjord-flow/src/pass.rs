@@ -6,6 +6,20 @@ use rand::RngCore;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a pass is for; it decides which settings the parts of a flow use.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Cnf, Density, Flow, FlowError, Pass, Purpose};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).build()?)?;
+/// let x = Tensor::zeros((1, 2), DType::F32, &Device::Cpu)?;
+/// let mut pass = Pass::sampling(&mut rng);
+/// assert_eq!(pass.purpose(), Purpose::Sampling);
+/// assert!(matches!(flow.log_prob(&x, &mut pass), Err(FlowError::NoLogDet)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Training: training solver and trace estimate, gradients, path integrals, running statistics move.
@@ -26,6 +40,26 @@ pub enum Purpose {
 /// let pass = Pass::evaluation(&mut rng);
 /// assert_eq!(pass.purpose(), Purpose::Evaluation);
 /// assert_eq!(pass.cost().snapshot().forward_evaluations, 0.0);
+/// ```
+///
+/// Looser tolerances for this pass alone, at an iteration of a training:
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, Cnf, Pass};
+/// use rand::SeedableRng;
+///
+/// let cnf = Cnf::builder(2).hidden([8]).tolerance(1e-7).dtype(DType::F64).build()?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::ones((1, 2), DType::F64, &Device::Cpu)?;
+/// let mut evaluations = |factor| {
+///     let mut pass = Pass::training(&mut rng).tolerance(factor).at_iteration(3);
+///     assert_eq!((pass.iteration(), pass.tolerance_factor()), (3, factor));
+///     cnf.forward(&x, &mut pass)?;
+///     Ok::<f64, ffjord_flow::FlowError>(pass.cost().snapshot().forward_evaluations)
+/// };
+/// assert!(evaluations(1000.0)? < evaluations(1.0)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Pass<'a> {
     purpose: Purpose,
@@ -141,6 +175,23 @@ impl<'a> Pass<'a> {
 }
 
 /// A shared count of what the solves of a pass and of its gradient took.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Cnf, Density, Flow, Pass, SolveCost};
+/// use rand::SeedableRng;
+///
+/// let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).build()?)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut pass = Pass::training(&mut rng);
+/// let cost: SolveCost = pass.cost().clone();
+/// let loss = flow.log_prob(&Tensor::zeros((3, 2), DType::F32, &Device::Cpu)?, &mut pass)?.mean_all()?;
+/// assert_eq!(cost.snapshot().backward_evaluations, 0.0);
+/// // The handle outlives the pass, and gradients add to it.
+/// loss.backward()?;
+/// assert!(cost.snapshot().backward_evaluations > 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct SolveCost(Arc<Mutex<CostSnapshot>>);
 

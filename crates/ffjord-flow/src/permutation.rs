@@ -10,6 +10,22 @@ use rand::{Rng, RngCore};
 
 /// `z_d = x_{π(d)}` with a fixed order π of the columns, or of an image's channels, which is saved as the buffer `order`,
 /// `[D]` or `[C]`.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, Pass, Permutation};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::new(&[[1.0, 2.0, 3.0]], &Device::Cpu)?;
+/// let reversed = Permutation::reversed(&[3], DType::F64, &Device::Cpu)?;
+/// assert_eq!(reversed.forward(&x, &mut Pass::evaluation(&mut rng))?.value.to_vec2::<f64>()?, [[3.0, 2.0, 1.0]]);
+/// let random = Permutation::random(&[3], &mut rng, DType::F64, &Device::Cpu)?;
+/// let z = random.forward(&x, &mut Pass::evaluation(&mut rng))?;
+/// assert_eq!(z.log_det()?.to_vec1::<f64>()?, [0.0]);
+/// assert_eq!(random.inverse(&z.value, &mut Pass::evaluation(&mut rng))?.value.to_vec2::<f64>()?, [[1.0, 2.0, 3.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Permutation {
     row_shape: Vec<usize>,

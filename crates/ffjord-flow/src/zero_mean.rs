@@ -9,6 +9,19 @@ use ffjord_nn::Parameter;
 
 /// `z = x − ½` for rows in [0, 1], which the original implementation puts in the place of a [`Logit`](crate::Logit) without
 /// a margin. No volume changes.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::{Bijection, Pass, ZeroMean};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::new(&[[0.0, 0.75]], &Device::Cpu)?;
+/// let z = ZeroMean::new(&[2])?.forward(&x, &mut Pass::evaluation(&mut rng))?;
+/// assert_eq!(z.value.to_vec2::<f64>()?, [[-0.5, 0.25]]);
+/// assert_eq!(z.log_det()?.to_vec1::<f64>()?, [0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ZeroMean {
     row_shape: Vec<usize>,

@@ -8,6 +8,26 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A workspace or a tape whose type only its kernel knows.
+///
+/// ```
+/// # use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// # use ffjord_kernels::simd::SimdLevel;
+/// # use ffjord_kernels::{ActivationKind, LayerKind};
+/// use ffjord_kernels::{DynKernel, Opaque, Stack, StackMut};
+/// # // z ↦ (z₂, z₁) as a network of one layer.
+/// # let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// # let swap = MlpKernel::new(SimdLevel::detect(), net, &[0.0, 1.0, 1.0, 0.0, 0.0, 0.0])?;
+/// let kernel: &dyn DynKernel<f64> = &swap;
+/// let mut workspace: Opaque = kernel.workspace(1);
+/// let (mut f, input) = ([0.0; 2], Stack { value: &[1.0, 3.0], tangents: &[] });
+/// kernel.forward(0.0, input, &[], StackMut { value: &mut f, tangents: &mut [] }, &mut workspace)?;
+/// assert_eq!(f, [3.0, 1.0]);
+///
+/// // A tape is no workspace.
+/// let refused = kernel.forward(0.0, input, &[], StackMut { value: &mut f, tangents: &mut [] }, &mut kernel.tape(1));
+/// assert!(refused.unwrap_err().to_string().contains("make it with this kernel"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Opaque(Box<dyn Any + Send>);
 
 impl fmt::Debug for Opaque {

@@ -5,6 +5,16 @@ use std::fmt::Display;
 use thiserror::Error;
 
 /// Why a kernel refused its arguments.
+///
+/// ```
+/// use ffjord_kernels::mlp::MlpArchitecture;
+/// use ffjord_kernels::{ActivationKind, KernelError, LayerKind};
+/// let refused = MlpArchitecture::new(&[2, 0, 2], LayerKind::Concat, ActivationKind::Tanh).unwrap_err();
+/// assert_eq!(refused, KernelError::Dimensions(vec![2, 0, 2]));
+/// assert!(refused.to_string().contains("[2, 0, 2] do not describe a network"));
+/// let refused = "gelu".parse::<ActivationKind>().unwrap_err().to_string();
+/// assert!(refused.contains("`gelu`") && refused.contains("softplus"), "{refused}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KernelError {

@@ -173,6 +173,27 @@ pub trait Kernel<T: Real>: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A value array and K tangents of it, to read: `[R, D]` and `[K, R, D]`.
+///
+/// Two rows of a linear map with two tangents each:
+///
+/// ```
+/// # use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// # use ffjord_kernels::simd::SimdLevel;
+/// # use ffjord_kernels::{ActivationKind, LayerKind};
+/// use ffjord_kernels::{Kernel, Stack, StackMut};
+/// # // z ↦ (z₂, z₁) as a network of one layer.
+/// # let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// # let swap = MlpKernel::new(SimdLevel::detect(), net, &[0.0, 1.0, 1.0, 0.0, 0.0, 0.0])?;
+/// let z = [1.0, 2.0, 3.0, 4.0];
+/// let tangents = [1.0, 0.0, 1.0, 0.0, 0.0, 5.0, 0.0, 5.0];            // [K, R, D]
+/// let (mut f, mut u) = ([0.0; 4], [0.0; 8]);
+/// let input = Stack { value: &z, tangents: &tangents };
+/// let output = StackMut { value: &mut f, tangents: &mut u };
+/// swap.forward(0.0, input, &[], output, &mut swap.workspace(2 * (1 + 2)))?;
+/// assert_eq!(f, [2.0, 1.0, 4.0, 3.0]);
+/// assert_eq!(u, [0.0, 1.0, 0.0, 1.0, 5.0, 0.0, 5.0, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stack<'a, T> {
     /// `[R, D]`.
@@ -182,6 +203,26 @@ pub struct Stack<'a, T> {
 }
 
 /// A value array and K tangents of it, to write: `[R, D]` and `[K, R, D]`.
+///
+/// The parts must be as long as those of the input:
+///
+/// ```
+/// # use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// # use ffjord_kernels::simd::SimdLevel;
+/// # use ffjord_kernels::{ActivationKind, LayerKind};
+/// use ffjord_kernels::{Kernel, Stack, StackMut};
+/// # // z ↦ (z₂, z₁) as a network of one layer.
+/// # let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// # let swap = MlpKernel::new(SimdLevel::detect(), net, &[0.0, 1.0, 1.0, 0.0, 0.0, 0.0])?;
+/// let input = Stack { value: &[1.0, 3.0], tangents: &[] };
+/// let mut workspace = swap.workspace(1);
+/// let mut f = [0.0; 2];
+/// swap.forward(0.0, input, &[], StackMut { value: &mut f, tangents: &mut [] }, &mut workspace)?;
+/// assert_eq!(f, [3.0, 1.0]);
+/// let refused = swap.forward(0.0, input, &[], StackMut { value: &mut f[..1], tangents: &mut [] }, &mut workspace);
+/// assert!(refused.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct StackMut<'a, T> {
     /// `[R, D]`.
@@ -201,6 +242,28 @@ impl<T> StackMut<'_, T> {
 }
 
 /// Where a reverse pass puts gradients.
+///
+/// ```
+/// # use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// # use ffjord_kernels::simd::SimdLevel;
+/// # use ffjord_kernels::{ActivationKind, LayerKind};
+/// use ffjord_kernels::{GradientMut, Kernel, Stack, StackMut};
+/// # // z ↦ (z₂, z₁) as a network of one layer.
+/// # let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// # let swap = MlpKernel::new(SimdLevel::detect(), net, &[0.0, 1.0, 1.0, 0.0, 0.0, 0.0])?;
+/// let (mut workspace, mut tape) = (swap.workspace(1), swap.tape(1));
+/// let (mut f, input) = ([0.0; 2], Stack { value: &[1.0, 3.0], tangents: &[] });
+/// swap.record(0.0, input, &[], StackMut { value: &mut f, tangents: &mut [] }, &mut tape, &mut workspace)?;
+///
+/// // Of 10 f₁ + f₂ = 10 z₂ + z₁; θ is W row by row, then b, and its gradient is added to what is there.
+/// let (mut of_z, mut of_parameters) = ([9.0; 2], [100.0; 6]);
+/// let cotangent = Stack { value: &[10.0, 1.0], tangents: &[] };
+/// let gradient = GradientMut { state: &mut of_z, parameters: &mut of_parameters, given: &mut [] };
+/// swap.reverse(&tape, &[], cotangent, gradient, &mut workspace)?;
+/// assert_eq!(of_z, [1.0, 10.0]);
+/// assert_eq!(of_parameters, [110.0, 130.0, 101.0, 103.0, 110.0, 101.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct GradientMut<'a, T> {
     /// ∂L/∂z `[R, D]`, overwritten.
@@ -212,6 +275,22 @@ pub struct GradientMut<'a, T> {
 }
 
 /// Where a trace in closed form goes.
+///
+/// ```
+/// use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// use ffjord_kernels::simd::SimdLevel;
+/// use ffjord_kernels::{ActivationKind, Kernel, KernelError, LayerKind, TraceMut};
+///
+/// // Two layers have a trace in closed form: here f(z) = 5 tanh z, with the trace 5 (1 − tanh² z).
+/// let net = MlpArchitecture::new(&[1, 1, 1], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// let kernel = MlpKernel::new(SimdLevel::detect(), net, &[1.0, 0.0, 5.0, 0.0])?;
+/// assert!(kernel.has_exact_trace());
+/// let (mut f, mut trace) = ([0.0f64; 2], [0.0; 2]);
+/// let output = TraceMut { value: &mut f, trace: &mut trace };
+/// kernel.exact_trace(0.0, &[0.0, 0.7], &[], output, &mut kernel.workspace(2))?;
+/// assert!(trace[0] == 5.0 && (trace[1] - 5.0 * (1.0 - 0.7f64.tanh().powi(2))).abs() < 1e-12);
+/// # Ok::<(), KernelError>(())
+/// ```
 #[derive(Debug)]
 pub struct TraceMut<'a, T> {
     /// f `[R, D]`.

@@ -42,6 +42,21 @@ pub struct GroupNorm {
 }
 
 /// Where [`GroupNorm::reverse`] puts the gradients.
+///
+/// ```
+/// use ffjord_kernels::normalisation::{GroupNorm, GroupNormGradient};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// let norm = GroupNorm { rows: 1, channels: 1, pixels: 4, groups: 1, epsilon: 0.0 };
+/// let x = [1.0f64, 1.0, 3.0, 3.0];                        // normalised: (−1, −1, 1, 1)
+/// let (mut of_x, mut of_scale, mut of_shift) = ([9.0; 4], [0.0], [0.0]);
+/// let gradient = GroupNormGradient { stack: &mut of_x, scale: &mut of_scale, shift: &mut of_shift };
+/// norm.reverse(SimdLevel::detect(), &x, &[2.0], &[1.0, 1.0, 1.0, 2.0], gradient)?;
+/// assert!((of_scale[0] - (-1.0 - 1.0 + 1.0 + 2.0)).abs() < 1e-12 && (of_shift[0] - 5.0).abs() < 1e-12);
+/// // A shift of all pixels changes nothing, so that the gradient sums to zero.
+/// assert!(of_x.iter().sum::<f64>().abs() < 1e-12 && of_x[3] > 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct GroupNormGradient<'a, T> {
     /// Of the stack, as long as it; overwritten.

@@ -28,6 +28,25 @@ pub struct Sum<T: Real> {
 }
 
 /// The summands' workspaces, and room for the values and tangents, or for the gradients of states, of one of them.
+///
+/// ```
+/// # use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// # use ffjord_kernels::simd::SimdLevel;
+/// # use ffjord_kernels::{ActivationKind, LayerKind};
+/// use ffjord_kernels::{Kernel, Stack, StackMut, Sum, SumWorkspace};
+/// # // z ↦ (z₂, z₁) as a network of one layer.
+/// # let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// # let swap = MlpKernel::new(SimdLevel::detect(), net, &[0.0, 1.0, 1.0, 0.0, 0.0, 0.0])?;
+/// let sum = Sum::new(vec![std::sync::Arc::new(swap)])?;
+/// let mut workspace: SumWorkspace<f64> = sum.workspace(2);
+/// // One for all evaluations of up to two stacked rows.
+/// for x in [1.0, 2.0] {
+///     let (mut f, input) = ([0.0; 2], Stack { value: &[x, 0.0], tangents: &[] });
+///     sum.forward(0.0, input, &[], StackMut { value: &mut f, tangents: &mut [] }, &mut workspace)?;
+///     assert_eq!(f, [0.0, x]);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SumWorkspace<T> {
     parts: Vec<Opaque>,

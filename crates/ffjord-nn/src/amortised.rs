@@ -14,6 +14,19 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Which parameters of an [`AmortisedMlp`] every row is given for itself.
+///
+/// ```
+/// use ffjord_nn::{ActivationKind, Amortisation, AmortisedMlpConfig, LayerKind};
+/// let numbers = |amortisation| {
+///     let (layer, activation) = (LayerKind::Concat, ActivationKind::Tanh);
+///     AmortisedMlpConfig { dimension: 2, hidden: vec![16], layer, activation, amortisation }.given_len()
+/// };
+/// assert_eq!(numbers(Amortisation::Bias), 16 + 2);
+/// assert_eq!(numbers(Amortisation::LowRank { rank: 3 }), 3 * (2 + 16) + 16 + 3 * (16 + 2) + 2);
+/// assert_eq!(numbers(Amortisation::LastLayer), 2 + (1 + 16) * 2);
+/// let all = Amortisation::AllLayers { activation_at_the_end: false };
+/// assert_eq!(numbers(all), 16 + (1 + 2) * 16 + 2 + (1 + 16) * 2);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -36,6 +49,17 @@ pub enum Amortisation {
 }
 
 /// The architecture of an [`AmortisedMlp`].
+///
+/// ```
+/// use ffjord_nn::{ActivationKind, Amortisation, AmortisedMlpConfig, LayerKind};
+/// let config: AmortisedMlpConfig = serde_json::from_str(
+///     r#"{"dimension": 2, "hidden": [16], "layer": "concat", "activation": "softplus",
+///         "amortisation": {"low-rank": {"rank": 1}}}"#,
+/// )?;
+/// assert_eq!((config.layer, config.activation), (LayerKind::Concat, ActivationKind::Softplus));
+/// assert_eq!(config.amortisation, Amortisation::LowRank { rank: 1 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AmortisedMlpConfig {

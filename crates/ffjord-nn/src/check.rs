@@ -6,6 +6,30 @@ use crate::linearization::{OutputCotangents, Request};
 use candle_core::{DType, Device, Tensor};
 
 /// How far a field's derivatives are from what its values say, relative to their size.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_nn::{Dual, Parameter, Result, VectorField};
+/// # #[derive(Debug)]
+/// # struct Linear { parameters: [Parameter; 1] }
+/// # impl VectorField for Linear {
+/// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+/// #     fn dtype(&self) -> DType { DType::F64 }
+/// #     fn device(&self) -> &Device { &Device::Cpu }
+/// #     fn state_shape(&self) -> &[usize] { &[2] }
+/// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual> {
+/// #         z.scale(self.parameters[0].var.as_tensor())
+/// #     }
+/// # }
+/// # let theta = Parameter::constant("theta", 1, 3.0, DType::F64, &Device::Cpu)?;
+/// # let field = Linear { parameters: [theta] };
+/// use ffjord_nn::{FieldCheck, check_field};
+/// // f(z) = θ z, whose differences are exact but for rounding.
+/// let z = Tensor::new(&[[0.3, -1.2], [0.5, 0.7]], &Device::Cpu)?;
+/// let check: FieldCheck = check_field(&field, 0.3, &z, None)?;
+/// assert!(check.products < 1e-8 && check.reverse < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct FieldCheck {

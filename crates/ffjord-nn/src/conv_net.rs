@@ -103,6 +103,20 @@ impl ConvNetConfig {
     }
 
     /// The same on images that are squeezed so often.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use ffjord_nn::{ConvNet, ConvNetConfig, VectorField};
+    /// use rand::SeedableRng;
+    ///
+    /// // The first layer sees 4 channels of 2 × 2 pixels and the time; states keep their shape.
+    /// let config = ConvNetConfig::new(1, (4, 4)).hidden([3]).num_squeeze(1);
+    /// let field = ConvNet::new(&config, &mut rand_chacha::ChaCha8Rng::seed_from_u64(0), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(field.parameters()[0].var.dims(), &[3, 4 + 1, 3, 3]);
+    /// let z = Tensor::zeros((2, 1, 4, 4), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(field.value(0.5, &z, None)?.dims(), &[2, 1, 4, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn num_squeeze(mut self, squeezes: usize) -> Self {
         self.num_squeeze = squeezes;

@@ -28,6 +28,30 @@ use candle_core::Tensor;
 /// assert!((dy - (0.5f64.tanh() + 0.5 / 0.5f64.cosh().powi(2))).abs() < 1e-12);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Operations carry the tangents along by the rules of differentiation:
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::Dual;
+///
+/// let (x, v) = (Tensor::new(&[[1.0f64]], &Device::Cpu)?, Tensor::new(&[[[1.0f64]]], &Device::Cpu)?);
+/// let (one, x) = (Tensor::new(&[[1.0f64]], &Device::Cpu)?, Dual::new(&x, &v)?);
+/// let parts = |dual: Dual| -> Result<(f64, f64), Box<dyn std::error::Error>> {
+///     let (value, products) = dual.into_parts()?;
+///     Ok((value.sum_all()?.to_scalar()?, products.ok_or("no tangents")?.sum_all()?.to_scalar()?))
+/// };
+/// // 2 x / (x + 1) and its slope 2 / (x + 1)² at x = 1.
+/// assert_eq!(parts(x.times(2.0)?.div(&x.shift(&one)?)?)?, (1.0, 0.5));
+/// // x − x² and 1 − 2 x; a column that does not depend on x has no slope.
+/// assert_eq!(parts(x.sub(&x.mul(&x)?)?)?, (0.0, -1.0));
+/// assert_eq!(parts(x.beside(&one)?.sum_columns()?)?, (2.0, 1.0));
+/// // A function of your own, given with its slope.
+/// let cube = x.chain(&x.value()?.powf(3.0)?, || Ok((x.value()?.sqr()? * 3.0)?))?;
+/// assert_eq!((cube.count(), cube.shape()), (1, vec![1, 1]));
+/// assert_eq!(parts(cube)?, (1.0, 3.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Dual {
     /// The values, then each tangent: `[(1 + K) B, …]`.
@@ -38,6 +62,15 @@ pub struct Dual {
 
 impl Dual {
     /// Values `[B, …]` without tangents: what does not depend on the state.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use ffjord_nn::Dual;
+    /// let values = Dual::constant(Tensor::new(&[[1.0f64, 2.0]], &Device::Cpu)?)?;
+    /// assert_eq!((values.count(), values.shape()), (0, vec![1, 2]));
+    /// assert!(values.tangents()?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`NnError::InputShape`] for a scalar, which has no batch axis.
@@ -173,6 +206,18 @@ impl Dual {
     }
 
     /// `x Wᵀ + b` for values `[B, i]`, W `[o, i]` and b `[o]`; weights and bias do not depend on the state.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use ffjord_nn::Dual;
+    /// let (x, v) = (Tensor::new(&[[1.0f64, 2.0]], &Device::Cpu)?, Tensor::new(&[[[0.0f64, 1.0]]], &Device::Cpu)?);
+    /// let (weight, bias) = (Tensor::new(&[[3.0f64, 4.0]], &Device::Cpu)?, Tensor::new(&[10.0f64], &Device::Cpu)?);
+    /// let (value, products) = Dual::new(&x, &v)?.linear(&weight, &bias)?.into_parts()?;
+    /// assert_eq!(value.to_vec2::<f64>()?, [[21.0]]);
+    /// // The bias moves with no tangent.
+    /// assert_eq!(products.ok_or("no tangents")?.to_vec3::<f64>()?, [[[4.0]]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the shapes do not fit together.

@@ -77,6 +77,19 @@ impl EncoderDecoder {
 
     /// A network of convolutions, cut in two.
     ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use ffjord_nn::{ConvNetConfig, EncoderDecoder, Stride, VectorField};
+    /// use rand::SeedableRng;
+    ///
+    /// let strides = [Stride::Halve, Stride::Halve, Stride::Double, Stride::Double];
+    /// let config = ConvNetConfig::new(1, (8, 8)).hidden([4, 3, 4]).strides(strides);
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let field = EncoderDecoder::convolutional(&config, &mut rng, DType::F32, &Device::Cpu)?;
+    /// assert_eq!(field.bottleneck_shape(), Some(&[3, 2, 2][..]));            // 12 numbers in place of 64
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`NnError::InvalidArchitecture`] without hidden layers, and as [`ConvNet::new`].
     pub fn convolutional(config: &ConvNetConfig, rng: &mut dyn RngCore, dtype: DType, device: &Device) -> Result<Self> {

@@ -3,6 +3,20 @@
 use candle_core::{DType, Shape};
 
 /// Errors of this crate.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{Mlp, MlpConfig, NnError, VectorField};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let field = Mlp::new(&MlpConfig::new(2).given(3), &mut rng, DType::F64, &Device::Cpu)?;
+/// let nothing = field.value(0.0, &Tensor::zeros((1, 2), DType::F64, &Device::Cpu)?, None);
+/// assert!(matches!(nothing, Err(NnError::NothingGiven { width: 3 })));
+/// let wrong = field.value(0.0, &Tensor::zeros((1, 5), DType::F64, &Device::Cpu)?, None).unwrap_err().to_string();
+/// assert!(wrong.contains("has shape [1, 5]"), "{wrong}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NnError {

@@ -29,6 +29,34 @@ use candle_core::{DType, Device, Tensor};
 /// assert_eq!((value.dims(), products.dims()), (&[2, 2][..], &[1, 2, 2][..]));
 /// # Ok::<(), ffjord_nn::NnError>(())
 /// ```
+///
+/// A field of your own is its parameters, its shapes and one function of values with tangents:
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{Dual, Parameter, Result, VectorField, check_field};
+///
+/// /// f(z) = θ z.
+/// #[derive(Debug)]
+/// struct Linear { parameters: [Parameter; 1] }
+///
+/// impl VectorField for Linear {
+///     fn parameters(&self) -> &[Parameter] { &self.parameters }
+///     fn dtype(&self) -> DType { DType::F64 }
+///     fn device(&self) -> &Device { &Device::Cpu }
+///     fn state_shape(&self) -> &[usize] { &[2] }
+///     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual> {
+///         z.scale(self.parameters[0].var.as_tensor())
+///     }
+/// }
+///
+/// let theta = Parameter::constant("theta", 1, 3.0, DType::F64, &Device::Cpu)?;
+/// let field = Linear { parameters: [theta] };
+/// let z = Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?;
+/// assert_eq!(field.value(0.0, &z, None)?.to_vec2::<f64>()?, [[3.0, -6.0]]);
+/// check_field(&field, 0.0, &z, None)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait VectorField: std::fmt::Debug + Send + Sync {
     /// The parameters θ, in a fixed order.
     fn parameters(&self) -> &[Parameter];
@@ -145,6 +173,31 @@ pub trait VectorField: std::fmt::Debug + Send + Sync {
 }
 
 /// A derivative of the field along its own path.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_nn::{Dual, Parameter, Result, VectorField};
+/// # #[derive(Debug)]
+/// # struct Linear { parameters: [Parameter; 1] }
+/// # impl VectorField for Linear {
+/// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+/// #     fn dtype(&self) -> DType { DType::F64 }
+/// #     fn device(&self) -> &Device { &Device::Cpu }
+/// #     fn state_shape(&self) -> &[usize] { &[2] }
+/// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual> {
+/// #         z.scale(self.parameters[0].var.as_tensor())
+/// #     }
+/// # }
+/// # let theta = Parameter::constant("theta", 1, 3.0, DType::F64, &Device::Cpu)?;
+/// # let field = Linear { parameters: [theta] };
+/// use ffjord_nn::{Along, Request, Tangents};
+/// // Along its own path f(z) = θ z changes by J f = θ² z; here θ = 3.
+/// let z = Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?;
+/// let request = Request { tangents: Tangents::None, along: &[Along::State] };
+/// let along = field.linearize(0.0, &z, None, &request)?.along();
+/// assert_eq!(along[0].to_vec2::<f64>()?, [[9.0, -18.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Along {
     /// `J f`: one further evaluation with one tangent.

@@ -9,6 +9,26 @@ use std::sync::Arc;
 /// A vector field with its present weights as a kernel of `ffjord-kernels`, in the field's number type.
 ///
 /// The kernel's flat parameters and gradients have the order of [`VectorField::parameters`](crate::VectorField).
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_kernels::{Stack, StackMut};
+/// use ffjord_nn::{FieldKernel, Mlp, MlpConfig, VectorField, zero_last_layer};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let field = Mlp::new(&MlpConfig::new(2).hidden([8]), &mut rng, DType::F64, &Device::Cpu)?;
+/// let Some(FieldKernel::F64(kernel)) = field.kernel()?.map(FieldKernel::minus_state) else {
+///     return Err("a dense network of the processor has a kernel in its own precision".into());
+/// };
+/// let (z, mut f) = ([0.5, -1.0], [0.0; 2]);
+/// let (input, output) = (Stack { value: &z, tangents: &[] }, StackMut { value: &mut f, tangents: &mut [] });
+/// kernel.forward(0.3, input, &[], output, &mut kernel.workspace(1))?;
+/// // The field's own value, minus the state.
+/// let value = field.value(0.3, &candle_core::Tensor::new(&[z], &Device::Cpu)?, None)?.squeeze(0)?.to_vec1::<f64>()?;
+/// assert!((0..2).all(|i| (f[i] - (value[i] - z[i])).abs() < 1e-12));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum FieldKernel {

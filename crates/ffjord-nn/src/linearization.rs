@@ -7,6 +7,36 @@ use crate::parameter::Parameter;
 use candle_core::{DType, Tensor, Var};
 
 /// The products that are asked for beside a value.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_nn::{Dual, Parameter, Result, VectorField};
+/// # #[derive(Debug)]
+/// # struct Linear { parameters: [Parameter; 1] }
+/// # impl VectorField for Linear {
+/// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+/// #     fn dtype(&self) -> DType { DType::F64 }
+/// #     fn device(&self) -> &Device { &Device::Cpu }
+/// #     fn state_shape(&self) -> &[usize] { &[2] }
+/// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual> {
+/// #         z.scale(self.parameters[0].var.as_tensor())
+/// #     }
+/// # }
+/// # let theta = Parameter::constant("theta", 1, 3.0, DType::F64, &Device::Cpu)?;
+/// # let field = Linear { parameters: [theta] };
+/// use ffjord_nn::{Request, Tangents};
+/// let z = Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?;
+/// let v = Tensor::new(&[[[1.0, 0.0]], [[0.0, 1.0]]], &Device::Cpu)?;     // [K, B, D]
+/// let both = field.linearize(0.0, &z, None, &Request { tangents: Tangents::State(&v), along: &[] })?;
+/// // J = θ I with θ = 3.
+/// assert_eq!(both.products().ok_or("asked for")?.to_vec3::<f64>()?, [[[3.0, 0.0]], [[0.0, 3.0]]]);
+/// let alone = field.linearize(0.0, &z, None, &Request { tangents: Tangents::None, along: &[] })?;
+/// assert!(alone.products().is_none());
+/// // This field has no bottleneck.
+/// let request = Request { tangents: Tangents::Bottleneck(&v), along: &[] };
+/// assert!(field.linearize(0.0, &z, None, &request).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Tangents<'a> {
     /// None.
@@ -18,6 +48,32 @@ pub enum Tangents<'a> {
 }
 
 /// What is asked for beside a value.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_nn::{Dual, Parameter, Result, VectorField};
+/// # #[derive(Debug)]
+/// # struct Linear { parameters: [Parameter; 1] }
+/// # impl VectorField for Linear {
+/// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+/// #     fn dtype(&self) -> DType { DType::F64 }
+/// #     fn device(&self) -> &Device { &Device::Cpu }
+/// #     fn state_shape(&self) -> &[usize] { &[2] }
+/// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual> {
+/// #         z.scale(self.parameters[0].var.as_tensor())
+/// #     }
+/// # }
+/// # let theta = Parameter::constant("theta", 1, 3.0, DType::F64, &Device::Cpu)?;
+/// # let field = Linear { parameters: [theta] };
+/// use ffjord_nn::Request;
+/// let z = Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?;
+/// let value = field.linearize(0.0, &z, None, &Request::VALUE)?.value();
+/// assert_eq!(value.to_vec2::<f64>()?, [[3.0, -6.0]]);
+/// let v = Tensor::new(&[[[1.0, 1.0]]], &Device::Cpu)?;
+/// let products = field.linearize(0.0, &z, None, &Request::products(&v))?.products();
+/// assert_eq!(products.ok_or("asked for")?.to_vec3::<f64>()?, [[[3.0, 3.0]]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// Products with vectors that do not depend on the state.
@@ -44,6 +100,35 @@ impl<'a> Request<'a> {
 }
 
 /// A vector field evaluated at one point, ready for its reverse mode.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_nn::{Dual, Parameter, Result, VectorField};
+/// # #[derive(Debug)]
+/// # struct Linear { parameters: [Parameter; 1] }
+/// # impl VectorField for Linear {
+/// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+/// #     fn dtype(&self) -> DType { DType::F64 }
+/// #     fn device(&self) -> &Device { &Device::Cpu }
+/// #     fn state_shape(&self) -> &[usize] { &[2] }
+/// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual> {
+/// #         z.scale(self.parameters[0].var.as_tensor())
+/// #     }
+/// # }
+/// # let theta = Parameter::constant("theta", 1, 3.0, DType::F64, &Device::Cpu)?;
+/// # let field = Linear { parameters: [theta] };
+/// use ffjord_nn::{OutputCotangents, Request};
+/// // L = Σ a·f + Σ b·(J v) with f(z) = θ z, J = θ I and θ = 3.
+/// let z = Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?;
+/// let v = Tensor::new(&[[[1.0, 1.0]]], &Device::Cpu)?;
+/// let (a, b) = (Tensor::new(&[[10.0, 1.0]], &Device::Cpu)?, Tensor::new(&[[[1.0, 0.0]]], &Device::Cpu)?);
+/// let linearization = field.linearize(0.0, &z, None, &Request::products(&v))?;
+/// let cotangents = OutputCotangents { value: &a, products: Some(&b), along: &[] };
+/// let gradients = linearization.pullback(field.parameters(), &cotangents)?;
+/// assert_eq!(gradients.state.to_vec2::<f64>()?, [[30.0, 3.0]]);           // θ a
+/// assert_eq!(gradients.parameters[0].to_vec1::<f64>()?, [8.0 + 1.0]);     // a·z + b·v
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Linearization {
     value: Tensor,
@@ -55,6 +140,33 @@ pub struct Linearization {
 }
 
 /// Cotangents of everything that a [`Linearization`] has.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_nn::{Dual, Parameter, Result, VectorField};
+/// # #[derive(Debug)]
+/// # struct Linear { parameters: [Parameter; 1] }
+/// # impl VectorField for Linear {
+/// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+/// #     fn dtype(&self) -> DType { DType::F64 }
+/// #     fn device(&self) -> &Device { &Device::Cpu }
+/// #     fn state_shape(&self) -> &[usize] { &[2] }
+/// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual> {
+/// #         z.scale(self.parameters[0].var.as_tensor())
+/// #     }
+/// # }
+/// # let theta = Parameter::constant("theta", 1, 3.0, DType::F64, &Device::Cpu)?;
+/// # let field = Linear { parameters: [theta] };
+/// use ffjord_nn::{OutputCotangents, Request};
+/// let z = Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?;
+/// let linearization = field.linearize(0.0, &z, None, &Request::VALUE)?;
+/// // The gradient of the sum of f₁ over all rows.
+/// let first = Tensor::new(&[[1.0, 0.0]], &Device::Cpu)?;
+/// let cotangents = OutputCotangents { value: &first, products: None, along: &[] };
+/// let gradients = linearization.pullback(field.parameters(), &cotangents)?;
+/// assert_eq!(gradients.state.to_vec2::<f64>()?, [[3.0, 0.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct OutputCotangents<'a> {
     /// Of the value, `[B, …]`.
@@ -66,6 +178,24 @@ pub struct OutputCotangents<'a> {
 }
 
 /// Gradients of `L = Σ a·f + Σ b·(J v) + Σ c·d` for given cotangents `a`, `b` and `c`.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{Mlp, MlpConfig, OutputCotangents, Request, VectorField};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let field = Mlp::new(&MlpConfig::new(2).given(1).hidden([4]), &mut rng, DType::F64, &Device::Cpu)?;
+/// let (z, c) = (Tensor::new(&[[0.3, -0.1]], &Device::Cpu)?, Tensor::new(&[[0.7]], &Device::Cpu)?);
+/// let cotangents = OutputCotangents { value: &z.ones_like()?, products: None, along: &[] };
+/// let gradients = field.linearize(0.5, &z, Some(&c), &Request::VALUE)?.pullback(field.parameters(), &cotangents)?;
+/// assert_eq!(gradients.parameters.len(), field.parameters().len());
+/// assert_eq!(gradients.given.ok_or("a row was given something")?.dims(), &[1, 1]);
+/// // ∂L/∂t beside a difference of L = f₁ + f₂.
+/// let sum = |t| field.value(t, &z, Some(&c)).and_then(|f| Ok(f.sum_all()?.to_scalar::<f64>()?));
+/// assert!((gradients.time - (sum(0.5 + 1e-5)? - sum(0.5 - 1e-5)?) / 2e-5).abs() < 1e-8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Cotangents {
     /// `∂L/∂z`, `[B, …]`.

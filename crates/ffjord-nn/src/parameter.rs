@@ -7,6 +7,18 @@ use rand_distr::{Distribution, StandardNormal};
 use std::collections::BTreeMap;
 
 /// A trainable tensor under the path it has in checkpoints, for example `layers.0._layer.weight`.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_nn::Parameter;
+/// let bias = Parameter::constant("bias", 2, 0.5, DType::F32, &Device::Cpu)?;
+/// let inside = bias.under("layers.0");
+/// assert_eq!(inside.name, "layers.0.bias");
+/// // The same tensor under another name.
+/// bias.var.set(&bias.var.zeros_like()?)?;
+/// assert_eq!(inside.var.to_vec1::<f32>()?, [0.0, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Parameter {
     /// The path, as in the state dictionaries of the original implementation.
@@ -53,6 +65,26 @@ impl Parameter {
 /// assert_eq!(weight.dims(), &[3, 2]);
 /// assert_eq!(builder.finish()[0].name, "weight");
 /// # Ok::<(), ffjord_nn::NnError>(())
+/// ```
+///
+/// Names tell where a parameter stands:
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_nn::ParameterBuilder;
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut builder = ParameterBuilder::new(&mut rng, DType::F64, &Device::Cpu);
+/// builder.scoped("layers", |builder| {
+///     builder.scoped("0", |builder| {
+///         builder.normal("weight", (2, 2), 0.1)?;
+///         builder.constant("bias", 2, 0.0)
+///     })
+/// })?;
+/// let names: Vec<String> = builder.finish().into_iter().map(|parameter| parameter.name).collect();
+/// assert_eq!(names, ["layers.0.weight", "layers.0.bias"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ParameterBuilder<'a> {
     rng: &'a mut dyn RngCore,

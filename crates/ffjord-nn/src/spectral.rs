@@ -63,6 +63,21 @@ fn length(vector: &Tensor) -> Result<f64> {
 /// of slope at most 1, `bound` to the power of the number of layers bounds ‖J‖₂. The weights of `hyper` layers are made
 /// by another network, whose own weights are bounded instead.
 ///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{Mlp, MlpConfig, VectorField, bound_spectral_norms, spectral_norm};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let field = Mlp::new(&MlpConfig::new(2).hidden([4]), &mut rng, DType::F64, &Device::Cpu)?;
+/// let weight = &field.parameters()[0].var;
+/// weight.set(&Tensor::new(&[[3.0, 0.0], [0.0, 5.0], [0.0, 0.0], [0.0, 0.0]], &Device::Cpu)?)?;
+/// bound_spectral_norms(field.parameters(), 2.0)?;
+/// assert!((spectral_norm(weight)? - 2.0).abs() < 1e-4);
+/// assert!((weight.to_vec2::<f64>()?[0][0] - 3.0 * 2.0 / 5.0).abs() < 1e-4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`NnError::InvalidArchitecture`] unless the bound is positive and finite; when a weight cannot be read.
 pub fn bound_spectral_norms(parameters: &[Parameter], bound: f64) -> Result<()> {

@@ -26,6 +26,12 @@ use std::str::FromStr;
 
 /// Writes the name.
 ///
+/// ```
+/// use ffjord_nn::{ActivationKind, text};
+/// assert_eq!(text::serialize(&ActivationKind::Softplus, serde_json::value::Serializer)?, "softplus");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When the serializer fails.
 pub fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
@@ -33,6 +39,15 @@ pub fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<
 }
 
 /// Reads a name.
+///
+/// ```
+/// use ffjord_nn::{ActivationKind, text};
+/// let read = |json| text::deserialize::<ActivationKind, _>(&mut serde_json::Deserializer::from_str(json));
+/// assert_eq!(read(r#""softplus""#)?, ActivationKind::Softplus);
+/// let refused = read(r#""gelu""#).unwrap_err().to_string();
+/// assert!(refused.contains("unknown") && refused.contains("softplus"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// When there is no text, or the type does not know the name; the message is the type's own.

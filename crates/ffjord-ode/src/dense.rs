@@ -27,6 +27,13 @@ impl Matrix {
     }
 
     /// A matrix with these numbers on the diagonal, zero elsewhere.
+    ///
+    /// ```
+    /// use ffjord_ode::Matrix;
+    /// let mut matrix = Matrix::diagonal(&[1.0, 2.0]);
+    /// matrix.values_mut()[1] = 5.0;
+    /// assert_eq!((matrix[(0, 0)], matrix[(0, 1)], matrix[(1, 0)], matrix[(1, 1)]), (1.0, 5.0, 0.0, 2.0));
+    /// ```
     pub fn diagonal(values: &[f64]) -> Self {
         let mut matrix = Self::zeros(values.len());
         for (i, &value) in values.iter().enumerate() {

@@ -5,6 +5,23 @@ use thiserror::Error;
 use crate::{state::NonFinite, tableau::TableauFault};
 
 /// Settings that cannot describe a solve; found before any work is done.
+///
+/// ```
+/// use ffjord_ode::{Method, SetupError, SolveError, Solver, Tolerance};
+/// let refused = Tolerance::new(-1e-6, 1e-8).unwrap_err();
+/// assert_eq!(refused, SetupError::InvalidTolerance { rtol: -1e-6, atol: 1e-8 });
+/// assert!(refused.to_string().contains("for instance rtol 1e-6, atol 1e-8"));
+///
+/// let still = |_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 0.0;
+/// let solver = Solver::new(Method::Rk4).adaptive(Tolerance::FFJORD);
+/// match solver.solve(&still, &[1.0], 0.0, 1.0) {
+///     Err(SolveError::Setup(SetupError::NoErrorEstimate { method, adaptive })) => {
+///         assert!(method == "rk4" && adaptive.contains("dopri5"));
+///     }
+///     other => return Err(format!("{other:?}").into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SetupError {
@@ -142,6 +159,14 @@ pub enum SetupError {
 }
 
 /// States that do not fit together, or a device that failed underneath one.
+///
+/// ```
+/// use ffjord_ode::{State, StateError};
+/// let mismatch = vec![0.0; 2].set_sum(&[(1.0, &vec![1.0; 3])]);
+/// assert!(matches!(mismatch, Err(StateError::LengthMismatch { expected: 2, found: 3 })));
+/// let message = mismatch.unwrap_err().to_string();
+/// assert!(message.contains("the right-hand side must keep the length of the state"), "{message}");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StateError {

@@ -9,6 +9,19 @@ use crate::{
 };
 
 /// Which sign changes of an event's function count, in the direction of the solve.
+///
+/// ```
+/// use ffjord_ode::{Crossing, Event, Method, Solver};
+/// // sin t from 0.5 to 10 falls through zero at π and 3π, and rises through it at 2π.
+/// let still = |_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 0.0;
+/// let solver = Solver::new(Method::Rk4).fixed_steps(50);
+/// let count = |crossing| {
+///     let event = Event::new(|t: f64, _: &[f64; 1]| t.sin()).crossing(crossing);
+///     solver.solve_with_events(&still, &[0.0], 0.5, 10.0, &[event]).map(|solution| solution.events.len())
+/// };
+/// assert_eq!((count(Crossing::Falling)?, count(Crossing::Rising)?, count(Crossing::Either)?), (2, 1, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Crossing {
@@ -119,6 +132,18 @@ impl<S> std::fmt::Debug for Event<'_, S> {
 }
 
 /// An event that happened.
+///
+/// ```
+/// use ffjord_ode::{Event, Method, Solver};
+/// // y = t²: when is it 0.25?
+/// let parabola = |t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 2.0 * t;
+/// let reached = Event::new(|_, y: &[f64; 1]| y[0] - 0.25);
+/// let solution = Solver::new(Method::Rk4).fixed_steps(3).solve_with_events(&parabola, &[0.0], 0.0, 1.0, &[reached])?;
+/// let point = &solution.events[0];
+/// assert_eq!((point.event, solution.t), (0, 1.0));
+/// assert!((point.t - 0.5).abs() < 1e-12 && (point.state[0] - 0.25).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventPoint<S> {
     /// Which: its index among the events given.

@@ -98,6 +98,20 @@ impl<S: State> Interpolant<S> {
 /// assert!((dense.at(0.7)?[0] - (-0.7_f64).exp()).abs() < 1e-8);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A polynomial a step, each over its own part of the way:
+///
+/// ```
+/// use ffjord_ode::{Method, SaveAt, Solver};
+/// let solver = Solver::new(Method::Rk4).fixed_steps(4).save_at(SaveAt::Dense);
+/// let solution = solver.solve(&|t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 2.0 * t, &[0.0], 0.0, 1.0)?;
+/// let dense = solution.dense.ok_or("asked for")?;
+/// let second = &dense.steps()[1];
+/// assert_eq!((second.t0(), second.t1()), (0.25, 0.5));
+/// assert!((second.at(0.3)?[0] - 0.09).abs() < 1e-14);
+/// assert!(dense.at(1.5).unwrap_err().to_string().contains("1.5"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct DenseOutput<S> {
     start: S,

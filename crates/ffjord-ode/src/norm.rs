@@ -67,6 +67,21 @@ impl Tolerance {
 /// Sums over the components `rᵢ = errᵢ / (atol + rtol · max(|y₀ᵢ|, |y₁ᵢ|))`, enough for every [`ErrorNorm`].
 ///
 /// A NaN or an infinity anywhere in the error or in y₁ makes `sum_squares` NaN or infinite.
+///
+/// ```
+/// use ffjord_ode::{ErrorNorm, State, Tolerance};
+/// // Errors of 3e-7 and 4e-7 where 1e-6 is allowed.
+/// let (error, y0, y1) = ([3e-7, 4e-7], [1.0, 1.0], [1.0, 1.0]);
+/// let scaled = error.scaled_error(&y0, &y1, &Tolerance::new(0.0, 1e-6)?)?;
+/// assert!((scaled.sum_squares - 0.25).abs() < 1e-12 && (scaled.max - 0.4).abs() < 1e-12);
+/// let both = scaled.merge(scaled);
+/// assert_eq!((both.count, both.max), (4, scaled.max));
+/// assert!((ErrorNorm::Rms.ratio(&both) - ErrorNorm::Rms.ratio(&scaled)).abs() < 1e-15);
+/// // A coarser estimate as large as the fine one damps it by √1.01.
+/// let damped = scaled.damped_by(scaled);
+/// assert!((ErrorNorm::Max.ratio(&damped) - 0.4 / 1.01_f64.sqrt()).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ScaledError {
     /// Σ rᵢ².
@@ -110,6 +125,13 @@ impl ScaledError {
 }
 
 /// The norm that turns a [`ScaledError`] into the error ratio; a step is good enough when the ratio is at most 1.
+///
+/// ```
+/// use ffjord_ode::{ErrorNorm, ScaledError};
+/// let error = ScaledError { sum_squares: 0.18, max: 0.4, count: 2 };
+/// assert!((ErrorNorm::Rms.ratio(&error) - 0.3).abs() < 1e-15);
+/// assert_eq!(ErrorNorm::Max.ratio(&error), 0.4);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ErrorNorm {
@@ -133,6 +155,14 @@ impl ErrorNorm {
 }
 
 /// What an adaptive controller measures errors with.
+///
+/// ```
+/// use ffjord_ode::{Adaptive, ErrorMeasure, ErrorNorm, Tolerance};
+/// let tolerance = Tolerance::new(1e-6, 1e-8)?;
+/// let measure = Adaptive::new(tolerance).norm(ErrorNorm::Max).measure;
+/// assert_eq!(measure, ErrorMeasure { tolerance, norm: ErrorNorm::Max });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ErrorMeasure {
     /// Error allowed per component.

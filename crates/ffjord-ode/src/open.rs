@@ -106,6 +106,18 @@ impl<S: State> OpenSolve<S> {
 
     /// [`advance`](Self::advance), looking for events.
     ///
+    /// ```
+    /// use ffjord_ode::{Event, Method, Outcome, Solver};
+    /// // A ball that loses half of its speed with every bounce.
+    /// let fall = |_t: f64, y: &[f64; 2], dy: &mut [f64; 2]| *dy = [y[1], -2.0];
+    /// let ground = [Event::new(|_, y: &[f64; 2]| y[0]).crossing(ffjord_ode::Crossing::Falling).terminal()];
+    /// let mut solve = Solver::new(Method::Rk4).fixed_steps(10).open(&[1.0, 0.0], 0.0)?;
+    /// let landed = solve.advance_with_events(&fall, 3.0, &ground)?;
+    /// assert_eq!(landed.outcome, Outcome::Event(0));
+    /// assert!((solve.time() - 1.0).abs() < 1e-12);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Solver::solve_with_events`]; the solve then stands where it stood before, and sets out anew from there.
     pub fn advance_with_events<Sys>(

@@ -40,6 +40,15 @@ pub enum SaveAt {
 }
 
 /// A state of the solution that was asked for.
+///
+/// ```
+/// use ffjord_ode::{Method, SaveAt, Solver};
+/// let solver = Solver::new(Method::Rk4).fixed_steps(2).save_at(SaveAt::Steps);
+/// let solution = solver.solve(&|_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 2.0, &[1.0], 0.0, 1.0)?;
+/// let line: Vec<(f64, f64)> = solution.saved.iter().map(|point| (point.t, point.state[0])).collect();
+/// assert_eq!(line, [(0.0, 1.0), (0.5, 2.0), (1.0, 3.0)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Saved<S> {
     /// Its time.
@@ -49,6 +58,18 @@ pub struct Saved<S> {
 }
 
 /// What a solve took.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, Stats};
+/// let solver = Solver::new(Method::Rk4).fixed_steps(10);
+/// let decay = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0];
+/// let stats = solver.solve(&decay, &[1.0], 0.0, 1.0)?.stats;
+/// assert_eq!(stats, Stats { nfe: 40, accepted: 10, rejected: 0 });        // four evaluations a step
+/// let mut both = stats;
+/// both += stats;
+/// assert_eq!(both.nfe, 80);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Stats {
     /// Evaluations of the right-hand side; in a reverse pass, of the right-hand side with its reverse product.
@@ -68,6 +89,17 @@ impl std::ops::AddAssign for Stats {
 }
 
 /// What ended a solve early.
+///
+/// ```
+/// use ffjord_ode::{Method, OnBudget, Outcome, Solver, StopReason, Tolerance};
+/// // y = 1 / (1 − t) ends at t = 1.
+/// let blow_up = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = y[0] * y[0];
+/// let solver = Solver::new(Method::Dopri5).adaptive(Tolerance::new(1e-6, 1e-6)?).on_budget(OnBudget::Partial);
+/// let solution = solver.solve(&blow_up, &[1.0], 0.0, 2.0)?;
+/// assert!(matches!(solution.outcome, Outcome::Partial(StopReason::StepTooSmall { min_step }) if min_step < 1e-12));
+/// assert!((solution.t - 1.0).abs() < 1e-2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum StopReason {
@@ -132,6 +164,16 @@ impl StopReason {
 }
 
 /// Whether a solve reached its end.
+///
+/// ```
+/// use ffjord_ode::{Method, OnBudget, Outcome, Solver, StopReason};
+/// let decay = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0];
+/// let solver = Solver::new(Method::Rk4).fixed_steps(10);
+/// assert_eq!(solver.solve(&decay, &[1.0], 0.0, 1.0)?.outcome, Outcome::Complete);
+/// let few = solver.max_steps(7).on_budget(OnBudget::Partial).solve(&decay, &[1.0], 0.0, 1.0)?;
+/// assert_eq!(few.outcome, Outcome::Partial(StopReason::MaxSteps { limit: 7 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {

@@ -31,6 +31,24 @@ use crate::{
 /// assert_eq!(solution.stats.nfe, 2 + 6 * (solution.stats.accepted + solution.stats.rejected));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The settings of a solver, each on its own:
+///
+/// ```
+/// use ffjord_ode::{Adaptive, Method, SaveAt, SolveError, Solver, Tolerance};
+/// let kink = |t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = (t - 0.3).abs();
+/// let fixed = Solver::new(Method::Rk4).fixed_size(0.25).stop_at(vec![0.3]).save_at(SaveAt::Steps);
+/// let solution = fixed.solve(&kink, &[0.0], 0.0, 1.0)?;
+/// assert!(solution.saved.iter().any(|point| point.t == 0.3));
+/// assert!((solution.state[0] - (0.09 + 0.49) / 2.0).abs() < 1e-15);
+///
+/// let short = Adaptive::new(Tolerance::FFJORD).max_step(0.01);
+/// let adaptive = Solver::new(Method::Dopri5).adaptive_with(short).max_steps(20);
+/// assert_eq!((adaptive.method(), adaptive.limits().max_steps), (Method::Dopri5, 20));
+/// let failed = adaptive.solve(&kink, &[0.0], 0.0, 1.0);
+/// assert!(matches!(failed, Err(SolveError::MaxSteps { limit: 20, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Solver<C = StepControl> {
     method: Method,
@@ -39,6 +57,17 @@ pub struct Solver<C = StepControl> {
 }
 
 /// A solver whose steps have not been chosen yet.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, StepsNotChosen, Tolerance};
+/// let growth = |t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 2.0 * t;
+/// // It has a method and budgets, but no `solve`.
+/// let base: Solver<StepsNotChosen> = Solver::new(Method::Dopri5).max_steps(50);
+/// let fixed = base.clone().fixed_steps(5).solve(&growth, &[0.0], 0.0, 1.0)?;
+/// let adaptive = base.adaptive(Tolerance::new(1e-6, 1e-6)?).solve(&growth, &[0.0], 0.0, 1.0)?;
+/// assert!((fixed.state[0] - 1.0).abs() < 1e-14 && (adaptive.state[0] - 1.0).abs() < 1e-14);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepsNotChosen;
 

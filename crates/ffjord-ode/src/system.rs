@@ -74,6 +74,21 @@ pub trait System<S: State> {
 }
 
 /// What a closure may return as a right-hand side: nothing, or a `Result<(), E>`.
+///
+/// ```
+/// use ffjord_ode::{Method, RhsOutcome, SolveError, Solver};
+/// // A closure that can fail: the solve ends with its error.
+/// let root = |t: f64, y: &[f64; 1], dy: &mut [f64; 1]| -> Result<(), std::io::Error> {
+///     if y[0] < 0.0 {
+///         return Err(std::io::Error::other(format!("the square root of {} at t = {t}", y[0])));
+///     }
+///     dy[0] = -1.0 - y[0].sqrt();
+///     Ok(())
+/// };
+/// let failed = Solver::new(Method::Euler).fixed_steps(10).solve(&root, &[0.5], 0.0, 1.0);
+/// assert!(matches!(&failed, Err(SolveError::System { source, .. }) if source.to_string().contains("square root")));
+/// assert_eq!(().into_result(), Ok(()));                   // one that cannot
+/// ```
 pub trait RhsOutcome {
     /// Why the evaluation failed.
     type Error: std::error::Error + Send + Sync + 'static;
@@ -115,6 +130,20 @@ where
 }
 
 /// A system together with the count of its evaluations and their budget; what a [`Stepper`](crate::Stepper) calls.
+///
+/// ```
+/// use ffjord_ode::{Evaluator, SolveError, Tolerance};
+/// let square = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = y[0] * y[0];
+/// let mut f = Evaluator::new(&square, 2);
+/// let (mut slope, mut product) = ([0.0], [0.0]);
+/// f.rhs(0.0, &[3.0], &mut slope)?;
+/// // (∂f/∂y) v = 2 y v, here by a finite difference, which is an evaluation, too.
+/// f.jacobian_product((0.0, &[3.0]), &slope, (&[2.0], &Tolerance::FFJORD), &mut product)?;
+/// assert!(slope == [9.0] && (product[0] - 12.0).abs() < 1e-5);
+/// assert_eq!(f.evaluations(), 2);
+/// assert!(matches!(f.rhs(0.0, &[3.0], &mut slope), Err(SolveError::MaxEvaluations { limit: 2, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Evaluator<'a, Sys: ?Sized> {
     system: &'a Sys,
     evaluations: usize,

@@ -31,6 +31,15 @@ pub(crate) fn series(i: usize) -> Rgb {
 }
 
 /// A perceptually uniform colour map from low (dark) to high (bright) values.
+///
+/// ```
+/// use ffjord_plot::ColorMap;
+/// // Dark for low and bright for high values.
+/// let brightness = |map: ColorMap, fraction| map.color(fraction).map(u32::from).iter().sum::<u32>();
+/// for map in [ColorMap::Inferno, ColorMap::Magma, ColorMap::Viridis] {
+///     assert!(brightness(map, 0.0) < brightness(map, 0.5) && brightness(map, 0.5) < brightness(map, 1.0));
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColorMap {
     /// Black over purple and orange to pale yellow: the strongest contrast, the default for densities.

@@ -4,6 +4,13 @@
 ///
 /// Single non-finite points are not errors: they are left out and counted (see
 /// [`Figure::skipped`](crate::Figure::skipped)).
+///
+/// ```
+/// use ffjord_plot::{PlotError, Window};
+/// let refused = Window::new(1.0..1.0, 0.0..1.0).unwrap_err();
+/// assert!(matches!(refused, PlotError::Range { axis: "x", .. }));
+/// assert!(refused.to_string().contains("the x range 1..1 cannot be drawn"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {

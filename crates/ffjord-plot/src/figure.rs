@@ -18,6 +18,20 @@ use crate::PlotError;
 /// assert!(png.starts_with(b"\x89PNG"));
 /// # Ok::<(), ffjord_plot::PlotError>(())
 /// ```
+///
+/// Its pixels, and its file:
+///
+/// ```
+/// use ffjord_plot::{ImageGrid, image_grid};
+/// # let folder = tempfile::tempdir()?;
+/// let figure = image_grid(&[0.0, 1.0, f32::NAN, 1.0], ImageGrid { shape: [1, 2, 2], across: 1 })?;
+/// assert_eq!((figure.width(), figure.skipped()), (figure.height(), 1));
+/// assert_eq!(figure.pixel(figure.width(), 0), None);
+/// let path = folder.path().join("image.png");
+/// figure.save(&path)?;
+/// assert_eq!(std::fs::read(&path)?, figure.to_png()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     image: RgbImage,

@@ -44,6 +44,14 @@ impl Grid {
 
     /// The grid of `f(x, y)` at the cell centres.
     ///
+    /// ```
+    /// use ffjord_plot::{Grid, Window};
+    /// let grid = Grid::from_fn(Window::square(1.0)?, 2, 4, |x, y| (x + 10.0 * y) as f32)?;
+    /// assert_eq!((grid.size(), grid.window().x()), ((2, 4), -1.0..1.0));
+    /// assert_eq!((grid.value(1, 0), grid.value(2, 0)), (Some(0.5 - 7.5), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Grid::new`].
     pub fn from_fn(

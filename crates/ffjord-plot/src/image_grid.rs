@@ -10,6 +10,17 @@ const GAP: usize = 4;
 const BETWEEN: [u8; 3] = [255; 3];
 
 /// What the images look like, and how they are arranged.
+///
+/// ```
+/// use ffjord_plot::{ImageGrid, image_grid};
+/// let images = [0.5; 3 * 4];
+/// let below = image_grid(&images, ImageGrid { shape: [1, 2, 2], across: 1 })?;
+/// let beside = image_grid(&images, ImageGrid { shape: [1, 2, 2], across: 3 })?;
+/// assert_eq!((below.width(), below.height()), (beside.height(), beside.width()));
+/// // Three numbers are no image of two channels.
+/// assert!(image_grid(&images[..3], ImageGrid { shape: [2, 1, 1], across: 1 }).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageGrid {
     /// Channels (1 for grey, 3 for red, green and blue), height and width.

@@ -22,6 +22,17 @@ pub(crate) fn drawable(value: f64) -> bool {
 /// assert!(Window::new(1.0..1.0, 0.0..1.0).is_err());
 /// # Ok::<(), ffjord_plot::PlotError>(())
 /// ```
+///
+/// Around the origin, and around points:
+///
+/// ```
+/// use ffjord_plot::Window;
+/// let square = Window::square(2.0)?;
+/// assert_eq!((square.x(), square.y()), (-2.0..2.0, -2.0..2.0));
+/// let covering = Window::covering(&[[0.0, 0.0], [10.0, 1.0], [f32::NAN, 5.0]])?;
+/// assert!(covering.x().start < 0.0 && covering.x().end > 10.0 && covering.y().end < 2.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     x: Range<f64>,

@@ -23,6 +23,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A run's data: where batches come from, and what is held out.
+///
+/// ```
+/// use ffjord_run::{RunData, config::{Preset, resolve}};
+/// use ffjord_train::Streams;
+/// let settings = ["training.batch=8", "training.validation_rows=20", "evaluation.toy_rows=30"].map(str::to_string);
+/// let config = resolve(&Preset::find("toy-moons")?, &settings, None)?;
+/// let data = RunData::load(&config, &Streams::new(0), "".as_ref())?;
+/// assert_eq!((data.dimension, data.validation.rows(), data.test.rows()), (2, 20, 30));
+/// assert_eq!(data.source.batch(0, &Streams::new(0))?.x.dims(), [8, 2]);
+/// assert_eq!(data.watched(5)?.map(|rows| rows.rows()), Some(5));
+/// assert_eq!(data.summary().dimension, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct RunData {
     /// The dimension D of a row.
     pub dimension: usize,
@@ -60,6 +73,21 @@ pub(crate) enum TrainingRows {
 }
 
 /// What a run tells and keeps of the file of an own table.
+///
+/// ```
+/// use ffjord_run::{RunData, config::{Preset, resolve}};
+/// use ffjord_train::Streams;
+/// # let place = tempfile::tempdir()?;
+/// let path = place.path().join("waves.csv");
+/// let rows = (0..400).map(|i| f64::from(i)).map(|i| format!("{},{}\n", i.sin() + 0.1 * (1.7 * i).cos(), i.cos()));
+/// std::fs::write(&path, format!("x,y\n{}", rows.collect::<String>()))?;
+/// let settings = [format!("data.path={}", path.display()), "training.validation_rows=10".to_string()];
+/// let config = resolve(&Preset::find("table")?, &settings, None)?;
+/// let file = RunData::load(&config, &Streams::new(0), "".as_ref())?.file.ok_or("a table")?;
+/// assert!(file.reading.contains("400 rows × 2 columns (x, y)"), "{}", file.reading);
+/// assert!(file.left_out.is_empty() && file.on_lattice.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TableFile {
@@ -92,6 +120,13 @@ impl fmt::Debug for RunData {
 }
 
 /// Whether a result can stand beside published ones.
+///
+/// ```
+/// use ffjord_run::SplitLabel;
+/// let label = SplitLabel { dataset: "power", published: false, difference: Some("1000 training rows".to_string()) };
+/// assert_eq!(serde_json::to_value(&label)?["published"], false);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitLabel {
     /// The benchmark's name.

@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// What a model must know of the data it was trained on.
+///
+/// ```
+/// use ffjord_run::DataSummary;
+/// let scales = Some((vec![10.0, -3.0], vec![4.0, 0.5]));
+/// let summary = DataSummary { dimension: 2, scales, ..DataSummary::default() };
+/// assert_eq!(summary.given_len(), 0);
+/// let standardizer = summary.standardizer()?.ok_or("a table has scales")?;
+/// let rows = ffjord_run::Matrix::from_rows(&[[14.0, -3.0]]);
+/// assert_eq!(standardizer.apply(&rows)?.row(0), [1.0, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataSummary {
     /// The dimension D of a row.
@@ -37,6 +48,14 @@ pub struct DataSummary {
 }
 
 /// The shape and levels of a run's images.
+///
+/// ```
+/// use ffjord_run::ImageFormat;
+/// let digits = ImageFormat { shape: [1, 8, 8], levels: 16 };
+/// // A uniform density of pixels in [0, 1) says nothing: 4 bits for 16 levels.
+/// assert_eq!(digits.bits_per_dimension(0.0), 4.0);
+/// assert!((digits.bits_of(64.0 * 2f64.ln()) - 1.0).abs() < 1e-12);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageFormat {
     /// Channels, height and width.
@@ -67,6 +86,13 @@ impl ImageFormat {
 }
 
 /// Where the file of a run's data lies, so that it is found from other folders and beside a run that was moved.
+///
+/// ```
+/// use ffjord_run::DataSource;
+/// let source = DataSource { path: "/data/measurements.csv".into(), from_run: "../../data/measurements.csv".into() };
+/// assert_eq!(serde_json::from_str::<DataSource>(&serde_json::to_string(&source)?)?, source);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataSource {
     /// Its whole path when the run began.

@@ -3,6 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// Errors of configurations, data, models and run folders.
+///
+/// ```
+/// use ffjord_run::{RunError, config::Preset};
+/// let refused = Preset::find("toy-moon").unwrap_err();
+/// assert!(matches!(&refused, RunError::UnknownPreset { .. }));
+/// assert!(refused.to_string().contains("toy-moons"), "{refused}");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {

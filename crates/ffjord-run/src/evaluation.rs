@@ -13,6 +13,12 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// The likelihood of a set of rows.
+///
+/// ```
+/// use ffjord_run::{Likelihood, summarise};
+/// let Likelihood { nll, standard_error, rows, nfe } = summarise(&[-1.0, -3.0], 20.0);
+/// assert_eq!((nll, standard_error, rows, nfe), (2.0, 1.0, 2, 20.0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Likelihood {
     /// Mean negative log-likelihood, in nats.
@@ -28,6 +34,23 @@ pub struct Likelihood {
 /// `ln p(x)` or `ln p(x | given)` of every row, in nats, and the mean number of evaluations; `batch` rows at a time, with random numbers for
 /// this purpose.
 ///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_flow::ZeroMean;
+/// # use ffjord_run::{Matrix, Model, Part, Rows};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # use std::sync::Arc;
+/// # let model = Model::new(vec![Part::Discrete(Arc::new(ZeroMean::new(&[2])?))], DType::F64)?;
+/// # let rows = Rows::from(Matrix::from_rows(&[[0.5, 0.5], [2.5, 0.5]]));
+/// # let (streams, ln_2pi) = (Streams::new(0), (2.0 * std::f64::consts::PI).ln());
+/// use ffjord_run::log_likelihoods;
+/// // z = x − ½ over a standard normal: nothing is solved.
+/// let (values, nfe) = log_likelihoods(&model, &rows, 10, (&streams, Purpose::Test), |_| ())?;
+/// assert!((values[0] + ln_2pi).abs() < 1e-12 && (values[1] + ln_2pi + 2.0).abs() < 1e-12);
+/// assert_eq!(nfe, 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When the rows do not fit the model or a solve fails.
 pub fn log_likelihoods<T: Element + WithDType>(
@@ -42,6 +65,24 @@ pub fn log_likelihoods<T: Element + WithDType>(
 
 /// As [`log_likelihoods`], by several processes that have the same model and rows: batches are dealt to them, and all of
 /// them get all likelihoods, with the same bits for any number of processes.
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_flow::ZeroMean;
+/// # use ffjord_run::{Matrix, Model, Part, Rows};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # use std::sync::Arc;
+/// # let model = Model::new(vec![Part::Discrete(Arc::new(ZeroMean::new(&[2])?))], DType::F64)?;
+/// # let rows = Rows::from(Matrix::from_rows(&[[0.5, 0.5], [2.5, 0.5]]));
+/// # let (streams, ln_2pi) = (Streams::new(0), (2.0 * std::f64::consts::PI).ln());
+/// use ffjord_run::log_likelihoods_together;
+/// // z = x − ½ over a standard normal, on one process.
+/// let mut done = 0;
+/// let (values, _) =
+///     log_likelihoods_together(&model, &rows, 1, (&streams, Purpose::Test), &Alone, |rows| done = rows)?;
+/// assert!((values[1] + ln_2pi + 2.0).abs() < 1e-12 && done == 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`log_likelihoods`], also for what fails on another process.
@@ -67,6 +108,23 @@ pub fn log_likelihoods_together<T: Element + WithDType>(
 }
 
 /// Log-likelihoods of rows some of which may have none.
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_flow::ZeroMean;
+/// # use ffjord_run::{Matrix, Model, Part, Rows};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # use std::sync::Arc;
+/// # let model = Model::new(vec![Part::Discrete(Arc::new(ZeroMean::new(&[2])?))], DType::F64)?;
+/// # let rows = Rows::from(Matrix::from_rows(&[[0.5, 0.5], [2.5, 0.5]]));
+/// # let (streams, ln_2pi) = (Streams::new(0), (2.0 * std::f64::consts::PI).ln());
+/// use ffjord_run::{Scores, scores};
+/// let rows = Rows::from(Matrix::from_rows(&[[0.5, 0.5], [f64::NAN, 0.0]]));
+/// let Scores { values, failures, .. } = scores(&model, &rows, 10, (&streams, Purpose::Test))?;
+/// // Rows that are no numbers have no likelihood; no solve failed.
+/// assert!((values[0] + ln_2pi).abs() < 1e-12 && values[1].is_nan() && failures.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Scores {
@@ -81,6 +139,19 @@ pub struct Scores {
 /// As [`log_likelihoods`], but a row that cannot be evaluated costs this row alone, where that refuses all: rows that hold
 /// NaN or infinity, or are given such numbers, and rows whose solve fails have no likelihood.
 ///
+/// ```
+/// # use ffjord_run::{Matrix, Model, Rows, config::{Preset, resolve}};
+/// # use ffjord_train::{Purpose, Streams};
+/// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
+/// # let streams = Streams::new(0);
+/// # let model = Model::build(&config, 2, 0, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// use ffjord_run::{log_likelihoods, scores};
+/// let holes = Rows::from(Matrix::from_rows(&[[0.5, 0.5], [f64::INFINITY, 0.0]]));
+/// assert!(log_likelihoods(&model, &holes, 10, (&streams, Purpose::Test), |_| ()).is_err());
+/// assert!(scores(&model, &holes, 10, (&streams, Purpose::Test))?.values[1].is_nan());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When the rows do not fit the model.
 pub fn scores<T: Element + WithDType>(
@@ -93,6 +164,21 @@ pub fn scores<T: Element + WithDType>(
 }
 
 /// As [`scores`], by several processes that have the same model and rows; with the same bits for any number of them.
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_flow::ZeroMean;
+/// # use ffjord_run::{Matrix, Model, Part, Rows};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # use std::sync::Arc;
+/// # let model = Model::new(vec![Part::Discrete(Arc::new(ZeroMean::new(&[2])?))], DType::F64)?;
+/// # let rows = Rows::from(Matrix::from_rows(&[[0.5, 0.5], [2.5, 0.5]]));
+/// # let (streams, ln_2pi) = (Streams::new(0), (2.0 * std::f64::consts::PI).ln());
+/// use ffjord_run::{scores, scores_together};
+/// let alone = scores_together(&model, &rows, 10, (&streams, Purpose::Test), &Alone)?;
+/// assert_eq!(alone, scores(&model, &rows, 10, (&streams, Purpose::Test))?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`scores`], also for what fails on another process.
@@ -237,6 +323,12 @@ fn in_far_tails(
 }
 
 /// Mean and standard error of the negative log-likelihood.
+///
+/// ```
+/// let likelihood = ffjord_run::summarise(&[-1.5], 12.0);
+/// // One row says nothing of the error.
+/// assert!(likelihood.nll == 1.5 && likelihood.standard_error.is_nan());
+/// ```
 pub fn summarise(log_likelihoods: &[f64], nfe: f64) -> Likelihood {
     let (mean, standard_error) = mean_and_standard_error(log_likelihoods);
     Likelihood {
@@ -250,6 +342,16 @@ pub fn summarise(log_likelihoods: &[f64], nfe: f64) -> Likelihood {
 
 /// The mean negative log-likelihood of `test` under a full-covariance Gaussian fitted to `train`, in nats; none where
 /// the covariance is singular.
+///
+/// ```
+/// use ffjord_run::{Matrix, gaussian_nll};
+/// // Mean 0 and variance 1.
+/// let train = Matrix::from_rows(&[[-1.0], [1.0]]);
+/// let nll = gaussian_nll(&train, &Matrix::from_rows(&[[2.0]])).ok_or("it is not singular")?;
+/// assert!((nll - (2.0 + 0.5 * (2.0 * std::f64::consts::PI).ln())).abs() < 1e-12);
+/// assert_eq!(gaussian_nll(&Matrix::from_rows(&[[3.0], [3.0]]), &train), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn gaussian_nll<A: Element, B: Element>(train: &Matrix<A>, test: &Matrix<B>) -> Option<f64> {
     let d = train.columns();
     let mean = train.column_means();

@@ -9,6 +9,22 @@ use serde::{Deserialize, Serialize};
 /// The columns of a conditional run, p(rest | given), as its `data.json` keeps them.
 ///
 /// The columns of a table without names are called by their number, from 0.
+///
+/// ```
+/// use ffjord_data::table::Table;
+/// use ffjord_run::{GivenColumns, Matrix};
+/// let text = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+/// let (names, rest) = (text(&["speed"]), text(&["x", "y"]));
+/// let columns = GivenColumns { names, rest, means: vec![100.0], stds: vec![20.0] };
+/// // Found by name whatever the order.
+/// let table = Table::new(Some(text(&["y", "speed", "x"])), Matrix::from_rows(&[[2.0, 90.0, 1.0]]));
+/// let rows = columns.split(&table)?;
+/// assert_eq!((rows.x.row(0), rows.given.ok_or("conditions")?.row(0)), (&[1.0, 2.0][..], &[90.0][..]));
+/// assert_eq!(columns.standardizer()?.apply(&columns.conditions(&table)?)?.row(0), [-0.5]);
+/// let unknown = columns.split(&Table::new(Some(text(&["x", "y"])), Matrix::from_rows(&[[1.0, 2.0]]))).unwrap_err();
+/// assert!(unknown.to_string().contains("no column `speed`"), "{unknown}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GivenColumns {
     /// The condition's columns, in the order in which the flow takes them.

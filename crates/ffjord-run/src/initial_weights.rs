@@ -16,6 +16,26 @@ const PREFIX: &str = "chain.";
 /// Puts the weights of a run folder, a `.safetensors` file or a `.pth` checkpoint of the original implementation into a
 /// model of the same architecture.
 ///
+/// ```
+/// # use ffjord_run::{Model, config::{Preset, resolve}};
+/// # use ffjord_train::{Purpose, Streams};
+/// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
+/// # let streams = Streams::new(0);
+/// # let model = Model::build(&config, 2, 0, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// use ffjord_run::load_initial_weights;
+/// # let place = tempfile::tempdir()?;
+/// let file = place.path().join("trained.safetensors");
+/// model.flow.save(&file)?;
+/// let fresh = Model::build(&config, 2, 0, &mut Streams::new(1).rng(Purpose::Initialise, 0, 0))?;
+/// load_initial_weights(&file, &fresh)?;
+/// let first = |model: &Model| ffjord_train::Model::parameters(&model.flow)[1].var.flatten_all()?.to_vec1::<f32>();
+/// assert_eq!(first(&fresh)?, first(&model)?);
+/// // A flow of three columns has other weights.
+/// let wider = Model::build(&config, 3, 0, &mut Streams::new(1).rng(Purpose::Initialise, 0, 0))?;
+/// assert!(load_initial_weights(&file, &wider).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When they cannot be read, or are those of another architecture: [`RunError::OtherWeights`] lists what differs.
 pub fn load_initial_weights(from: &Path, model: &Model) -> Result<()> {

@@ -18,6 +18,30 @@ use rand::RngCore;
 use std::sync::Arc;
 
 /// A flow with its parts at hand.
+///
+/// ```
+/// # use ffjord_run::{Model, config::{Preset, resolve}};
+/// # use ffjord_train::{Purpose, Streams};
+/// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
+/// # let streams = Streams::new(0);
+/// # let model = Model::build(&config, 2, 0, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// use ffjord_run::Part;
+/// assert_eq!((model.dimension(), model.given_len(), model.dtype()), (2, 0, candle_core::DType::F32));
+/// assert!(matches!(model.parts[..], [Part::Continuous(_)]) && model.start.is_empty());
+/// assert!(model.require_solves("trajectories").is_ok());
+///
+/// // One that starts with fitted maps is a Gaussian copula before it is trained.
+/// use ffjord_run::Matrix;
+/// let settings = ["model.hidden=[8]", r#"model.start={ maps = ["whitening"] }"#].map(str::to_string);
+/// let config = resolve(&Preset::find("power-maf")?, &settings, None)?;
+/// let model = Model::build(&config, 2, 0, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// let rows = Matrix::new(200, 2, (0..400).map(|i| 5.0 + 3.0 * f64::from(i * i).sin()).collect())?;
+/// model.fit_start(&rows)?;
+/// let nll = model.start_nll(&rows)?.ok_or("it has a start")?;
+/// let gaussian = ffjord_run::gaussian_nll(&rows, &rows).ok_or("not singular")?;
+/// assert!((nll - gaussian).abs() < 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Model {
     /// The density.
@@ -29,6 +53,26 @@ pub struct Model {
 }
 
 /// One part of a chain.
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_flow::ZeroMean;
+/// # use ffjord_run::{Matrix, Model, Part, Rows};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # use std::sync::Arc;
+/// # let model = Model::new(vec![Part::Discrete(Arc::new(ZeroMean::new(&[2])?))], DType::F64)?;
+/// # let rows = Rows::from(Matrix::from_rows(&[[0.5, 0.5], [2.5, 0.5]]));
+/// # let (streams, ln_2pi) = (Streams::new(0), (2.0 * std::f64::consts::PI).ln());
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::Pass;
+/// let x = Tensor::new(&[[0.5, 1.0]], &Device::Cpu)?;
+/// let mut rng = streams.rng(Purpose::Test, 0, 0);
+/// // z = x − ½, which solves nothing.
+/// assert_eq!(model.parts[0].forward(&x, &mut Pass::evaluation(&mut rng))?.to_vec2::<f64>()?, [[0.0, 0.5]]);
+/// let refused = model.require_solves("trajectories").unwrap_err().to_string();
+/// assert!(refused.contains("no continuous block"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub enum Part {
     /// A continuous block.

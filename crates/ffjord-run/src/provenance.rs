@@ -4,6 +4,13 @@ use serde::{Deserialize, Serialize};
 use std::process::Command;
 
 /// What is written beside every measured number.
+///
+/// ```
+/// use ffjord_run::Provenance;
+/// let now = Provenance::now();
+/// assert!(!now.version.is_empty() && !now.hardware.is_empty());
+/// assert!(now.date.starts_with("20"), "{}", now.date);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The commit of the source tree, with `-dirty` when files differ from it; none outside a git checkout.

@@ -9,6 +9,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What of a `result.json` is read again; later versions may say more, and earlier ones said less.
+///
+/// ```
+/// # let place = tempfile::tempdir()?;
+/// # let text = r#"{
+/// #     "preset": "toy-moons", "settings": ["seed=3"], "seed": 3,
+/// #     "provenance": {"commit": null, "hardware": "two cores", "date": "2025-01-01T00:00:00Z", "version": "0.1.0"},
+/// #     "split": {"dataset": "power", "published": false, "difference": "fewer rows"},
+/// #     "training": {"iterations": 100, "seconds": 2.5},
+/// #     "test": {"likelihood": {"nll": 1.5, "standard_error": 0.1, "rows": 50, "nfe": 20.0}},
+/// #     "bits_per_dimension": {"mean": 3.4, "standard_error": 0.01},
+/// #     "validation_curve": [{"iteration": 50, "seconds": 1.25, "nll": 1.75}]
+/// # }"#;
+/// use ffjord_run::RunResult;
+/// // A finished run's folder, and all results below another one.
+/// let run = place.path().join("moons");
+/// std::fs::create_dir(&run)?;
+/// std::fs::write(run.join("result.json"), text)?;
+/// let result = RunResult::open(&run)?;
+/// assert_eq!((result.preset.as_str(), result.seed, result.test.likelihood.nll), ("toy-moons", 3, 1.5));
+/// assert_eq!(RunResult::collect(place.path())?, [(run.join("result.json"), result)]);
+/// assert!(RunResult::open(place.path()).unwrap_err().to_string().contains("no result can be read"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct RunResult {
     /// The preset.
@@ -42,6 +65,24 @@ pub struct RunResult {
 }
 
 /// Whether a result can stand beside published ones.
+///
+/// ```
+/// # let place = tempfile::tempdir()?;
+/// # let text = r#"{
+/// #     "preset": "toy-moons", "settings": ["seed=3"], "seed": 3,
+/// #     "provenance": {"commit": null, "hardware": "two cores", "date": "2025-01-01T00:00:00Z", "version": "0.1.0"},
+/// #     "split": {"dataset": "power", "published": false, "difference": "fewer rows"},
+/// #     "training": {"iterations": 100, "seconds": 2.5},
+/// #     "test": {"likelihood": {"nll": 1.5, "standard_error": 0.1, "rows": 50, "nfe": 20.0}},
+/// #     "bits_per_dimension": {"mean": 3.4, "standard_error": 0.01},
+/// #     "validation_curve": [{"iteration": 50, "seconds": 1.25, "nll": 1.75}]
+/// # }"#;
+/// let result: ffjord_run::RunResult = serde_json::from_str(text)?;
+/// let split = result.split.ok_or("a benchmark")?;
+/// assert_eq!((split.dataset.as_str(), split.published), ("power", false));
+/// assert_eq!(split.difference.as_deref(), Some("fewer rows"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SplitRecord {
     /// The benchmark's name.
@@ -53,6 +94,22 @@ pub struct SplitRecord {
 }
 
 /// What training took.
+///
+/// ```
+/// # let place = tempfile::tempdir()?;
+/// # let text = r#"{
+/// #     "preset": "toy-moons", "settings": ["seed=3"], "seed": 3,
+/// #     "provenance": {"commit": null, "hardware": "two cores", "date": "2025-01-01T00:00:00Z", "version": "0.1.0"},
+/// #     "split": {"dataset": "power", "published": false, "difference": "fewer rows"},
+/// #     "training": {"iterations": 100, "seconds": 2.5},
+/// #     "test": {"likelihood": {"nll": 1.5, "standard_error": 0.1, "rows": 50, "nfe": 20.0}},
+/// #     "bits_per_dimension": {"mean": 3.4, "standard_error": 0.01},
+/// #     "validation_curve": [{"iteration": 50, "seconds": 1.25, "nll": 1.75}]
+/// # }"#;
+/// let result: ffjord_run::RunResult = serde_json::from_str(text)?;
+/// assert_eq!((result.training.iterations, result.training.seconds), (100, 2.5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct TrainingRecord {
     /// Iterations done.
@@ -62,6 +119,22 @@ pub struct TrainingRecord {
 }
 
 /// The evaluation of the test rows.
+///
+/// ```
+/// # let place = tempfile::tempdir()?;
+/// # let text = r#"{
+/// #     "preset": "toy-moons", "settings": ["seed=3"], "seed": 3,
+/// #     "provenance": {"commit": null, "hardware": "two cores", "date": "2025-01-01T00:00:00Z", "version": "0.1.0"},
+/// #     "split": {"dataset": "power", "published": false, "difference": "fewer rows"},
+/// #     "training": {"iterations": 100, "seconds": 2.5},
+/// #     "test": {"likelihood": {"nll": 1.5, "standard_error": 0.1, "rows": 50, "nfe": 20.0}},
+/// #     "bits_per_dimension": {"mean": 3.4, "standard_error": 0.01},
+/// #     "validation_curve": [{"iteration": 50, "seconds": 1.25, "nll": 1.75}]
+/// # }"#;
+/// let test = serde_json::from_str::<ffjord_run::RunResult>(text)?.test;
+/// assert_eq!((test.likelihood.rows, test.likelihood.standard_error), (50, 0.1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct TestRecord {
     /// The likelihood.
@@ -69,6 +142,22 @@ pub struct TestRecord {
 }
 
 /// A likelihood of images.
+///
+/// ```
+/// # let place = tempfile::tempdir()?;
+/// # let text = r#"{
+/// #     "preset": "toy-moons", "settings": ["seed=3"], "seed": 3,
+/// #     "provenance": {"commit": null, "hardware": "two cores", "date": "2025-01-01T00:00:00Z", "version": "0.1.0"},
+/// #     "split": {"dataset": "power", "published": false, "difference": "fewer rows"},
+/// #     "training": {"iterations": 100, "seconds": 2.5},
+/// #     "test": {"likelihood": {"nll": 1.5, "standard_error": 0.1, "rows": 50, "nfe": 20.0}},
+/// #     "bits_per_dimension": {"mean": 3.4, "standard_error": 0.01},
+/// #     "validation_curve": [{"iteration": 50, "seconds": 1.25, "nll": 1.75}]
+/// # }"#;
+/// let bits = serde_json::from_str::<ffjord_run::RunResult>(text)?.bits_per_dimension.ok_or("images")?;
+/// assert_eq!((bits.mean, bits.standard_error), (3.4, 0.01));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct BitsRecord {
     /// Mean negative log-likelihood of the levels, in bits per dimension.
@@ -78,6 +167,24 @@ pub struct BitsRecord {
 }
 
 /// A likelihood during a run.
+///
+/// ```
+/// # let place = tempfile::tempdir()?;
+/// # let text = r#"{
+/// #     "preset": "toy-moons", "settings": ["seed=3"], "seed": 3,
+/// #     "provenance": {"commit": null, "hardware": "two cores", "date": "2025-01-01T00:00:00Z", "version": "0.1.0"},
+/// #     "split": {"dataset": "power", "published": false, "difference": "fewer rows"},
+/// #     "training": {"iterations": 100, "seconds": 2.5},
+/// #     "test": {"likelihood": {"nll": 1.5, "standard_error": 0.1, "rows": 50, "nfe": 20.0}},
+/// #     "bits_per_dimension": {"mean": 3.4, "standard_error": 0.01},
+/// #     "validation_curve": [{"iteration": 50, "seconds": 1.25, "nll": 1.75}]
+/// # }"#;
+/// use ffjord_run::CurvePoint;
+/// let result: ffjord_run::RunResult = serde_json::from_str(text)?;
+/// assert_eq!(result.validation_curve, [CurvePoint { iteration: 50, seconds: 1.25, nll: 1.75 }]);
+/// assert!(result.test_curve.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct CurvePoint {
     /// Iterations done.

@@ -20,6 +20,29 @@ const DATA: &str = "data.json";
 const STARTED: &str = "started.json";
 
 /// A folder with `config.json`, `data.json`, `metrics.jsonl`, a checkpoint, `model.safetensors`, `result.json` and `plots/`.
+///
+/// ```
+/// # use ffjord_run::{DataSummary, Model, RunFolder, config::{Preset, resolve}};
+/// # use ffjord_train::{Purpose, Streams};
+/// # let place = tempfile::tempdir()?;
+/// # let path = place.path().join("moons");
+/// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
+/// # let data = DataSummary { dimension: 2, ..DataSummary::default() };
+/// let folder = RunFolder::open(&path, &config, &data, false)?;
+/// let model = Model::build(&config, 2, 0, &mut Streams::new(0).rng(Purpose::Initialise, 0, 0))?;
+/// folder.save_model(&model)?;
+/// drop(folder);
+///
+/// // Whoever looks at it later.
+/// let folder = RunFolder::existing(&path)?;
+/// assert_eq!((folder.config()?, folder.data()?), (config.clone(), data.clone()));
+/// assert_eq!(folder.model()?.dimension(), 2);
+/// assert!(folder.weights().is_file() && !folder.result_path().exists() && !RunFolder::has_checkpoint(&path));
+/// // A run is not written over by accident.
+/// let refused = RunFolder::open(&path, &config, &data, false).unwrap_err().to_string();
+/// assert!(refused.contains("continue it with --resume"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
@@ -28,6 +51,23 @@ pub struct RunFolder {
 }
 
 /// What a run was begun with, as its `started.json` keeps it.
+///
+/// ```
+/// # use ffjord_run::{DataSummary, Model, RunFolder, config::{Preset, resolve}};
+/// # use ffjord_train::{Purpose, Streams};
+/// # let place = tempfile::tempdir()?;
+/// # let path = place.path().join("moons");
+/// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
+/// # let data = DataSummary { dimension: 2, ..DataSummary::default() };
+/// use ffjord_run::Started;
+/// let folder = RunFolder::open(&path, &config, &data, false)?;
+/// assert_eq!(folder.started()?, None);
+/// let settings = vec!["model.hidden=[8]".to_string()];
+/// let started = Started { preset: "toy-moons".to_string(), settings, provenance: None };
+/// folder.save_started(&started)?;
+/// assert_eq!(folder.started()?, Some(started));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// The preset.

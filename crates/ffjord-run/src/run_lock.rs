@@ -11,6 +11,17 @@ const LOCK: &str = "run.lock";
 /// A run folder in the hands of this process, until this is dropped or the process ends in any way.
 ///
 /// The lock is the operating system's, on the file `run.lock`; what is written in it says who holds it.
+///
+/// ```
+/// use ffjord_run::{RunError, RunLock};
+/// # let folder = tempfile::tempdir()?;
+/// let lock = RunLock::take(folder.path())?;
+/// assert!(RunLock::holder(folder.path())?.is_some());
+/// assert!(matches!(RunLock::take(folder.path()), Err(RunError::Locked { .. })));
+/// drop(lock);
+/// assert_eq!(RunLock::holder(folder.path())?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct RunLock {
     file: File,

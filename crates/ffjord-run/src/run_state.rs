@@ -5,6 +5,24 @@ use crate::run_folder::RunFolder;
 use crate::run_lock::RunLock;
 
 /// How far the run of a folder is.
+///
+/// ```
+/// # use ffjord_run::{DataSummary, Model, RunFolder, config::{Preset, resolve}};
+/// # use ffjord_train::{Purpose, Streams};
+/// # let place = tempfile::tempdir()?;
+/// # let path = place.path().join("moons");
+/// # let config = resolve(&Preset::find("toy-moons")?, &["model.hidden=[8]".to_string()], None)?;
+/// # let data = DataSummary { dimension: 2, ..DataSummary::default() };
+/// use ffjord_run::RunState;
+/// let folder = RunFolder::open(&path, &config, &data, false)?;
+/// assert_eq!(folder.state()?.name(), "running");
+/// drop(folder);
+/// let folder = RunFolder::existing(&path)?;
+/// assert_eq!(folder.state()?, RunState::Interrupted);
+/// std::fs::write(folder.result_path(), "{}")?;
+/// assert_eq!(folder.state()?, RunState::Finished);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunState {

@@ -14,6 +14,21 @@ const ROWS: usize = 1000;
 const MOST_LEFT_OUT: usize = 3;
 
 /// A map before the flow that is fitted to training rows and not trained.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::{Bijection, Pass, Whitening};
+/// use ffjord_run::StartPart;
+/// use ffjord_train::{Purpose, Streams};
+/// use std::sync::Arc;
+///
+/// let rows = Tensor::new(&[[1.0, 2.0], [2.0, 4.5], [3.0, 5.5], [4.0, 8.0]], &Device::Cpu)?;
+/// let start = StartPart::Whitening(Arc::new(Whitening::fit(&rows)?));
+/// let mut rng = Streams::new(0).rng(Purpose::Test, 0, 0);
+/// let white = start.bijection().forward(&rows, &mut Pass::evaluation(&mut rng))?.value;
+/// assert!(white.mean(0)?.abs()?.max_all()?.to_scalar::<f64>()? < 1e-9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub enum StartPart {
     /// A monotone map of every column.

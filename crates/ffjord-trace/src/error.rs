@@ -1,6 +1,19 @@
 //! What can go wrong in an estimate.
 
 /// Errors of this crate; `E` is the operator's own error.
+///
+/// ```
+/// use ffjord_trace::{DenseOperator, ProbeDistribution, Probes, TraceError};
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
+///
+/// // Three numbers are no 2 × 2 matrix.
+/// let refused: Result<_, TraceError> = DenseOperator::new(2, vec![1.0, 2.0, 3.0]);
+/// assert!(matches!(refused, Err(TraceError::Shape { given: 3, dimension: 2, .. })));
+///
+/// let orthogonal = ProbeDistribution::Orthogonal;
+/// let refused = Probes::<f64>::draw(orthogonal, 5, 1, 3, &mut StdRng::seed_from_u64(0)).unwrap_err().to_string();
+/// assert!(refused.contains("draw at most 3"), "{refused}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError<E: std::error::Error + 'static = std::convert::Infallible> {

@@ -45,6 +45,34 @@ impl TraceEstimate {
 ///
 /// Probes are drawn once and passed in, so that a caller can keep them fixed over many operators: an ODE solver that
 /// meets another estimate at each evaluation sees noise where it expects a smooth function.
+///
+/// An estimator of your own says what it draws and what it makes of that:
+///
+/// ```
+/// use ffjord_trace::{DenseOperator, LinearOperator, Probes, Scalar, TraceError, TraceEstimate, TraceEstimator};
+/// use ffjord_trace::{Exact, rand::{Rng, SeedableRng, rngs::StdRng}};
+///
+/// /// The exact trace plus a share of the identity's, for operators `A + shift · I` of which A is known.
+/// struct Shifted { shift: f64 }
+///
+/// impl<T: Scalar> TraceEstimator<T> for Shifted {
+///     fn draw<R: Rng + ?Sized>(&self, batch: usize, dimension: usize, rng: &mut R) -> Result<Probes<T>, TraceError> {
+///         Exact.draw(batch, dimension, rng)
+///     }
+///     fn estimate<A: LinearOperator<T>>(
+///         &self, operator: &A, probes: &Probes<T>,
+///     ) -> Result<TraceEstimate, TraceError<A::Error>> {
+///         let mut estimate = Exact.estimate(operator, probes)?;
+///         estimate.trace.iter_mut().for_each(|trace| *trace += self.shift * probes.dimension() as f64);
+///         Ok(estimate)
+///     }
+/// }
+///
+/// let operator = DenseOperator::new(2, vec![1.0, 0.5, 0.5, 2.0])?;
+/// let estimate = Shifted { shift: 0.1 }.draw_and_estimate(&operator, &mut StdRng::seed_from_u64(0))?;
+/// assert!((estimate.trace[0] - 3.2).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait TraceEstimator<T: Scalar> {
     /// Draws the probes for `batch` operators of `dimension`.
     ///

@@ -33,6 +33,20 @@ pub struct FunctionOf<'a, A, F> {
 }
 
 /// Products with a function of an operator.
+///
+/// ```
+/// use ffjord_trace::{DenseOperator, FunctionOf};
+///
+/// // exp(A) v for A = diag(0, 1, 2, 3): four steps are exact, three are not and say so.
+/// let diagonal = (0..16).map(|i| if i % 5 == 0 { f64::from(i / 5) } else { 0.0 }).collect();
+/// let operator = DenseOperator::new(4, diagonal)?;
+/// let exact = FunctionOf::new(&operator, 4, f64::exp)?.times(&[1.0; 4])?;
+/// assert!(exact.products.iter().zip(0..4).all(|(x, i)| (x - f64::from(i).exp()).abs() < 1e-12));
+/// let three = FunctionOf::new(&operator, 3, f64::exp)?.times(&[1.0; 4])?;
+/// let error: f64 = three.products.iter().zip(&exact.products).map(|(x, y)| (x - y).powi(2)).sum();
+/// assert!(error.sqrt() > 1e-3 && error.sqrt() < three.errors[0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FunctionProducts<T> {

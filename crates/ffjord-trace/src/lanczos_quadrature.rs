@@ -55,6 +55,23 @@ pub struct LanczosQuadrature {
 }
 
 /// Log-determinants of a batch of operators.
+///
+/// ```
+/// use ffjord_trace::{DenseOperator, LanczosQuadrature, ProbeDistribution};
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
+///
+/// // ln det [[2, 1], [1, 2]] = ln 3, with no eigenvalue below 1; two orthogonal probes leave no chance.
+/// let operator = DenseOperator::new(2, vec![2.0, 1.0, 1.0, 2.0])?;
+/// let quadrature = LanczosQuadrature { distribution: ProbeDistribution::Orthogonal, probes: 2, steps: 2 };
+/// let probes = quadrature.draw(1, 2, &mut StdRng::seed_from_u64(0))?;
+/// let found = quadrature.log_determinant(&operator, &probes, 1.0)?;
+/// assert!((found.estimate.trace[0] - 3.0_f64.ln()).abs() < 1e-12);
+/// // Both bounds, wider by three standard errors.
+/// let (low, high) = found.interval(3.0).expect("two probes")[0];
+/// let wider = 3.0 * found.standard_error().expect("two probes")[0];
+/// assert!((low - (found.lower[0] - wider)).abs() < 1e-12 && (high - (found.upper[0] + wider)).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LogDeterminant {

@@ -15,6 +15,18 @@ use std::str::FromStr;
 /// assert_eq!("rademacher".parse::<ProbeDistribution>()?, ProbeDistribution::Rademacher);
 /// # Ok::<(), ffjord_trace::TraceError>(())
 /// ```
+///
+/// Two of three dimensions of a row, at right angles and of length √3:
+///
+/// ```
+/// use ffjord_trace::ProbeDistribution;
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
+/// let mut probes = [0.0_f64; 6];
+/// ProbeDistribution::Orthogonal.fill(&mut StdRng::seed_from_u64(0), 3, &mut probes);
+/// let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+/// let (first, second) = probes.split_at(3);
+/// assert!(dot(first, second).abs() < 1e-12 && (dot(first, first) - 3.0).abs() < 1e-12);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProbeDistribution {
@@ -115,6 +127,16 @@ impl FromStr for ProbeDistribution {
 /// assert_eq!(probes.vectors().len(), 4 * 10 * 3);
 /// assert!(probes.vectors().iter().all(|entry| entry.abs() == 1.0));
 /// # Ok::<(), ffjord_trace::TraceError>(())
+/// ```
+///
+/// Vectors that are not drawn:
+///
+/// ```
+/// use ffjord_trace::Probes;
+/// let units = Probes::<f64>::unit_vectors(1, 2)?;
+/// assert_eq!((units.count(), units.batch(), units.dimension()), (2, 1, 2));
+/// assert_eq!(units, Probes::from_vectors(2, 1, 2, vec![1.0, 0.0, 0.0, 1.0])?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probes<T> {

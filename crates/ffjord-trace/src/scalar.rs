@@ -1,6 +1,20 @@
 //! The two floating-point types.
 
 /// `f32` or `f64`.
+///
+/// ```
+/// use ffjord_trace::{DenseOperator, Exact, Scalar, TraceError, TraceEstimator};
+/// use ffjord_trace::rand::{SeedableRng, rngs::StdRng};
+///
+/// fn trace_of<T: Scalar>(entries: [f64; 4]) -> Result<f64, TraceError> {
+///     let operator = DenseOperator::new(2, entries.map(T::from_f64).to_vec())?;
+///     Ok(Exact.draw_and_estimate(&operator, &mut StdRng::seed_from_u64(0))?.trace[0])
+/// }
+/// let entries = [0.1, 0.0, 0.0, 0.2];
+/// assert!((trace_of::<f64>(entries)? - 0.3).abs() < 1e-15);
+/// assert!((trace_of::<f32>(entries)? - 0.3).abs() < <f32 as Scalar>::EPSILON);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Scalar: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static + sealed::Sealed {
     /// The distance from 1 to the next larger number.
     const EPSILON: f64;

@@ -92,6 +92,25 @@ impl WeightAverage {
     /// All that [`load_state`](Self::load_state) needs: `average.<parameter>` for each parameter, and the number of
     /// updates.
     ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use ffjord_nn::Parameter;
+    /// use ffjord_train::WeightAverage;
+    ///
+    /// let parameter = Parameter::constant("weight", 1, 2.0, DType::F64, &Device::Cpu)?;
+    /// let mut average = WeightAverage::new(&[parameter.clone()], 0.9)?;
+    /// average.update()?;
+    /// let state = average.state()?;
+    /// assert!(state.iter().any(|(name, _)| name == "average.weight"));
+    ///
+    /// // Another one goes on from there.
+    /// parameter.var.set(&parameter.var.zeros_like()?)?;
+    /// let mut resumed = WeightAverage::new(&[parameter], 0.9)?;
+    /// resumed.load_state(&state.into_iter().collect())?;
+    /// assert_eq!(resumed.values()[0].to_vec1::<f64>()?, [2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When a tensor cannot be made.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {

@@ -60,6 +60,16 @@ impl Batch {
 
     /// The batch cut, in order, into the fewest parts of about equal size that have at most `rows` rows each.
     ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use ffjord_train::Batch;
+    /// let batch = Batch::from(Tensor::zeros((7, 2), DType::F32, &Device::Cpu)?);
+    /// let rows = batch.parts(3)?.iter().map(Batch::rows).collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!((rows.len(), rows.iter().sum::<usize>()), (3, 7));
+    /// assert!(rows.iter().all(|rows| *rows <= 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`rows`](Self::rows).
     pub fn parts(&self, rows: usize) -> Result<Vec<Self>> {
@@ -94,6 +104,21 @@ impl Batch {
     }
 
     /// Gives the conditions to a pass; a batch without conditions leaves the pass as it is.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use ffjord_flow::Pass;
+    /// use ffjord_train::Batch;
+    /// use rand::SeedableRng;
+    ///
+    /// let x = Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?;
+    /// let labels = Tensor::ones((2, 1), DType::F32, &Device::Cpu)?;
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let mut pass = Pass::training(&mut rng);
+    /// Batch::new(x, Some(labels))?.give(&mut pass);
+    /// assert_eq!(pass.condition().map(|condition| condition.dims()), Some(&[2, 1][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn give(&self, pass: &mut Pass<'_>) {
         if self.given.is_some() {
             pass.set_given(self.given.clone());
@@ -103,6 +128,31 @@ impl Batch {
 
 /// What a function that draws batches may return: a matrix, a pair of matrices (rows and their conditions), a tensor, a
 /// [`Batch`], or a result with one of them.
+///
+/// One of your own, and a pair of matrices:
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_data::Matrix;
+/// use ffjord_train::{Batch, IntoBatch, TrainError};
+///
+/// /// Angles, as points on the circle.
+/// struct Angles(Vec<f64>);
+///
+/// impl IntoBatch for Angles {
+///     fn into_batch(self, dtype: DType, device: &Device) -> Result<Batch, TrainError> {
+///         let points: Vec<f64> = self.0.iter().flat_map(|angle| [angle.cos(), angle.sin()]).collect();
+///         Ok(Tensor::from_vec(points, (self.0.len(), 2), device)?.to_dtype(dtype)?.into())
+///     }
+/// }
+///
+/// let batch = Angles(vec![0.0, 1.0]).into_batch(DType::F32, &Device::Cpu)?;
+/// assert_eq!(batch.x.to_vec2::<f32>()?[0], [1.0, 0.0]);
+/// let pair = (Matrix::from_rows(&[[1.0_f32, 2.0]]), Matrix::from_rows(&[[7.0_f32]]));
+/// let given = pair.into_batch(DType::F32, &Device::Cpu)?.given.ok_or("the second matrix")?;
+/// assert_eq!(given.to_vec2::<f32>()?, [[7.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait IntoBatch {
     /// The batch with numbers of this type on this device.
     ///

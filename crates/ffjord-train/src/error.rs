@@ -5,6 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Errors of this crate.
+///
+/// ```
+/// use ffjord_train::{OptimizerKind, TrainError, TrainerOptions};
+/// let unknown = "sgd".parse::<OptimizerKind>().unwrap_err();
+/// assert!(matches!(&unknown, TrainError::UnknownName { given, .. } if given == "sgd"));
+/// let refused = TrainerOptions::new(0, 1e-3).check().unwrap_err().to_string();
+/// assert!(refused.contains("iterations is 0"), "{refused}");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {

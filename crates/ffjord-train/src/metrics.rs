@@ -91,6 +91,19 @@ impl MetricsWriter {
 
 /// Reads all lines of a metrics file but a last one that was cut off.
 ///
+/// ```
+/// use ffjord_train::{TrainError, read_metrics};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("metrics.jsonl");
+/// // The last line was cut off when the program ended.
+/// std::fs::write(&path, "{\"iteration\": 1, \"loss\": 2.5}\n{\"iter")?;
+/// let lines = read_metrics(&path)?;
+/// assert_eq!((lines.len(), lines[0]["loss"].as_f64()), (1, Some(2.5)));
+/// std::fs::write(&path, "no JSON\n{\"iteration\": 2}\n")?;
+/// assert!(matches!(read_metrics(&path), Err(TrainError::MetricsLine { line: 1, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`TrainError::MetricsLine`] if a complete line is not JSON, [`TrainError::File`] if the file cannot be read.
 pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<Value>> {

@@ -37,6 +37,17 @@ impl Patience {
     }
 
     /// As [`record`](Self::record), but a value that is not the best counts for nothing.
+    ///
+    /// ```
+    /// use ffjord_train::Patience;
+    /// let mut patience = Patience::default();
+    /// patience.record(1.0);
+    /// // While a loss is being warmed up, values that are not the best count for nothing.
+    /// assert!(!patience.record_patiently(2.0));
+    /// assert_eq!(patience.without_improvement(), 0);
+    /// patience.record(2.0);
+    /// assert_eq!((patience.without_improvement(), patience.longest_without_improvement()), (1, 1));
+    /// ```
     pub fn record_patiently(&mut self, value: f64) -> bool {
         let before = (self.without_improvement, self.longest_without_improvement);
         let improved = self.record(value);

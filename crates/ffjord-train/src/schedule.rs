@@ -20,6 +20,17 @@ use std::f64::consts::PI;
 /// assert_eq!(schedule.rate(299, 300, 0), 0.025);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// What follows validations has no need to know how long the run is:
+///
+/// ```
+/// use ffjord_train::ScheduleConfig;
+/// let plateau = ScheduleConfig::Plateau { rate: 1e-3, factor: 0.1, after: vec![10, 20] };
+/// assert!(!plateau.needs_total());
+/// assert_eq!((plateau.rate(5, 100, 9), plateau.rate(5, 100, 10)), (1e-3, 1e-4));
+/// let cosine = ScheduleConfig::WarmupCosine { peak: 1e-3, floor: 1e-5, warmup: 10 };
+/// assert!(cosine.needs_total() && (cosine.rate(99, 100, 0) - 1e-5).abs() < 1e-15);
+/// ```
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]

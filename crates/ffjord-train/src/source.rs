@@ -184,6 +184,17 @@ impl<T: Element + WithDType> ShuffledRows<T> {
     }
 
     /// The rows in their own order.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use ffjord_data::Matrix;
+    /// use ffjord_train::{BatchSource, ShuffledRows, Streams};
+    /// let source = ShuffledRows::new(Matrix::from_rows(&[[1.0_f32], [2.0], [3.0]]), 3, DType::F32)?.on(&Device::Cpu);
+    /// let mut rows = source.batch(0, &Streams::new(0))?.x.flatten_all()?.to_vec1::<f32>()?;
+    /// rows.sort_by(f32::total_cmp);
+    /// assert_eq!(rows, source.table().as_slice());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn table(&self) -> &Matrix<T> {
         &self.table

@@ -6,6 +6,16 @@ use rand_chacha::ChaCha8Rng;
 /// What random numbers are drawn for; the numbers of one purpose never depend on how many another one takes.
 ///
 /// The codes are part of the generators' keys: changing one changes the results of every run.
+///
+/// ```
+/// use ffjord_train::{Purpose, Streams};
+/// use rand::Rng;
+/// let streams = Streams::new(7);
+/// assert_eq!(streams.seed(), 7);
+/// let draw = |purpose, index, part| streams.rng(purpose, index, part).random::<u64>();
+/// assert_ne!(draw(Purpose::Shuffle, 0, 0), draw(Purpose::Sample, 0, 0));
+/// assert_ne!(draw(Purpose::Shuffle, 0, 0), draw(Purpose::Shuffle, 0, 1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u64)]

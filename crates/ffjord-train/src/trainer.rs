@@ -31,6 +31,26 @@ use std::sync::atomic::AtomicBool;
 /// A run is the same if its seed, its objective, the names, shapes and types of the model's tensors, and the options
 /// are. Of the options `patience`, `checkpoint_every` and `on_failure` may differ, and `iterations` where the schedules
 /// do not depend on them: such a run can be made longer. Data and validation are not compared.
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_data::ToyDensity;
+/// # use ffjord_flow::{Cnf, Flow};
+/// # let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).tolerance(1e-2).build()?)?;
+/// # let moons = ffjord_train::FreshSamples::new(8, DType::F32, |rows, rng| ToyDensity::Moons.sample(rows, rng));
+/// use ffjord_train::{CheckpointStore, MaximumLikelihood, Resume, TrainError, Trainer, TrainerOptions};
+/// # let folder = tempfile::tempdir()?;
+/// let (store, objective) = (CheckpointStore::new(folder.path()), MaximumLikelihood::default());
+/// let trainer = |iterations, resume| {
+///     let trainer = Trainer::new(&flow, &objective, &moons, TrainerOptions::new(iterations, 1e-3))?;
+///     trainer.store(store.clone()).resume(resume).run()
+/// };
+/// assert!(matches!(trainer(2, Resume::Require), Err(TrainError::NothingToResume { .. })));
+/// assert_eq!(trainer(2, Resume::IfSame)?.iterations, 2);
+/// // The same run, longer.
+/// assert_eq!(trainer(3, Resume::Require)?.iterations, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Resume {
@@ -63,6 +83,29 @@ pub enum Resume {
 ///     .streams(Streams::new(7))
 ///     .run()?;
 /// assert_eq!((summary.iterations, summary.failures), (5, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// With validations, early stopping and checkpoints:
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_data::ToyDensity;
+/// # use ffjord_flow::{Cnf, Flow};
+/// # let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).tolerance(1e-2).build()?)?;
+/// # let moons = ffjord_train::FreshSamples::new(8, DType::F32, |rows, rng| ToyDensity::Moons.sample(rows, rng));
+/// use ffjord_train::{CheckpointStore, HeldOut, MaximumLikelihood, Trainer, TrainerOptions, to_tensor};
+/// use rand::SeedableRng;
+/// # let folder = tempfile::tempdir()?;
+/// let rows = ToyDensity::Moons.sample(50, &mut rand_chacha::ChaCha8Rng::seed_from_u64(1));
+/// let held_out = HeldOut::new(to_tensor(&rows, DType::F32, &candle_core::Device::Cpu)?)?.at_a_time(25)?;
+/// let options = TrainerOptions::new(4, 1e-3).validate_every(2).patience(5);
+/// let summary = Trainer::new(&flow, &MaximumLikelihood::default(), &moons, options)?
+///     .validate(&held_out)
+///     .store(CheckpointStore::new(folder.path()))
+///     .run()?;
+/// assert!(summary.best_nll.is_some_and(|nll| nll > 0.0));
+/// assert!(folder.path().join("checkpoint.json").exists());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Trainer<'a, M> {

@@ -11,6 +11,19 @@ use ffjord_flow::{Density, Pass};
 const ROWS_AT_A_TIME: usize = 1000;
 
 /// The mean negative log-likelihood of held-out rows.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::StandardNormal;
+/// use ffjord_train::{HeldOut, Streams, Validation, Validator};
+/// // One row: its log-density under a standard normal is known, its error is not.
+/// let base = StandardNormal::new(&[1], DType::F64, &Device::Cpu)?;
+/// let held_out = HeldOut::new(Tensor::new(&[[2.0]], &Device::Cpu)?)?;
+/// let Validation { nll, standard_error, test_nll } = held_out.validate(&base, &Streams::new(0))?;
+/// assert!((nll - (2.0 + 0.5 * (2.0 * std::f64::consts::PI).ln())).abs() < 1e-12);
+/// assert!(standard_error.is_nan() && test_nll.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Validation {
     /// In nats.

@@ -10,6 +10,29 @@ use rand::RngCore;
 
 /// A network that maps latent states z `[B, D]` to the numbers that a [`Likelihood`] reads, `[B, K·C, …]` for observations
 /// `[C, …]` each number of which has K parameters.
+///
+/// One of your own; with [`Bernoulli`](crate::Bernoulli) its numbers are logits:
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::Parameter;
+/// use ffjord_vae::{Bernoulli, Decoder, Likelihood, Result};
+///
+/// /// Two pixels, of which the second is the negative of the first.
+/// #[derive(Debug)]
+/// struct Negative;
+///
+/// impl Decoder for Negative {
+///     fn decode(&self, z: &Tensor) -> Result<Tensor> { Ok(Tensor::cat(&[z, &z.neg()?], 1)?) }
+///     fn latent(&self) -> usize { 1 }
+///     fn parameters(&self) -> Vec<Parameter> { Vec::new() }
+/// }
+///
+/// let logits = Negative.decode(&Tensor::new(&[[3f64.ln()]], &Device::Cpu)?)?;
+/// let mean = Bernoulli::default().mean(&logits)?.to_vec2::<f64>()?;
+/// assert!((mean[0][0] - 0.75).abs() < 1e-12 && (mean[0][1] - 0.25).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Decoder: std::fmt::Debug + Send + Sync {
     /// The likelihood's parameters.
     ///
@@ -43,6 +66,19 @@ impl<T: Decoder + ?Sized> Decoder for Box<T> {
 ///
 /// Behind it stands one 1×1 convolution; where the likelihood has as many parameters as grey levels, a 5×5 convolution to
 /// them comes before that, as in the released code.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_vae::{ConvDecoder, Decoder, DiscretizedLogistic};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let decoder = ConvDecoder::new(&[1, 8, 8], 4, &DiscretizedLogistic, &mut rng, DType::F32, &Device::Cpu)?;
+/// // Mean and scale of every pixel.
+/// let decoded = decoder.decode(&Tensor::zeros((3, 4), DType::F32, &Device::Cpu)?)?;
+/// assert_eq!((decoded.dims(), decoder.latent()), (&[3, 2, 8, 8][..], 4));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ConvDecoder {
     latent: [usize; 1],
@@ -132,6 +168,20 @@ impl Decoder for ConvDecoder {
 }
 
 /// A decoder of dense layers, for observations of any shape.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::ops::Function;
+/// use ffjord_vae::{Bernoulli, Decoder, DenseDecoder};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let likelihood = Bernoulli::default();
+/// let decoder =
+///     DenseDecoder::new(&[1, 4, 4], &[16], 2, &likelihood, Function::Softplus, &mut rng, DType::F32, &Device::Cpu)?;
+/// assert_eq!(decoder.decode(&Tensor::zeros((3, 2), DType::F32, &Device::Cpu)?)?.dims(), &[3, 1, 4, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct DenseDecoder {
     latent: [usize; 1],

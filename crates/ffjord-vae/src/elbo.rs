@@ -17,6 +17,30 @@ use ffjord_train::{Batch, Loss, Objective, TrainError};
 /// # let _ = objective;
 /// # Ok::<(), ffjord_vae::VaeError>(())
 /// ```
+///
+/// As the objective of a training; its terms are reported with it:
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_flow::Pass;
+/// # use ffjord_nn::ops::Function;
+/// # use ffjord_vae::{Bernoulli, DenseDecoder, DenseEncoder, NoFlow, Vae};
+/// # use rand::SeedableRng;
+/// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// # let likelihood = Bernoulli::default();
+/// # let encoder = DenseEncoder::new(&[4], &[8], 2, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+/// # let decoder =
+/// #     DenseDecoder::new(&[4], &[8], 2, &likelihood, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+/// # let vae = Vae::new(encoder, NoFlow, decoder, likelihood)?;
+/// # let x = Tensor::new(&[[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]], &Device::Cpu)?;
+/// use ffjord_train::Objective;
+/// use ffjord_vae::Elbo;
+/// // β = 0 leaves the reconstruction alone.
+/// let loss = Elbo::default().beta(0.0)?.loss(&vae, &x.into(), &mut Pass::training(&mut rng))?;
+/// let total = loss.total.to_scalar::<f64>()?;
+/// assert!(loss.terms[0].0 == "reconstruction" && (total - loss.terms[0].1).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Elbo {
     warm_up: u64,
@@ -51,6 +75,15 @@ impl Elbo {
     }
 
     /// The same with β rising in steps of so many iterations, an epoch's for instance, and not in every one.
+    ///
+    /// ```
+    /// use ffjord_vae::Elbo;
+    /// let every_epoch = Elbo::default().warm_up(100).in_steps_of(50);
+    /// // It keeps its value within an epoch, and is 1 in the end.
+    /// assert_eq!(every_epoch.beta_at(0), every_epoch.beta_at(49));
+    /// assert!(every_epoch.beta_at(50) > every_epoch.beta_at(49));
+    /// assert_eq!(every_epoch.beta_at(1000), 1.0);
+    /// ```
     #[must_use]
     pub fn in_steps_of(mut self, iterations: u64) -> Self {
         self.step = iterations.max(1);
@@ -67,6 +100,13 @@ impl Elbo {
     }
 
     /// The same with this factor of the divergence after the warm-up.
+    ///
+    /// ```
+    /// use ffjord_vae::Elbo;
+    /// assert_eq!(Elbo::default().beta(4.0)?.beta_at(0), 4.0);
+    /// assert!(Elbo::default().beta(-1.0).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`VaeError::InvalidSetting`] unless it is finite and not negative.
@@ -86,6 +126,27 @@ impl Elbo {
     }
 
     /// The same with so many latent states an observation and the bound `ln 1/S Σ w` (Burda et al. 2016, eq. 8).
+    ///
+    /// ```
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # use ffjord_flow::Pass;
+    /// # use ffjord_nn::ops::Function;
+    /// # use ffjord_vae::{Bernoulli, DenseDecoder, DenseEncoder, NoFlow, Vae};
+    /// # use rand::SeedableRng;
+    /// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// # let likelihood = Bernoulli::default();
+    /// # let encoder = DenseEncoder::new(&[4], &[8], 2, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+    /// # let decoder =
+    /// #     DenseDecoder::new(&[4], &[8], 2, &likelihood, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+    /// # let vae = Vae::new(encoder, NoFlow, decoder, likelihood)?;
+    /// # let x = Tensor::new(&[[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]], &Device::Cpu)?;
+    /// use ffjord_train::Objective;
+    /// use ffjord_vae::Elbo;
+    /// let loss = Elbo::default().samples(5)?.loss(&vae, &x.into(), &mut Pass::training(&mut rng))?;
+    /// assert!(loss.total.to_scalar::<f64>()? > 0.0);
+    /// assert!(Elbo::default().samples(0).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`VaeError::InvalidSetting`] for none.

@@ -8,6 +8,20 @@ use ffjord_nn::{Parameter, ParameterBuilder};
 use rand::RngCore;
 
 /// What an encoder says of a batch.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::ops::Function;
+/// use ffjord_vae::{DenseEncoder, Encoded, Encoder};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let encoder = DenseEncoder::new(&[4], &[16], 2, Function::Softplus, &mut rng, DType::F32, &Device::Cpu)?;
+/// let Encoded { features, mean, variance } = encoder.encode(&Tensor::zeros((3, 4), DType::F32, &Device::Cpu)?)?;
+/// assert_eq!((features.dims(), mean.dims()), (&[3, 16][..], &[3, 2][..]));
+/// assert!(variance.flatten_all()?.to_vec1::<f32>()?.iter().all(|variance| *variance > 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Encoded {
     /// h `[B, F]`, what the flow of a posterior depends on.
@@ -31,6 +45,34 @@ impl Encoded {
 }
 
 /// A network that maps observations to Gaussians over the latent state, and to features for a flow after them.
+///
+/// One of your own, here for a model whose posterior is known: where z is standard normal and x normal around z with
+/// variance 1, z given x is normal around x/2 with variance 1/2.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::Parameter;
+/// use ffjord_vae::{Encoded, Encoder, Result};
+///
+/// #[derive(Debug)]
+/// struct Half;
+///
+/// impl Encoder for Half {
+///     fn encode(&self, x: &Tensor) -> Result<Encoded> {
+///         let mean = (x * 0.5)?;
+///         Ok(Encoded { features: x.clone(), variance: (mean.ones_like()? * 0.5)?, mean })
+///     }
+///     fn observation_shape(&self) -> &[usize] { &[1] }
+///     fn latent(&self) -> usize { 1 }
+///     fn features(&self) -> usize { 1 }
+///     fn parameters(&self) -> Vec<Parameter> { Vec::new() }
+/// }
+///
+/// let encoded = Half.encode(&Tensor::new(&[[3.0]], &Device::Cpu)?)?;
+/// assert_eq!(encoded.mean.to_vec2::<f64>()?, [[1.5]]);
+/// assert_eq!(encoded.variance.to_vec2::<f64>()?, [[0.5]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Encoder: std::fmt::Debug + Send + Sync {
     /// The Gaussians and features of observations x `[B, …]`.
     ///
@@ -176,6 +218,18 @@ impl ConvEncoder {
     }
 
     /// The same with variances held between two bounds; the released code has 0.01 and 7 for grey images.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use ffjord_vae::{ConvEncoder, Encoder};
+    /// use rand::SeedableRng;
+    ///
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let encoder = ConvEncoder::new(&[1, 4, 4], 2, &mut rng, DType::F32, &Device::Cpu)?.variance_between(0.01, 0.02);
+    /// let variance = encoder.encode(&Tensor::zeros((1, 1, 4, 4), DType::F32, &Device::Cpu)?)?.variance;
+    /// assert!(variance.flatten_all()?.to_vec1::<f32>()?.iter().all(|variance| (0.01..=0.02).contains(variance)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn variance_between(mut self, least: f64, most: f64) -> Self {
         self.heads.bounds = Some((least, most));
@@ -211,6 +265,20 @@ impl Encoder for ConvEncoder {
 }
 
 /// An encoder of dense layers, for observations of any shape; its last hidden layer is the features.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::ops::Function;
+/// use ffjord_vae::{DenseEncoder, Encoder};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let encoder = DenseEncoder::new(&[1, 4, 4], &[32, 8], 2, Function::Tanh, &mut rng, DType::F32, &Device::Cpu)?;
+/// assert_eq!((encoder.observation_shape(), encoder.latent(), encoder.features()), (&[1, 4, 4][..], 2, 8));
+/// let wrong = encoder.encode(&Tensor::zeros((3, 16), DType::F32, &Device::Cpu)?).unwrap_err().to_string();
+/// assert!(wrong.contains("[3, 16]"), "{wrong}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct DenseEncoder {
     shape: Vec<usize>,

@@ -3,6 +3,18 @@
 use candle_core::Shape;
 
 /// Errors of this crate.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_nn::ops::Function;
+/// use ffjord_vae::{DenseEncoder, VaeError};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let refused = DenseEncoder::new(&[4], &[16], 0, Function::Tanh, &mut rng, DType::F32, &Device::Cpu).unwrap_err();
+/// assert!(matches!(&refused, VaeError::InvalidSetting { given, .. } if given == "0"));
+/// assert!(refused.to_string().contains("is 0: accepted is"), "{refused}");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaeError {

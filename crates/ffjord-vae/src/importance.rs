@@ -6,6 +6,30 @@ use candle_core::{DType, Tensor};
 use ffjord_flow::Pass;
 
 /// An estimate of `ln p(x)`.
+///
+/// The logarithm of the mean weight:
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_flow::Pass;
+/// # use ffjord_nn::ops::Function;
+/// # use ffjord_vae::{Bernoulli, DenseDecoder, DenseEncoder, NoFlow, Vae};
+/// # use rand::SeedableRng;
+/// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// # let likelihood = Bernoulli::default();
+/// # let encoder = DenseEncoder::new(&[4], &[8], 2, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+/// # let decoder =
+/// #     DenseDecoder::new(&[4], &[8], 2, &likelihood, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+/// # let vae = Vae::new(encoder, NoFlow, decoder, likelihood)?;
+/// # let x = Tensor::new(&[[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]], &Device::Cpu)?;
+/// let seeded = || rand_chacha::ChaCha8Rng::seed_from_u64(1);
+/// let estimate = vae.importance(&x, 50, 50, &mut Pass::evaluation(&mut seeded()))?[0];
+/// let weights = vae.log_weights(&x, 50, &mut Pass::evaluation(&mut seeded()))?.to_vec2::<f64>()?;
+/// let mean = weights.iter().map(|of_all| of_all[0].exp()).sum::<f64>() / 50.0;
+/// assert!((estimate.log_likelihood - mean.ln()).abs() < 1e-9);
+/// assert!((1.0..=50.0).contains(&estimate.effective_samples) && estimate.standard_error < 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ImportanceEstimate {
     /// `ln 1/S Σ wₛ`, in nats: a lower bound in the mean, which rises with S to `ln p(x)` (Burda et al. 2016, theorem 1).
@@ -66,6 +90,24 @@ impl Weights {
 impl Vae {
     /// `ln w = ln p(x | z) + ln p(z) − ln q(z | x)` of `samples` latent states for each observation of x `[B, …]`,
     /// `[samples, B]`, in nats.
+    ///
+    /// ```
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # use ffjord_flow::Pass;
+    /// # use ffjord_nn::ops::Function;
+    /// # use ffjord_vae::{Bernoulli, DenseDecoder, DenseEncoder, NoFlow, Vae};
+    /// # use rand::SeedableRng;
+    /// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// # let likelihood = Bernoulli::default();
+    /// # let encoder = DenseEncoder::new(&[4], &[8], 2, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+    /// # let decoder =
+    /// #     DenseDecoder::new(&[4], &[8], 2, &likelihood, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+    /// # let vae = Vae::new(encoder, NoFlow, decoder, likelihood)?;
+    /// # let x = Tensor::new(&[[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]], &Device::Cpu)?;
+    /// let weights = vae.log_weights(&x, 3, &mut Pass::evaluation(&mut rng))?;
+    /// assert_eq!(weights.dims(), &[3, 2]);                    // [samples, B]
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the batch does not fit, or a solve fails.

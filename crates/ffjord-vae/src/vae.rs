@@ -30,6 +30,57 @@ use rand_distr::{Distribution, StandardNormal};
 /// assert_eq!(elbo.dims(), &[5]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Parts of your own make a model whose bound is known: where z is standard normal and x normal around z with variance
+/// 1, the posterior is normal around x/2 with variance 1/2, and with it the bound is `ln p(x) = ln N(x; 0, 2)`,
+/// whatever the noise.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::Pass;
+/// use ffjord_nn::Parameter;
+/// use ffjord_vae::{Decoder, Encoded, Encoder, Likelihood, NoFlow, Result, Vae};
+/// use rand::SeedableRng;
+///
+/// #[derive(Debug)]
+/// struct Half;
+/// impl Encoder for Half {
+///     fn encode(&self, x: &Tensor) -> Result<Encoded> {
+///         let mean = (x * 0.5)?;
+///         Ok(Encoded { features: x.clone(), variance: (mean.ones_like()? * 0.5)?, mean })
+///     }
+///     fn observation_shape(&self) -> &[usize] { &[1] }
+///     fn latent(&self) -> usize { 1 }
+///     fn features(&self) -> usize { 1 }
+///     fn parameters(&self) -> Vec<Parameter> { Vec::new() }
+/// }
+/// #[derive(Debug)]
+/// struct Same;
+/// impl Decoder for Same {
+///     fn decode(&self, z: &Tensor) -> Result<Tensor> { Ok(z.clone()) }
+///     fn latent(&self) -> usize { 1 }
+///     fn parameters(&self) -> Vec<Parameter> { Vec::new() }
+/// }
+/// #[derive(Debug)]
+/// struct Normal;
+/// impl Likelihood for Normal {
+///     fn parameters_per_number(&self) -> usize { 1 }
+///     fn log_prob(&self, mean: &Tensor, x: &Tensor) -> Result<Tensor> {
+///         let squares = (x - mean)?.sqr()?.sum(1)?;
+///         Ok(((squares * -0.5)? - 0.5 * (2.0 * std::f64::consts::PI).ln())?)
+///     }
+///     fn mean(&self, mean: &Tensor) -> Result<Tensor> { Ok(mean.clone()) }
+/// }
+///
+/// let vae = Vae::new(Half, NoFlow, Same, Normal)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let x = Tensor::new(&[[2.0]], &Device::Cpu)?;
+/// let noise = Tensor::new(&[[0.7]], &Device::Cpu)?;
+/// let elbo = vae.evaluate_with(&x, &noise, &mut Pass::evaluation(&mut rng))?.elbo()?.to_vec1::<f64>()?[0];
+/// assert!((elbo + 1.0 + 0.5 * (4.0 * std::f64::consts::PI).ln()).abs() < 1e-12);
+/// assert_eq!((vae.latent(), vae.observe(&x)?.to_vec2::<f64>()?), (1, vec![vec![2.0]]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Vae {
     encoder: Box<dyn Encoder>,
@@ -39,6 +90,30 @@ pub struct Vae {
 }
 
 /// A batch's way through the model, with one latent state an observation.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_flow::Pass;
+/// # use ffjord_nn::ops::Function;
+/// # use ffjord_vae::{Bernoulli, DenseDecoder, DenseEncoder, NoFlow, Vae};
+/// # use rand::SeedableRng;
+/// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// # let likelihood = Bernoulli::default();
+/// # let encoder = DenseEncoder::new(&[4], &[8], 2, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+/// # let decoder =
+/// #     DenseDecoder::new(&[4], &[8], 2, &likelihood, Function::Tanh, &mut rng, DType::F64, &Device::Cpu)?;
+/// # let vae = Vae::new(encoder, NoFlow, decoder, likelihood)?;
+/// # let x = Tensor::new(&[[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]], &Device::Cpu)?;
+/// let noise = Tensor::zeros((2, 2), DType::F64, &Device::Cpu)?;
+/// let evaluated = vae.evaluate_with(&x, &noise, &mut Pass::evaluation(&mut rng))?;
+/// // Without noise z₀ is the mean, and without a flow z_k is z₀.
+/// assert_eq!(evaluated.start.to_vec2::<f64>()?, evaluated.encoded.mean.to_vec2::<f64>()?);
+/// assert_eq!(evaluated.latent.value.to_vec2::<f64>()?, evaluated.start.to_vec2::<f64>()?);
+/// let elbo = (&evaluated.log_likelihood - &evaluated.divergence)?.to_vec1::<f64>()?;
+/// assert!((evaluated.elbo()?.to_vec1::<f64>()?[0] - elbo[0]).abs() < 1e-12);
+/// assert_eq!(evaluated.elbo_at(0.0)?.to_vec1::<f64>()?, evaluated.log_likelihood.to_vec1::<f64>()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Evaluated {
     /// What the encoder says.

@@ -5,6 +5,13 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 /// Why the files of a tabular benchmark cannot be used.
+///
+/// ```
+/// use ffjord_data::{Benchmark, BenchmarkError, DataError};
+/// let missing = Benchmark::Miniboone.prepare("no/such/folder").unwrap_err();
+/// assert!(matches!(&missing, DataError::Benchmark(BenchmarkError::NotFound { name: "miniboone", .. })));
+/// assert!(missing.to_string().contains("`data info miniboone` says where to get them"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BenchmarkError {

@@ -203,6 +203,16 @@ fn hepmass_test(train: &Path) -> Result<PathBuf, DataError> {
 }
 
 /// A benchmark with its data somewhere.
+///
+/// ```
+/// use ffjord_data::{Benchmark, Dataset};
+/// // Nothing is read before it is loaded.
+/// let gas = Benchmark::Gas.open("no/such/folder")?;
+/// assert_eq!((gas.name(), gas.dimension(), gas.licence()), ("gas", 8, "CC BY 4.0"));
+/// assert!(gas.citation().contains("Fonollosa"));
+/// assert!(gas.load().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct BenchmarkDataset {
     benchmark: Benchmark,

@@ -22,6 +22,20 @@ const RECORD: &str = "prepared.json";
 const ARRAYS: [&str; 3] = ["train.npy", "validation.npy", "test.npy"];
 
 /// What is written beside the arrays.
+///
+/// ```
+/// # use ffjord_data::{ConstantColumns, Matrix, SplitRule, prepare};
+/// # let table = Matrix::new(100, 2, (0..200).map(|i| f64::from(i).sin()).collect())?;
+/// # let prepared = prepare(&table, None, &SplitRule::default(), ConstantColumns::Reject)?;
+/// # let cache = tempfile::tempdir()?;
+/// # let cache = cache.path();
+/// use ffjord_data::{Benchmark, benchmark::store};
+/// let record = store::save(cache, Benchmark::Gas, &prepared, Vec::new(), Some("a draw of my own"))?;
+/// assert_eq!((record.name.as_str(), record.label.as_deref()), ("gas", Some("a draw of my own")));
+/// assert_eq!(record.means, prepared.standardizer.means());
+/// assert_eq!((record.arrays[0].name.as_str(), record.originals.len()), ("train.npy", 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
@@ -41,6 +55,19 @@ pub struct Record {
 }
 
 /// Whether a folder is one that [`save`] wrote.
+///
+/// ```
+/// # use ffjord_data::{ConstantColumns, Matrix, SplitRule, prepare};
+/// # let table = Matrix::new(100, 2, (0..200).map(|i| f64::from(i).sin()).collect())?;
+/// # let prepared = prepare(&table, None, &SplitRule::default(), ConstantColumns::Reject)?;
+/// # let cache = tempfile::tempdir()?;
+/// # let cache = cache.path();
+/// use ffjord_data::{Benchmark, benchmark::store};
+/// assert!(!store::is_prepared(&cache.join("gas")));
+/// store::save(cache, Benchmark::Gas, &prepared, Vec::new(), Some("a draw of my own"))?;
+/// assert!(store::is_prepared(&cache.join("gas")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn is_prepared(folder: &Path) -> bool {
     folder.join(RECORD).is_file()
 }
@@ -48,6 +75,20 @@ pub fn is_prepared(folder: &Path) -> bool {
 /// Writes prepared data into the folder `cache/NAME`, which appears whole or not at all and replaces an older one.
 ///
 /// A `label` says what the rows are where they are not the published split.
+///
+/// ```
+/// # use ffjord_data::{ConstantColumns, Matrix, SplitRule, prepare};
+/// # let table = Matrix::new(100, 2, (0..200).map(|i| f64::from(i).sin()).collect())?;
+/// # let prepared = prepare(&table, None, &SplitRule::default(), ConstantColumns::Reject)?;
+/// # let cache = tempfile::tempdir()?;
+/// # let cache = cache.path();
+/// use ffjord_data::{Benchmark, benchmark::store};
+/// store::save(cache, Benchmark::Gas, &prepared, Vec::new(), None)?;
+/// // What takes the published split's place must not be something else.
+/// let refused = store::save(cache, Benchmark::Gas, &prepared, Vec::new(), Some("a draw of my own")).unwrap_err();
+/// assert!(refused.to_string().contains("holds the published split"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`DataError::Io`] and [`DataError::File`] if it cannot be written, and [`BenchmarkError::Labelled`] if labelled data would replace others
@@ -104,6 +145,22 @@ pub fn save(
 ///
 /// With a `label` the rows may be others, and carry the label wherever they are used.
 ///
+/// ```
+/// use ffjord_data::{Benchmark, benchmark::store};
+/// # let place = tempfile::tempdir()?;
+/// # let (original, cache) = (place.path().join("MiniBooNE_PID.txt"), place.path().join("cache"));
+/// // 40 signal events of 50 numbers in the original's format, which are not those that were published.
+/// let number = |i: u32| f64::from(i).sin().to_string();
+/// let line = |row: u32| (0..50).map(|i| number(row * 50 + i)).collect::<Vec<_>>().join(" ");
+/// let events: Vec<String> = (0..40).map(line).collect();
+/// std::fs::write(&original, format!(" 40 0\n{}\n", events.join("\n")))?;
+/// assert!(store::import(Benchmark::Miniboone, &original, &cache, None).is_err());
+/// let record = store::import(Benchmark::Miniboone, &original, &cache, Some("made up"))?;
+/// assert_eq!((record.means.len(), record.originals.len()), (50, 1));
+/// assert_eq!(Benchmark::Miniboone.prepare(cache.join("miniboone"))?.splits.test.rows(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Those of [`Benchmark::prepare`] and [`save`], and [`DataError::Manifest`] if rows without a label are not the
 /// published ones.
@@ -135,6 +192,20 @@ pub fn import(benchmark: Benchmark, from: &Path, cache: &Path, label: Option<&st
 
 /// The record of a folder that [`save`] wrote.
 ///
+/// ```
+/// # use ffjord_data::{ConstantColumns, Matrix, SplitRule, prepare};
+/// # let table = Matrix::new(100, 2, (0..200).map(|i| f64::from(i).sin()).collect())?;
+/// # let prepared = prepare(&table, None, &SplitRule::default(), ConstantColumns::Reject)?;
+/// # let cache = tempfile::tempdir()?;
+/// # let cache = cache.path();
+/// use ffjord_data::{Benchmark, benchmark::store};
+/// let saved = store::save(cache, Benchmark::Gas, &prepared, Vec::new(), Some("a draw of my own"))?;
+/// assert_eq!(store::record(&cache.join("gas"), Benchmark::Gas)?, saved);
+/// let other = store::record(&cache.join("gas"), Benchmark::Power).unwrap_err().to_string();
+/// assert!(other.contains("they are those of gas"), "{other}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`BenchmarkError::Prepared`] if it is damaged or that of another dataset.
 pub fn record(folder: &Path, benchmark: Benchmark) -> Result<Record, DataError> {
@@ -154,6 +225,18 @@ pub fn record(folder: &Path, benchmark: Benchmark) -> Result<Record, DataError> 
 }
 
 /// Reads what [`save`] wrote; the arrays' checksums are [`verify`]'s matter.
+///
+/// ```
+/// # use ffjord_data::{ConstantColumns, Matrix, SplitRule, prepare};
+/// # let table = Matrix::new(100, 2, (0..200).map(|i| f64::from(i).sin()).collect())?;
+/// # let prepared = prepare(&table, None, &SplitRule::default(), ConstantColumns::Reject)?;
+/// # let cache = tempfile::tempdir()?;
+/// # let cache = cache.path();
+/// use ffjord_data::{Benchmark, benchmark::store};
+/// store::save(cache, Benchmark::Gas, &prepared, Vec::new(), Some("a draw of my own"))?;
+/// assert_eq!(store::load(&cache.join("gas"), Benchmark::Gas)?, prepared);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`BenchmarkError::Prepared`] if the parts do not fit each other, and the errors of the arrays.
@@ -180,6 +263,25 @@ pub fn load(folder: &Path, benchmark: Benchmark) -> Result<Prepared, DataError> 
 
 /// Checks a folder that [`save`] wrote: the arrays' checksums, and, unless they have a label, that they show what the
 /// manifest has.
+///
+/// ```
+/// # use ffjord_data::{ConstantColumns, Matrix, SplitRule, prepare};
+/// # let table = Matrix::new(100, 2, (0..200).map(|i| f64::from(i).sin()).collect())?;
+/// # let prepared = prepare(&table, None, &SplitRule::default(), ConstantColumns::Reject)?;
+/// # let cache = tempfile::tempdir()?;
+/// # let cache = cache.path();
+/// use ffjord_data::{Benchmark, benchmark::store};
+/// store::save(cache, Benchmark::Gas, &prepared, Vec::new(), Some("a draw of my own"))?;
+/// assert!(store::verify(&cache.join("gas"), Benchmark::Gas).is_ok());
+/// // A bit that has changed is found by the checksum.
+/// let array = cache.join("gas/train.npy");
+/// let mut bytes = std::fs::read(&array)?;
+/// *bytes.last_mut().ok_or("it is not empty")? ^= 1;
+/// std::fs::write(&array, bytes)?;
+/// let damaged = store::verify(&cache.join("gas"), Benchmark::Gas).unwrap_err().to_string();
+/// assert!(damaged.contains("train.npy is damaged"), "{damaged}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`DataError::Manifest`] for what differs, and those of [`load`].

@@ -10,6 +10,14 @@ pub use lattice::Lattice;
 use crate::{Matrix, Standardizer};
 
 /// Something about a table that a density of it will suffer from. Columns and rows count from 0.
+///
+/// ```
+/// use ffjord_data::Finding;
+/// let names = ["time".to_owned(), "state".to_owned()];
+/// let constant = Finding::Constant { column: 1, value: 2.5 };
+/// assert!(constant.is_fatal() && !Finding::CountsRows { column: 0 }.is_fatal());
+/// assert!(constant.describe(&names).contains("column `state` has the same value 2.5 in all rows"));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Finding {

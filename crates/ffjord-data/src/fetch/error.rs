@@ -5,6 +5,19 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 /// Why a file could not be fetched.
+///
+/// ```
+/// use ffjord_data::fetch::{FetchError, Fetcher};
+/// use ffjord_data::manifest::RemoteFile;
+/// # let folder = tempfile::tempdir()?;
+/// // A file that no address serves must be brought by hand.
+/// let file = RemoteFile { name: "data.bin".to_owned(), urls: Vec::new(), bytes: None, sha256: None, md5: None };
+/// let fetcher = Fetcher::new(1, std::time::Duration::ZERO);
+/// let failed = fetcher.fetch(&file, "https://example.org/page", folder.path(), &mut |_| ()).unwrap_err();
+/// assert!(matches!(&failed, FetchError::Unreachable { name, .. } if name == "data.bin"));
+/// assert!(failed.to_string().contains("download it by hand from https://example.org/page"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FetchError {

@@ -18,6 +18,15 @@ use self::{error::MirrorError, partial::Partial};
 use crate::manifest::{FileRecord, RemoteFile, for_each_piece, hexadecimal};
 
 /// How far a download is.
+///
+/// ```
+/// use ffjord_data::fetch::Progress;
+/// let line = |progress: Progress<'_>| match progress.total {
+///     Some(total) => format!("{}: {} %", progress.name, 100 * progress.received / total),
+///     None => format!("{}: {} bytes", progress.name, progress.received),
+/// };
+/// assert_eq!(line(Progress { name: "data.tar.gz", received: 250, total: Some(1000) }), "data.tar.gz: 25 %");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
     /// The file's name.
@@ -29,6 +38,20 @@ pub struct Progress<'a> {
 }
 
 /// Fetches files; an unfinished one stays in the folder as `NAME.partial` and is continued by the next call.
+///
+/// ```
+/// use ffjord_data::fetch::Fetcher;
+/// use ffjord_data::manifest::{FileRecord, RemoteFile};
+/// # let folder = tempfile::tempdir()?;
+/// let sha256 = Some(FileRecord::of("data.bin", b"numbers").sha256);
+/// let urls = vec!["https://example.org/data.bin".to_owned()];
+/// let file = RemoteFile { name: "data.bin".to_owned(), urls, bytes: Some(7), sha256, md5: None };
+/// // One that is here already is checked, and not fetched.
+/// std::fs::write(folder.path().join("data.bin"), b"numbers")?;
+/// let path = Fetcher::default().fetch(&file, "https://example.org/page", folder.path(), &mut |_| ())?;
+/// assert_eq!(path, folder.path().join("data.bin"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     agent: ureq::Agent,

@@ -8,6 +8,16 @@ impl Images {
     /// The images of these numbers as rows of `(k + u) / levels`; with `flips` each is turned left to right with
     /// probability one half.
     ///
+    /// ```
+    /// use ffjord_data::Images;
+    /// use rand::SeedableRng;
+    /// let images = Images::new([1, 1, 2], 4, vec![0, 3, 1, 2])?;
+    /// let rows = images.batch(&[1, 0], false, &mut rand_chacha::ChaCha8Rng::seed_from_u64(0))?;
+    /// let levels: Vec<f32> = rows.as_slice().iter().map(|x| (4.0 * x).floor()).collect();
+    /// assert_eq!(levels, [1.0, 2.0, 0.0, 3.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DataError::RowOutOfRange`] for a number beyond the last.
     pub fn batch(&self, rows: &[u32], flips: bool, rng: &mut impl Rng) -> Result<Matrix<f32>, DataError> {
@@ -32,6 +42,13 @@ impl Images {
 
     /// The images of these numbers with their levels as grey from 0 to 1, `k / (levels − 1)`.
     ///
+    /// ```
+    /// let images = ffjord_data::Images::new([1, 1, 2], 5, vec![0, 4, 1, 2])?;
+    /// assert_eq!(images.grey(&[0, 1])?.as_slice(), [0.0, 1.0, 0.25, 0.5]);
+    /// assert!(images.grey(&[2]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`batch`](Self::batch).
     pub fn grey(&self, rows: &[u32]) -> Result<Matrix<f32>, DataError> {
@@ -40,6 +57,16 @@ impl Images {
 
     /// The images of these numbers made binary: a pixel is 1 with the probability of its grey. Only pixels between black and
     /// white take a random number.
+    ///
+    /// ```
+    /// use rand::SeedableRng;
+    /// let images = ffjord_data::Images::new([1, 1, 3], 5, vec![0, 4, 2])?;
+    /// let rows = images.binary(&[0; 100], &mut rand_chacha::ChaCha8Rng::seed_from_u64(0))?;
+    /// let means = rows.cast::<f64>().column_means();
+    /// // Black and white stay; a pixel half-way is either.
+    /// assert!(means[0] == 0.0 && means[1] == 1.0 && (means[2] - 0.5).abs() < 0.2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`batch`](Self::batch).

@@ -19,6 +19,17 @@ use std::str::FromStr;
 /// assert_eq!((splits.train.shape(), splits.train.levels()), ([1, 8, 8], 17));
 /// # Ok::<(), ffjord_data::DataError>(())
 /// ```
+///
+/// What is known of a set that is not here:
+///
+/// ```
+/// use ffjord_data::ImageSet;
+/// let manifest = ImageSet::Mnist.manifest()?;
+/// assert_eq!((manifest.name.as_str(), manifest.rows), (ImageSet::Mnist.name(), 70_000));
+/// let missing = ImageSet::Mnist.load(Some("no/such/folder".as_ref())).unwrap_err().to_string();
+/// assert!(missing.contains("no/such/folder"), "{missing}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageSet {
@@ -43,6 +54,13 @@ pub enum ImageSet {
 }
 
 /// Images for training, for validation and for testing.
+///
+/// ```
+/// use ffjord_data::{ImageSet, ImageSplits};
+/// let ImageSplits { train, test, .. } = ImageSet::Digits.load(None)?;
+/// assert_eq!((train.len(), test.len(), train.dimension()), (1_297, 300, 64));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ImageSplits {
     /// For training.
@@ -54,6 +72,14 @@ pub struct ImageSplits {
 }
 
 /// Images with what tells them apart from those that are published, if anything does.
+///
+/// ```
+/// use ffjord_data::{FoundImages, ImageSet};
+/// let FoundImages { splits, difference } = ImageSet::Digits.find(None, ImageSet::SPLIT_SEED)?;
+/// // They are the published ones.
+/// assert!(difference.is_none() && splits.validation.len() == 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct FoundImages {
     /// The splits.

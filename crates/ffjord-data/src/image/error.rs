@@ -4,6 +4,14 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why images could not be read.
+///
+/// ```
+/// use ffjord_data::{DataError, Images, image::ImageError};
+/// // A pixel of level 4 where there are the levels 0 to 3.
+/// let refused = Images::new([1, 1, 2], 4, vec![0, 4]).unwrap_err();
+/// assert!(matches!(&refused, DataError::Images(ImageError::Shape { levels: 4, .. })));
+/// assert!(refused.to_string().contains("no level from 4 on"), "{refused}");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImageError {

@@ -9,6 +9,20 @@ use std::io::Cursor;
 use std::path::Path;
 
 /// Images from a file or folder.
+///
+/// ```
+/// use ffjord_data::{Matrix, table};
+/// use ffjord_data::image::{ImageRows, read_images};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("samples.npy");
+/// // Samples of a flow: numbers from 0 to 1.
+/// table::save_npy(&path, &Matrix::new(1, 4, vec![0.1_f64, 0.5, 0.9, 0.2])?)?;
+/// match read_images(&path, [1, 2, 2], 256)? {
+///     ImageRows::Dequantised(rows) => assert_eq!(rows.row(0), [0.1, 0.5, 0.9, 0.2]),
+///     other => return Err(format!("{other:?}").into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ImageRows {
@@ -114,6 +128,17 @@ fn read_array(path: &Path, shape: [usize; 3], levels: usize) -> Result<ImageRows
 /// Writes images: to a file that ends in `.idx` or `ubyte` in that format, and else as PNG pictures `0000.png`, … into a
 /// folder, which is made, or must be empty.
 ///
+/// ```
+/// use ffjord_data::Images;
+/// use ffjord_data::image::{ImageRows, read_images, write_images};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("images.idx");
+/// let images = Images::new([1, 1, 2], 17, vec![0, 16, 3, 4])?;
+/// write_images(&path, &images)?;
+/// assert_eq!(read_images(&path, [1, 1, 2], 17)?, ImageRows::Levels(images));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ImageError::File`] for a folder that holds something and for images of other than 1 or 3 channels as pictures;
 /// [`DataError::File`] or [`DataError::Io`] when something cannot be written.
@@ -149,6 +174,12 @@ pub fn write_images(path: impl AsRef<Path>, images: &Images) -> Result<(), DataE
 }
 
 /// Whether [`write_images`] writes one idx file there.
+///
+/// ```
+/// use ffjord_data::image::is_idx;
+/// assert!(is_idx("train-images-idx3-ubyte".as_ref()) && is_idx("samples.idx".as_ref()));
+/// assert!(!is_idx("folder".as_ref()));
+/// ```
 pub fn is_idx(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
     name.is_some_and(|name| name.ends_with(".idx") || name.ends_with("ubyte"))

@@ -11,6 +11,17 @@ const MAX_SIDE: u32 = 4_096;
 
 /// The pictures of a folder in the order of their names, all of one size: of one channel if all are grey, else of three.
 ///
+/// ```
+/// use ffjord_data::Images;
+/// use ffjord_data::image::{read_folder, write_images};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("pictures");
+/// let images = Images::new([3, 1, 2], 256, vec![255, 0, 0, 255, 7, 9])?;
+/// write_images(&path, &images)?;
+/// assert_eq!(read_folder(&path)?, images);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ImageError::File`] for a folder without pictures, for one that cannot be decoded, and for another size than the first
 /// picture's.

@@ -39,6 +39,20 @@ use std::ops::Range;
 /// assert!(x.row(0)[1] >= 255.0 / 256.0 && x.row(0)[2] < 8.0 / 256.0);
 /// # Ok::<(), ffjord_data::DataError>(())
 /// ```
+///
+/// One image, some of them, and what they are like:
+///
+/// ```
+/// use ffjord_data::Images;
+/// let images = Images::new([1, 1, 2], 5, vec![0, 4, 2, 2, 4, 4])?;
+/// assert_eq!((images.len(), images.shape(), images.levels(), images.dimension()), (3, [1, 1, 2], 5, 2));
+/// assert_eq!((images.get(1), images.get(3)), (Some(&[2, 2][..]), None));
+/// assert_eq!(images.slice(1..3)?.get(1), Some(&[4, 4][..]));
+/// let (mean, _) = images.slice(0..2)?.channel_moments()[0];
+/// assert!((mean - 0.5).abs() < 1e-12);
+/// assert!(images.slice(0..4).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
     shape: [usize; 3],

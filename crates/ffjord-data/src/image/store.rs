@@ -10,11 +10,29 @@ use std::path::Path;
 const RECORD: &str = "images.json";
 
 /// Whether a folder is one that [`import`] wrote.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// assert!(!ffjord_data::image::store::is_prepared(folder.path()));
+/// std::fs::write(folder.path().join("images.json"), "[]")?;
+/// assert!(ffjord_data::image::store::is_prepared(folder.path()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn is_prepared(folder: &Path) -> bool {
     folder.join(RECORD).is_file()
 }
 
 /// What a folder in the cache holds.
+///
+/// ```
+/// use ffjord_data::image::store::ImageRecord;
+/// use ffjord_data::manifest::FileRecord;
+/// let record = ImageRecord { files: vec![FileRecord::of("images.bin", b"")], label: None };
+/// let text = serde_json::to_string(&record)?;
+/// assert!(!text.contains("label"));
+/// assert_eq!(serde_json::from_str::<ImageRecord>(&text)?, record);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageRecord {
@@ -27,6 +45,18 @@ pub struct ImageRecord {
 
 /// Copies a set's files from a folder, an archive or a file to the folder `cache/NAME`, once they are known to hold its
 /// images; others are taken with a label that says what they are.
+///
+/// ```
+/// use ffjord_data::{ImageSet, image::store};
+/// # let place = tempfile::tempdir()?;
+/// # let (from, cache) = (place.path().join("faces"), place.path().join("cache"));
+/// # std::fs::create_dir(&from)?;
+/// // There is nothing to import in an empty folder, and the cache stays as it was.
+/// let missing = store::import(ImageSet::Mnist, &from, &cache, None).unwrap_err().to_string();
+/// assert!(missing.contains("mnist"), "{missing}");
+/// assert!(!store::is_prepared(&cache.join("mnist")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Those of [`ImageSet::load`], and [`DataError::Io`] or [`DataError::File`] if they cannot be written.
@@ -59,6 +89,16 @@ pub fn import(set: ImageSet, from: &Path, cache: &Path, label: Option<&str>) -> 
 
 /// The record of a folder that [`import`] wrote.
 ///
+/// ```
+/// use ffjord_data::image::store;
+/// # let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("images.json"), r#"{"files": [], "label": "from another year"}"#)?;
+/// assert_eq!(store::record(folder.path())?.label.as_deref(), Some("from another year"));
+/// std::fs::write(folder.path().join("images.json"), "{")?;
+/// assert!(store::record(folder.path()).unwrap_err().to_string().contains("it is damaged"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`DataError::Io`] where there is none, [`ImageError::File`] for a damaged one.
 pub fn record(folder: &Path) -> Result<ImageRecord, DataError> {
@@ -72,6 +112,14 @@ pub fn record(folder: &Path) -> Result<ImageRecord, DataError> {
 }
 
 /// Checks that a folder's files are those that were imported, and hold the set's images, and says what they are labelled.
+///
+/// ```
+/// use ffjord_data::{ImageSet, image::store};
+/// // The digits come with the program.
+/// assert_eq!(store::verify("".as_ref(), ImageSet::Digits)?, None);
+/// assert!(store::verify("no/such/folder".as_ref(), ImageSet::Mnist).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`ImageError::Missing`] for a folder that [`import`] did not write; [`DataError::Manifest`] for a file that has changed,

@@ -14,6 +14,16 @@ use machine::Machine;
 pub type Id = usize;
 
 /// An object of a pickle.
+///
+/// ```
+/// use ffjord_data::pickle::{Node, Pickle};
+/// // pickle.dumps((b"ab", None, 2.5), 0) of Python 2.
+/// let pickle = Pickle::read(&mut &b"(S'ab'\nNF2.5\nt."[..])?;
+/// let elements = pickle.elements(pickle.root()).ok_or("a tuple")?;
+/// assert_eq!(elements, [&Node::Text("ab".to_owned()), &Node::None, &Node::Float(2.5)]);
+/// assert_eq!(elements[0].bytes(), Some(&b"ab"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Node {
@@ -72,6 +82,20 @@ impl Node {
 /// let pickle = Pickle::read(&mut &b"(dp0\nVa\np1\nI1\ns."[..])?;
 /// assert_eq!(pickle.get(pickle.root(), "a"), Some(&Node::Int(1)));
 /// # Ok::<(), String>(())
+/// ```
+///
+/// Entries of a dictionary, elements of a list:
+///
+/// ```
+/// use ffjord_data::pickle::{Node, Pickle};
+/// // pickle.dumps({"a": [1, 2]}, 0)
+/// let pickle = Pickle::read(&mut &b"(dp0\nVa\np1\n(lp2\nI1\naI2\nas."[..])?;
+/// let (key, list) = pickle.entries(pickle.root()).next().ok_or("one entry")?;
+/// assert_eq!((key, pickle.elements(list)), ("a", Some(vec![&Node::Int(1), &Node::Int(2)])));
+/// assert!(pickle.nodes().any(|node| node == &Node::Int(2)));
+/// let Node::List(places) = list else { return Err("a list".into()) };
+/// assert_eq!(pickle.node(places[1]), &Node::Int(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Pickle {

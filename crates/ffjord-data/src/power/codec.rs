@@ -67,6 +67,16 @@ pub fn encode(measurements: &[Measurement]) -> Result<Vec<u8>, PowerError> {
 
 /// Unpacks what [`encode`] packed, after checking its checksum.
 ///
+/// ```
+/// use ffjord_data::power::{Measurement, PowerError, decode, encode};
+/// let mut packed = encode(&[Measurement { minute_of_day: 1439, ..Measurement::default() }])?;
+/// assert_eq!(decode(&packed)?[0].minute_of_day, 1439);
+/// *packed.last_mut().ok_or("it is not empty")? ^= 1;
+/// assert!(matches!(decode(&packed), Err(PowerError::Checksum)));
+/// assert!(matches!(decode(b"text"), Err(PowerError::NotPacked)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`PowerError::NotPacked`] for other files, [`PowerError::Checksum`] for a corrupt or truncated one, and the other
 /// variants for one that was made wrongly.

@@ -46,6 +46,17 @@ impl PowerDataset {
     }
 
     /// The data of a packed file that is in memory.
+    ///
+    /// ```
+    /// use ffjord_data::power::{Measurement, PowerDataset, encode};
+    /// let first = Measurement { active_power: 4216, voltage: 23484, sub_metering: [0, 1, 17], minute_of_day: 1044 };
+    /// let rows = vec![first];
+    /// let dataset = PowerDataset::from_bytes(encode(&rows)?);
+    /// assert_eq!(dataset.measurements()?, rows);
+    /// // The published split needs all rows.
+    /// assert!(dataset.prepare().unwrap_err().to_string().contains("1 complete rows"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_bytes(packed: impl Into<Cow<'static, [u8]>>) -> Self {
         Self {
             source: Source::Packed(packed.into()),

@@ -19,6 +19,22 @@ const UNITS: [(&str, f64); 6] = [
 
 /// The manifest of `packed`, a file named `file_name` that [`encode`](super::encode) made from `measurements`.
 ///
+/// ```
+/// use ffjord_data::power::{Measurement, describe, encode};
+/// // Numbers that only look like measurements.
+/// let row = |i: u16| Measurement {
+///     active_power: 1000 + 7 * i % 1013,
+///     voltage: 24000 + 11 * i % 101,
+///     sub_metering: [(i % 7) as u8, (i % 5) as u8, (i % 19) as u8],
+///     minute_of_day: i % 1440,
+/// };
+/// let rows: Vec<Measurement> = (0..1000).map(row).collect();
+/// let manifest = describe(&rows, "power.bin", &encode(&rows)?)?;
+/// assert_eq!((manifest.rows, manifest.prepared.train_rows), (1000, 810));
+/// assert_eq!(manifest.columns[5].maximum, 999.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Those of [`prepare`], whose row counts and moments are part of it.
 pub fn describe(measurements: &[Measurement], file_name: &str, packed: &[u8]) -> Result<Manifest, DataError> {

@@ -7,6 +7,13 @@ use thiserror::Error;
 use super::ROWS;
 
 /// Why POWER data, raw or packed, cannot be used.
+///
+/// ```
+/// use ffjord_data::power::{PowerError, decode};
+/// let refused = decode(b"not packed").unwrap_err();
+/// assert!(matches!(refused, PowerError::NotPacked));
+/// assert!(refused.to_string().contains("make one from the original text"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PowerError {

@@ -31,6 +31,23 @@ pub use self::{
 use crate::{DataError, Matrix};
 
 /// What a file name does not say about how to read it.
+///
+/// ```
+/// use ffjord_data::table::{self, LoadOptions};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("table.csv");
+/// std::fs::write(&path, "id,x,y,part\n7,1,2,train\n8,nan,4,test\n")?;
+/// let options = LoadOptions {
+///     columns: vec!["y".to_owned(), "x".to_owned()],
+///     labels: Some("part".to_owned()),
+///     keep_non_finite: true,
+///     ..LoadOptions::default()
+/// };
+/// let table = table::load(&path, &options)?;
+/// assert_eq!(table.values.row(0), [2.0, 1.0]);
+/// assert_eq!((table.labels.ok_or("asked for")?[1].as_str(), table.bad[0].row), ("test", 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Which array of a `.npz` archive to read; if `None`, there must be only one.

@@ -19,6 +19,21 @@ use super::{
 use crate::{DataError, Element, Matrix};
 
 /// Why an array cannot be read.
+///
+/// ```
+/// use ffjord_data::{DataError, Matrix, table::{self, LoadOptions, NpyError}};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("points.npy");
+/// table::save_npy(&path, &Matrix::from_rows(&[[0.5, 1.0], [1.5, f64::NAN]]))?;
+/// let refused = table::load(&path, &LoadOptions::default()).unwrap_err();
+/// assert!(matches!(&refused, DataError::Npy { error: NpyError::NotFinite { row: 1, column: 1, .. }, .. }));
+/// // A file that lost its last byte.
+/// let bytes = std::fs::read(&path)?;
+/// std::fs::write(&path, &bytes[..bytes.len() - 1])?;
+/// let cut = table::load(&path, &LoadOptions::default()).unwrap_err().to_string();
+/// assert!(cut.contains("takes 32 bytes, but 31 are there"), "{cut}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NpyError {

@@ -13,6 +13,17 @@ const MAGIC: &[u8; 6] = b"\x93NUMPY";
 const MAX_TEXT: usize = 10_000;
 
 /// Why the header of an array is not understood.
+///
+/// ```
+/// use ffjord_data::{DataError, table::{self, HeaderError, LoadOptions, NpyError}};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("points.npy");
+/// std::fs::write(&path, "1,2\n3,4\n")?;
+/// let refused = table::load(&path, &LoadOptions::default()).unwrap_err();
+/// assert!(matches!(&refused, DataError::Npy { error: NpyError::Header(HeaderError::Magic), .. }));
+/// assert!(refused.to_string().contains("write it with numpy.save or savez"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HeaderError {

@@ -16,6 +16,13 @@ use super::{
 use crate::{DataError, Matrix};
 
 /// An array of an archive: its name, and its shape where its header can be read.
+///
+/// ```
+/// use ffjord_data::table::{ArrayInfo, NpyError};
+/// let array = |name: &str, shape| ArrayInfo { name: name.to_owned(), shape: Some(shape) };
+/// let several = NpyError::SeveralArrays { present: vec![array("x", vec![100, 2]), array("y", vec![100])] };
+/// assert!(several.to_string().contains("say which with --set data.array=NAME"), "{several}");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArrayInfo {
     /// Its name, without `.npy`.

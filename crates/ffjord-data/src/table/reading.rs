@@ -4,6 +4,16 @@ use super::{TextReading, listed};
 use crate::Matrix;
 
 /// A table as it stands in a file.
+///
+/// A table without a file, and without one of its columns:
+///
+/// ```
+/// use ffjord_data::{Matrix, table::Table};
+/// let names = ["x", "y"].map(str::to_owned).to_vec();
+/// let table = Table::new(Some(names), Matrix::from_rows(&[[1.0, 2.0], [3.0, 4.0]]));
+/// let without = table.without(&["x".to_owned()]);
+/// assert_eq!((without.column_names(), without.values.as_slice()), (vec!["y".to_owned()], &[2.0, 4.0][..]));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// The column names, `[D]`, if the file has them; numbers, from 0, where it has none and columns were left out.
@@ -20,6 +30,17 @@ pub struct Table {
 }
 
 /// A value that is no finite number, as it stands in the file.
+///
+/// ```
+/// use ffjord_data::table::{self, BadValue, LoadOptions};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("table.csv");
+/// std::fs::write(&path, "x,y\n1,2\n3,missing\n")?;
+/// let table = table::load(&path, &LoadOptions { keep_non_finite: true, ..LoadOptions::default() })?;
+/// assert_eq!(table.bad, [BadValue { row: 1, column: Some(1), text: "missing".to_owned() }]);
+/// assert!(table.values.row(1)[1].is_nan());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadValue {
     /// Its row, from 0 below any header.
@@ -31,6 +52,18 @@ pub struct BadValue {
 }
 
 /// What a reader concluded from a file.
+///
+/// ```
+/// use ffjord_data::table::{self, Delimiter, LoadOptions};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("table.csv");
+/// std::fs::write(&path, "id;x\n7;1\n8;2\n")?;
+/// let options = LoadOptions { drop: vec!["id".to_owned()], ..LoadOptions::default() };
+/// let reading = table::load(&path, &options)?.reading;
+/// assert_eq!((reading.array, reading.left_out), (None, vec!["id".to_owned()]));
+/// assert_eq!(reading.text.and_then(|text| text.delimiter), Some(Delimiter::Semicolon));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {

@@ -8,6 +8,18 @@ use super::LoadOptions;
 use crate::DataError;
 
 /// Why columns cannot be chosen as asked.
+///
+/// ```
+/// use ffjord_data::{DataError, table::{self, LoadOptions, SelectionError}};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("table.csv");
+/// std::fs::write(&path, "x,y\n1,2\n3,4\n")?;
+/// let options = LoadOptions { columns: vec!["z".to_owned()], ..LoadOptions::default() };
+/// let refused = table::load(&path, &options).unwrap_err();
+/// assert!(matches!(&refused, DataError::Columns { error: SelectionError::NoColumn { name, .. }, .. } if name == "z"));
+/// assert!(refused.to_string().contains("there is no column `z`"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SelectionError {

@@ -14,6 +14,13 @@ const MAX_SIDE: u32 = 16_384;
 const MAX_DECODED_BYTES: u64 = 1 << 29;
 
 /// Why a picture cannot serve as a density.
+///
+/// ```
+/// use ffjord_data::toy::{ImageDensity, ImageDensityError, Ink};
+/// let refused = ImageDensity::decode(b"no picture", Ink::Dark).unwrap_err();
+/// assert!(matches!(refused, ImageDensityError::Unreadable { .. }));
+/// assert!(refused.to_string().contains("give a PNG or JPEG"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImageDensityError {
@@ -32,6 +39,18 @@ pub enum ImageDensityError {
 }
 
 /// Which pixels of a picture carry probability.
+///
+/// ```
+/// use ffjord_data::toy::{ImageDensity, ImageDensityError, Ink};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("white.png");
+/// image::GrayImage::from_pixel(4, 2, image::Luma([255])).save(&path)?;
+/// let picture = std::fs::read(&path)?;
+/// // A white sheet has no dark pixel, and is twice as wide as high.
+/// assert!(matches!(ImageDensity::decode(&picture, Ink::Dark), Err(ImageDensityError::NoInk { ink: Ink::Dark })));
+/// assert_eq!(ImageDensity::decode(&picture, Ink::Light)?.extent(), [4.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Ink {

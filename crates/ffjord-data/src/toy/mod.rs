@@ -31,6 +31,19 @@ use crate::{DataError, Element, Matrix};
 /// assert_eq!((points.rows(), points.columns()), (100, 2));
 /// # Ok::<(), ffjord_data::DataError>(())
 /// ```
+///
+/// Every density has a name, and its points in double precision:
+///
+/// ```
+/// use ffjord_data::ToyDensity;
+/// use rand::SeedableRng;
+///
+/// let line = ToyDensity::ALL[8];
+/// assert_eq!((line, line.name()), (ToyDensity::Line, "line"));
+/// let points = line.sample_f64(10, &mut rand_chacha::ChaCha8Rng::seed_from_u64(0));
+/// assert!(points.iter_rows().all(|point| point[0] == point[1]));
+/// assert_eq!(points.cast::<f32>(), line.sample(10, &mut rand_chacha::ChaCha8Rng::seed_from_u64(0)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ToyDensity {

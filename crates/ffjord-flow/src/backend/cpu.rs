@@ -14,6 +14,35 @@ use ffjord_ode::adjoint::AdjointMethod;
 use std::sync::Arc;
 
 /// A field by its own tensor operations, on any device of candle.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_nn::{Dual, NnError, Parameter, VectorField};
+/// # use std::sync::Arc;
+/// # #[derive(Debug)]
+/// # struct Linear { parameters: [Parameter; 1] }
+/// # impl VectorField for Linear {
+/// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+/// #     fn dtype(&self) -> DType { DType::F64 }
+/// #     fn device(&self) -> &Device { &Device::Cpu }
+/// #     fn state_shape(&self) -> &[usize] { &[2] }
+/// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual, NnError> {
+/// #         z.scale(self.parameters[0].var.as_tensor())
+/// #     }
+/// # }
+/// # let theta = Parameter::constant("theta", 1, 0.5, DType::F64, &Device::Cpu)?;
+/// # let field: Arc<dyn VectorField> = Arc::new(Linear { parameters: [theta] });
+/// use ffjord_flow::{Bijection, Cnf, CnfSettings, Pass, SolveSettings, TensorBackend};
+/// # use rand::SeedableRng;
+/// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// // dz/dt = z/2 up to T = 1.
+/// let settings = CnfSettings { end_time: 1.0, evaluation: SolveSettings::adaptive(1e-9)?, ..CnfSettings::default() };
+/// let cnf = Cnf::new(field, settings)?.with_backend(Arc::new(TensorBackend));
+/// let z = cnf.forward(&Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?, &mut Pass::evaluation(&mut rng))?;
+/// assert!((z.value.to_vec2::<f64>()?[0][1] + 2.0 * 0.5_f64.exp()).abs() < 1e-7);
+/// assert!((z.log_det()?.to_vec1::<f64>()?[0] - 1.0).abs() < 1e-7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TensorBackend;
 
@@ -32,6 +61,24 @@ impl Backend for TensorBackend {
 /// A field by its compiled kernel where it has one ([`VectorField::kernel`](ffjord_nn::VectorField::kernel)), else by its
 /// tensor operations; those also serve solves whose integrals need derivatives along the path. A trace at a bottleneck has
 /// a kernel of its own ([`VectorField::bottleneck_kernel`](ffjord_nn::VectorField::bottleneck_kernel)), or none.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Bijection, Cnf, CpuBackend, Pass, TensorBackend};
+/// use rand::SeedableRng;
+/// use std::sync::Arc;
+///
+/// // The kernel and the tensor operations of one network, within rounding.
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let build = || Cnf::builder(2).hidden([8]).dtype(DType::F64).tolerance(1e-8).build();
+/// let fused = build()?.with_backend(Arc::new(CpuBackend::default()));
+/// let by_tensors = build()?.with_backend(Arc::new(TensorBackend));
+/// let x = Tensor::new(&[[0.3, -0.7], [1.2, 0.1]], &Device::Cpu)?;
+/// let a = fused.forward(&x, &mut Pass::evaluation(&mut rng))?.value;
+/// let b = by_tensors.forward(&x, &mut Pass::evaluation(&mut rng))?.value;
+/// assert!((a - b)?.abs()?.max_all()?.to_scalar::<f64>()? < 1e-7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct CpuBackend {
     /// Tapes and workspaces between solves.

@@ -21,6 +21,36 @@ use std::sync::Arc;
 /// assert_eq!((cnf.input_shape(), cnf.given_len()), (&[3][..], 2));
 /// # Ok::<(), ffjord_flow::FlowError>(())
 /// ```
+///
+/// Solver, trace, end time and what is integrated along the way:
+///
+/// ```
+/// use candle_core::DType;
+/// use ffjord_flow::{Bijection, Cnf, PathIntegral, SolveSettings, TraceMode};
+/// use ffjord_nn::{ActivationKind, LayerKind};
+/// use ffjord_ode::{Method, Solver, adjoint::{AdjointMethod, Backsolve}};
+/// use ffjord_trace::ProbeDistribution;
+///
+/// let trace = TraceMode::Hutchinson { distribution: ProbeDistribution::Rademacher, probes: 1 };
+/// let cnf = Cnf::builder(3)
+///     .layer(LayerKind::Concat)
+///     .activation(ActivationKind::Softplus)
+///     .dtype(DType::F64)
+///     .fixed_end_time(2.0)
+///     .training(SolveSettings::new(Solver::new(Method::Rk4).fixed_steps(8)))
+///     .evaluation(SolveSettings::adaptive(1e-6)?)
+///     .training_trace(trace)
+///     .adjoint(AdjointMethod::Backsolve(Backsolve::new()))
+///     .integrals([PathIntegral::Kinetic])
+///     .build()?;
+/// assert!((cnf.end_time()? - 2.0).abs() < 1e-12 && !cnf.settings().learn_end_time);
+/// assert_eq!(cnf.settings().training.solver.method(), Method::Rk4);
+/// assert_eq!(cnf.settings().integrals, [PathIntegral::Kinetic]);
+/// assert_eq!(cnf.parameters()[0].var.dtype(), DType::F64);
+/// // A number that makes no sense is refused when the flow is built.
+/// assert!(Cnf::builder(3).tolerance(-1.0).build().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct CnfBuilder {
     network: MlpConfig,
@@ -144,6 +174,15 @@ impl CnfBuilder {
     }
 
     /// Method, steps, trace and adjoint as a configuration has them.
+    ///
+    /// ```
+    /// use ffjord_flow::{Cnf, config::SolverConfig};
+    /// let solver: SolverConfig = serde_json::from_str(r#"{"train": {"method": "tsit5"}, "adjoint": "backsolve"}"#)?;
+    /// let cnf = Cnf::builder(2).solver(&solver)?.build()?;
+    /// assert_eq!(cnf.settings().training.solver.method().name(), "tsit5");
+    /// assert_eq!(cnf.settings().adjoint.name(), "backsolve");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`FlowError::Config`](crate::FlowError::Config) names the key of the first setting that cannot be used.

@@ -41,6 +41,37 @@ use std::sync::Arc;
 /// assert!(error < 1e-4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Where the field is linear, `dz/dt = z/2` on two columns, all is known: `z(T) = x e^(T/2)` with log-determinant T.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use ffjord_nn::{Dual, NnError, Parameter, VectorField};
+/// # use std::sync::Arc;
+/// # #[derive(Debug)]
+/// # struct Linear { parameters: [Parameter; 1] }
+/// # impl VectorField for Linear {
+/// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+/// #     fn dtype(&self) -> DType { DType::F64 }
+/// #     fn device(&self) -> &Device { &Device::Cpu }
+/// #     fn state_shape(&self) -> &[usize] { &[2] }
+/// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual, NnError> {
+/// #         z.scale(self.parameters[0].var.as_tensor())
+/// #     }
+/// # }
+/// # let theta = Parameter::constant("theta", 1, 0.5, DType::F64, &Device::Cpu)?;
+/// # let field: Arc<dyn VectorField> = Arc::new(Linear { parameters: [theta] });
+/// use ffjord_flow::{Bijection, Cnf, CnfSettings, Pass, SolveSettings};
+/// # use rand::SeedableRng;
+/// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let evaluation = SolveSettings::adaptive(1e-9)?;
+/// let cnf = Cnf::new(field, CnfSettings { end_time: 0.6, evaluation, ..CnfSettings::default() })?;
+/// let z = cnf.forward(&Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?, &mut Pass::evaluation(&mut rng))?;
+/// assert!((cnf.end_time()? - 0.6).abs() < 1e-12 && cnf.field().parameters()[0].name == "theta");
+/// assert!((z.value.to_vec2::<f64>()?[0][1] + 2.0 * 0.3_f64.exp()).abs() < 1e-7);
+/// assert!((z.log_det()?.to_vec1::<f64>()?[0] - 0.6).abs() < 1e-7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Cnf {
     field: Arc<dyn VectorField>,
@@ -85,6 +116,38 @@ impl Cnf {
 
     /// The same flow with a random end time `T (1 + spread · u)`, u uniform on [−1, 1], drawn for every training pass
     /// (STEER, Ghosh et al. 2020, eq. 6, with b = spread · T); evaluation and sampling keep T.
+    ///
+    /// ```
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # use ffjord_nn::{Dual, NnError, Parameter, VectorField};
+    /// # use std::sync::Arc;
+    /// # #[derive(Debug)]
+    /// # struct Linear { parameters: [Parameter; 1] }
+    /// # impl VectorField for Linear {
+    /// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+    /// #     fn dtype(&self) -> DType { DType::F64 }
+    /// #     fn device(&self) -> &Device { &Device::Cpu }
+    /// #     fn state_shape(&self) -> &[usize] { &[2] }
+    /// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual, NnError> {
+    /// #         z.scale(self.parameters[0].var.as_tensor())
+    /// #     }
+    /// # }
+    /// # let theta = Parameter::constant("theta", 1, 0.5, DType::F64, &Device::Cpu)?;
+    /// # let field: Arc<dyn VectorField> = Arc::new(Linear { parameters: [theta] });
+    /// use ffjord_flow::{Bijection, Cnf, CnfSettings, Pass};
+    /// # use rand::SeedableRng;
+    /// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let cnf = Cnf::new(field, CnfSettings { end_time: 1.0, ..CnfSettings::default() })?.with_random_end_time(0.1)?;
+    /// let x = Tensor::new(&[[1.0, 1.0]], &Device::Cpu)?;
+    /// // dz/dt = z/2 on two columns has T as log-determinant, from 0.9 to 1.1 in training and 1 else.
+    /// let log_det = |pass: &mut Pass<'_>| {
+    ///     Ok::<_, ffjord_flow::FlowError>(cnf.forward(&x, pass)?.log_det()?.to_vec1::<f64>()?[0])
+    /// };
+    /// let drawn = log_det(&mut Pass::training(&mut rng))?;
+    /// assert!(drawn != 1.0 && (0.9..=1.1).contains(&drawn));
+    /// assert!((log_det(&mut Pass::evaluation(&mut rng))? - 1.0).abs() < 1e-6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`FlowError::InvalidSetting`] unless `spread` lies in [0, 1), which keeps the end time positive.

@@ -64,6 +64,35 @@ impl Cnf {
     /// A training pass from data to noise with given probes `[K, B, …]` instead of drawn ones; for comparisons with
     /// other implementations.
     ///
+    /// ```
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # use ffjord_nn::{Dual, NnError, Parameter, VectorField};
+    /// # use std::sync::Arc;
+    /// # #[derive(Debug)]
+    /// # struct Linear { parameters: [Parameter; 1] }
+    /// # impl VectorField for Linear {
+    /// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+    /// #     fn dtype(&self) -> DType { DType::F64 }
+    /// #     fn device(&self) -> &Device { &Device::Cpu }
+    /// #     fn state_shape(&self) -> &[usize] { &[2] }
+    /// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual, NnError> {
+    /// #         z.scale(self.parameters[0].var.as_tensor())
+    /// #     }
+    /// # }
+    /// # let theta = Parameter::constant("theta", 1, 0.5, DType::F64, &Device::Cpu)?;
+    /// # let field: Arc<dyn VectorField> = Arc::new(Linear { parameters: [theta] });
+    /// use ffjord_flow::{Cnf, CnfSettings, SolveCost};
+    /// let cnf = Cnf::new(field, CnfSettings { end_time: 1.0, ..CnfSettings::default() })?;
+    /// let x = Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?;
+    /// let probe = Tensor::new(&[[[1.0, 0.0]]], &Device::Cpu)?;                // [K, B, D]
+    /// let cost = SolveCost::default();
+    /// let z = cnf.forward_with_probes(&x, &probe, &cost)?;
+    /// // J = I/2: the estimate along the first unit vector is 1/2, and not the trace 1.
+    /// assert!((z.log_det()?.to_vec1::<f64>()?[0] - 0.5).abs() < 1e-6);
+    /// assert!(cost.snapshot().forward_evaluations > 0.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the input or the probes do not fit, or the solve fails.
     pub fn forward_with_probes(&self, x: &Tensor, probes: &Tensor, cost: &SolveCost) -> Result<Transformed> {
@@ -92,6 +121,34 @@ impl Cnf {
 
     /// Moves a batch from time `span.0` to `span.1` on its way between 0 and T, without gradients; for pictures of
     /// the flow along t.
+    ///
+    /// ```
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # use ffjord_nn::{Dual, NnError, Parameter, VectorField};
+    /// # use std::sync::Arc;
+    /// # #[derive(Debug)]
+    /// # struct Linear { parameters: [Parameter; 1] }
+    /// # impl VectorField for Linear {
+    /// #     fn parameters(&self) -> &[Parameter] { &self.parameters }
+    /// #     fn dtype(&self) -> DType { DType::F64 }
+    /// #     fn device(&self) -> &Device { &Device::Cpu }
+    /// #     fn state_shape(&self) -> &[usize] { &[2] }
+    /// #     fn dual(&self, _t: &Tensor, z: &Dual, _given: Option<&Tensor>) -> Result<Dual, NnError> {
+    /// #         z.scale(self.parameters[0].var.as_tensor())
+    /// #     }
+    /// # }
+    /// # let theta = Parameter::constant("theta", 1, 0.5, DType::F64, &Device::Cpu)?;
+    /// # let field: Arc<dyn VectorField> = Arc::new(Linear { parameters: [theta] });
+    /// use ffjord_flow::{Cnf, CnfSettings, Pass};
+    /// # use rand::SeedableRng;
+    /// # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    /// let cnf = Cnf::new(field, CnfSettings { end_time: 1.0, ..CnfSettings::default() })?;
+    /// let x = Tensor::new(&[[1.0, -2.0]], &Device::Cpu)?;
+    /// // Half of the way of dz/dt = z/2.
+    /// let half = cnf.between(&x, (0.0, 0.5), &mut Pass::sampling(&mut rng))?.value;
+    /// assert!((half.to_vec2::<f64>()?[0][0] - 0.25_f64.exp()).abs() < 1e-5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the input does not fit or the solve fails.

@@ -9,6 +9,15 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 /// How gradients are computed, by name.
+///
+/// ```
+/// use ffjord_flow::config::{AdjointKind, BackwardConfig};
+/// assert_eq!(serde_json::from_str::<AdjointKind>(r#""interpolated""#)?, AdjointKind::Interpolated);
+/// for kind in AdjointKind::ALL {
+///     assert_eq!(kind.build(&BackwardConfig::default())?.name(), kind.to_string());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -27,6 +36,16 @@ pub enum AdjointKind {
 }
 
 /// How an adjoint works where not by its defaults.
+///
+/// ```
+/// use ffjord_flow::config::{AdjointKind, BackwardConfig};
+/// let options: BackwardConfig = serde_json::from_str(r#"{"rtol": 1e-7, "atol": 1e-7}"#)?;
+/// assert!(AdjointKind::Backsolve.build(&options).is_ok());
+/// // Options that an adjoint does not read are a mistake.
+/// let refused = AdjointKind::Checkpointed.build(&options).unwrap_err().to_string();
+/// assert!(refused.contains("`backsolve` and `interpolated`"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackwardConfig {

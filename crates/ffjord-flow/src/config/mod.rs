@@ -36,6 +36,19 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 
 /// How equations are solved in training and in evaluation, and how gradients are computed.
+///
+/// ```
+/// use ffjord_flow::config::{AdjointKind, SolverConfig};
+/// let config: SolverConfig = serde_json::from_str(
+///     r#"{"train": {"control": {"kind": "fixed", "steps": 8}},
+///         "test": {"control": {"kind": "adaptive", "rtol": 1e-6, "atol": 1e-6}}}"#,
+/// )?;
+/// assert_eq!(config.adjoint, AdjointKind::Checkpointed);
+/// let settings = config.build(1)?;
+/// assert_eq!(settings.training.solver.control().tolerance(), None);
+/// assert_eq!(settings.evaluation.solver.control().tolerance().map(|tolerance| tolerance.rtol()), Some(1e-6));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SolverConfig {
@@ -69,6 +82,20 @@ impl SolverConfig {
 }
 
 /// One way of solving.
+///
+/// ```
+/// use ffjord_flow::config::SolveConfig;
+/// use ffjord_flow::{SolveSettings, TraceMode};
+/// let config: SolveConfig =
+///     serde_json::from_str(r#"{"method": "tsit5", "trace": "rademacher", "probes": 2, "block_rows": "per-row"}"#)?;
+/// let settings = config.build()?;
+/// assert!(matches!(settings.trace, TraceMode::Hutchinson { probes: 2, .. }));
+/// assert_eq!(settings.block_rows, SolveSettings::PER_ROW);
+/// // The key is named where a setting cannot be used.
+/// let refused = SolveConfig { probes: 0, ..config }.build().unwrap_err().under("solver.train").to_string();
+/// assert!(refused.contains("`solver.train.probes`"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SolveConfig {
@@ -130,6 +157,14 @@ impl SolveConfig {
 }
 
 /// How steps are chosen.
+///
+/// ```
+/// use ffjord_flow::config::StepConfig;
+/// assert_eq!(StepConfig::default(), StepConfig::Adaptive { rtol: 1e-5, atol: 1e-5 });
+/// let fixed: StepConfig = serde_json::from_str(r#"{"kind": "fixed", "steps": 20}"#)?;
+/// assert_eq!(fixed, StepConfig::Fixed { steps: 20 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum StepConfig {

@@ -163,6 +163,23 @@ impl FromStr for PathIntegral {
 /// assert!(loss.backward().is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A map of your own gathers those of its parts:
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::{PathIntegral, PathIntegrals};
+///
+/// let mut all = PathIntegrals::none();
+/// all.add(PathIntegral::Kinetic, Tensor::new(&[1.0, 2.0], &Device::Cpu)?)?;
+/// let mut of_next = PathIntegrals::none();
+/// of_next.add(PathIntegral::Kinetic, Tensor::new(&[10.0, 20.0], &Device::Cpu)?)?;
+/// all.merge(of_next)?;
+/// let gathered: Vec<_> = all.iter().collect();
+/// assert_eq!((gathered.len(), gathered[0].0), (1, PathIntegral::Kinetic));
+/// assert_eq!(gathered[0].1.to_vec1::<f64>()?, [11.0, 22.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct PathIntegrals(BTreeMap<PathIntegral, Tensor>);
 

@@ -20,6 +20,19 @@ use crate::{ActivationKind, KernelError, LayerKind, Real};
 /// assert_eq!(net.parameters()[0].shape, [4, 2, 4, 4]);
 /// # Ok::<(), ffjord_kernels::KernelError>(())
 /// ```
+///
+/// Its counts are those of the flat buffer:
+///
+/// ```
+/// use ffjord_kernels::convolution::ConvArchitecture;
+/// use ffjord_kernels::{ActivationKind, LayerKind, Stride};
+///
+/// let net = ConvArchitecture::new(1, (4, 6), &[8], &[Stride::Keep; 2], LayerKind::Ignore, ActivationKind::Elu)?;
+/// assert_eq!((net.state_shape(), net.layers()), ([1, 4, 6], 2));
+/// assert_eq!((net.kind(), net.activation()), (LayerKind::Ignore, ActivationKind::Elu));
+/// assert_eq!(net.parameter_count(), (9 * 8 + 8) + (9 * 8 + 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvArchitecture {
     shapes: Vec<ConvShape>,

@@ -87,6 +87,30 @@ impl ImageShape {
 }
 
 /// A convolution with its kernel, or the adjoint of one, single-threaded.
+///
+/// The adjoint and the convolution have one inner product: `⟨A x, y⟩ = ⟨x, Aᵀ y⟩`.
+///
+/// ```
+/// use ffjord_kernels::convolution::{ImageConvolution, ImageShape};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// let shape = ImageShape { inputs: 1, outputs: 2, size: (3, 3), kernel: (2, 2), stride: 1, padding: 0 };
+/// assert_eq!(shape.output_size()?, (2, 2));
+/// let kernel: [f64; 8] = std::array::from_fn(|i| i as f64);
+/// let x: [f64; 9] = std::array::from_fn(|i| (i as f64).sin());
+/// let y: [f64; 8] = std::array::from_fn(|i| (i as f64).cos());
+/// let (mut ax, mut aty) = ([0.0; 8], [0.0; 9]);
+/// ImageConvolution::new(SimdLevel::detect(), shape, &kernel)?.apply(&x, &mut ax)?;
+/// ImageConvolution::adjoint(SimdLevel::detect(), shape, &kernel)?.apply(&y, &mut aty)?;
+/// let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+/// assert!((dot(&ax, &y) - dot(&x, &aty)).abs() < 1e-12);
+///
+/// // Channels side by side: the two of a pixel, then those of the next.
+/// let mut beside = [0.0; 8];
+/// ImageConvolution::new(SimdLevel::detect(), shape, &kernel)?.channels_last().apply(&x, &mut beside)?;
+/// assert!((0..4).all(|pixel| (beside[2 * pixel + 1] - ax[4 + pixel]).abs() < 1e-12));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ImageConvolution<T: Real> {
     level: SimdLevel,
@@ -211,6 +235,18 @@ fn turned(shape: &ImageShape, grid: Grid) -> Option<Grid> {
 
 /// As [`add_kernel_gradient`], from images x `[B, H, W, C]` and cotangents g `[B, H', W', C']`.
 ///
+/// ```
+/// use ffjord_kernels::convolution::{ImageShape, add_kernel_gradient_channels_last};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// // Two channels that a kernel of one pixel adds up with weights: their gradients are Σ x g.
+/// let shape = ImageShape { inputs: 2, outputs: 1, size: (1, 2), kernel: (1, 1), stride: 1, padding: 0 };
+/// let mut sum = [0.5_f64, 0.0];
+/// add_kernel_gradient_channels_last(SimdLevel::detect(), shape, &[1.0, 10.0, 2.0, 20.0], &[1.0, 3.0], &mut sum)?;
+/// assert_eq!(sum, [0.5 + 1.0 + 6.0, 10.0 + 60.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`add_kernel_gradient`].
 pub fn add_kernel_gradient_channels_last<T: Real>(
@@ -225,6 +261,19 @@ pub fn add_kernel_gradient_channels_last<T: Real>(
 
 /// Adds to `sum` `[C', C, kh, kw]` the kernel's gradient that images x `[B, C, H, W]` and cotangents g `[B, C', H', W']`
 /// give, single-threaded.
+///
+/// ```
+/// use ffjord_kernels::convolution::{ImageShape, add_kernel_gradient};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// let shape = ImageShape { inputs: 2, outputs: 1, size: (1, 2), kernel: (1, 1), stride: 1, padding: 0 };
+/// let mut sum = [0.5_f64, 0.0];
+/// add_kernel_gradient(SimdLevel::detect(), shape, &[1.0, 2.0, 10.0, 20.0], &[1.0, 3.0], &mut sum)?;
+/// assert_eq!(sum, [0.5 + 1.0 + 6.0, 10.0 + 60.0]);
+/// let refused = add_kernel_gradient(SimdLevel::detect(), shape, &[1.0; 4], &[1.0; 2], &mut [0.0; 3]);
+/// assert!(refused.unwrap_err().to_string().contains("3 numbers where 2 are needed"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`ImageShape::output_size`], and [`KernelError::Length`] unless x and g hold as many whole images and `sum` is a

@@ -15,6 +15,24 @@ use crate::simd::{Isa, Kernel, SimdLevel};
 /// assert_eq!((x[0], slope[0]), (0.0, 1.0));
 /// assert!((x[1] - 1f32.tanh()).abs() < 1e-6);
 /// ```
+///
+/// Both derivatives, which forward-over-reverse mode takes:
+///
+/// ```
+/// use ffjord_kernels::elementwise::{Function, Saved};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// let level = SimdLevel::detect();
+/// let (mut slope, mut curvature) = ([0.0f64; 2], [0.0; 2]);
+/// Function::Square.derivatives(level, &[3.0, -1.0], &mut slope, &mut curvature);
+/// assert_eq!((slope, curvature), ([6.0, -2.0], [2.0, 2.0]));
+///
+/// let mut x = [0.0f32, 2.0];
+/// Function::Swish { beta: 1.0 }.cast::<f32>().apply(level, &mut x);
+/// assert!(x[0] == 0.0 && (x[1] - 2.0 / (1.0 + (-2f32).exp())).abs() < 1e-6);
+/// // Of tanh its value says the slope, 1 − y².
+/// assert_eq!(Function::<f32>::Tanh.saved(), Saved::Output);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Function<T> {
     /// y = x.

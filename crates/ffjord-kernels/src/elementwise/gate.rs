@@ -42,6 +42,17 @@ pub fn gate<T: Real>(
 
 /// Writes the gradient of the rows of [`gate`] for cotangents of its result; summed over rows it is that of the biases.
 ///
+/// ```
+/// use ffjord_kernels::elementwise::gate_gradient;
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// // x σ(y) at x = 3, y = 0: σ = ½ and x σ (1 − σ) = ¾.
+/// let mut gradient = [0.0f64; 2];
+/// gate_gradient(SimdLevel::detect(), 1, &[3.0, 0.0], &[0.0, 0.0], &[2.0], &mut gradient)?;
+/// assert_eq!(gradient, [1.0, 1.5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`gate`].
 pub fn gate_gradient<T: Real>(

@@ -14,6 +14,16 @@ use std::str::FromStr;
 /// assert!("gelu".parse::<ActivationKind>().is_err());
 /// # Ok::<(), ffjord_kernels::KernelError>(())
 /// ```
+///
+/// The function that it stands for:
+///
+/// ```
+/// use ffjord_kernels::ActivationKind;
+/// use ffjord_kernels::elementwise::Function;
+/// assert_eq!(ActivationKind::Swish.function(0.5f32), Function::Swish { beta: 0.5 });
+/// let learned: Vec<_> = ActivationKind::ALL.into_iter().filter(|kind| kind.has_coefficient()).collect();
+/// assert_eq!(learned, [ActivationKind::Swish]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ActivationKind {

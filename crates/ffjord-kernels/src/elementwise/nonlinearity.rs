@@ -8,6 +8,13 @@ use crate::Real;
 use crate::simd::Isa;
 
 /// What a forward pass has to keep of a nonlinearity y = φ(x) for the reverse pass.
+///
+/// ```
+/// use ffjord_kernels::elementwise::{Function, Saved};
+/// // 1 − y² is the slope of tanh; that of x² needs x.
+/// assert_eq!(Function::<f64>::Tanh.saved(), Saved::Output);
+/// assert_eq!(Function::<f64>::Square.saved(), Saved::Input);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Saved {

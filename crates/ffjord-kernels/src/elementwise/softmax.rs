@@ -45,6 +45,17 @@ pub fn log_softmax_at<T: Real>(
 
 /// Writes the gradient of the logits of [`log_softmax_at`] for cotangents of its result.
 ///
+/// ```
+/// use ffjord_kernels::elementwise::log_softmax_at_gradient;
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// // 1 − p for the class that was chosen, −p for the others.
+/// let mut gradient = [0.0f64; 2];
+/// log_softmax_at_gradient(SimdLevel::detect(), 2, &[0.0, 3f64.ln()], &[1], &[1.0], &mut gradient)?;
+/// assert!((gradient[0] + 0.25).abs() < 1e-15 && (gradient[1] - 0.25).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`log_softmax_at`].
 pub fn log_softmax_at_gradient<T: Real>(

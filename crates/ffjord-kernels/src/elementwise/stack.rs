@@ -12,6 +12,23 @@ use crate::simd::{Isa, Kernel, SimdLevel};
 const BLOCK: usize = 256;
 
 /// What was kept of a forward pass, all of it for one stack.
+///
+/// ```
+/// use ffjord_kernels::elementwise::{Function, SavedStack};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// let level = SimdLevel::detect();
+/// // y = x² of x = 3 with one tangent dx = 1: (9, 6 dx).
+/// let input = [3.0f64, 1.0];
+/// let mut stack = input;
+/// Function::Square.forward_stack(level, 1, &mut stack, &mut []);
+/// assert_eq!(stack, [9.0, 6.0]);
+///
+/// // The cotangents of (y, dy) become those of (x, dx); here of y + 10 dy = x² + 20 x dx.
+/// let mut cotangents = [1.0, 10.0];
+/// Function::Square.reverse_stack(level, 1, SavedStack { stack: &input, slope: &[] }, &mut cotangents);
+/// assert_eq!(cotangents, [6.0 + 20.0, 60.0]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SavedStack<'a, T> {
     /// The stack (y, dy₁, …) or, for [`Saved::Input`], (x, dx₁, …).
@@ -71,6 +88,15 @@ impl<T: Real> Function<T> {
     /// The derivative of `Σ ȳ y + Σₖ dȳₖ dyₖ` with respect to β of [`Function::Swish`]; zero for the others.
     ///
     /// `stack` is (x, dx₁, …); `cotangents` are those of (y, dy₁, …), before [`Function::reverse_stack`].
+    ///
+    /// ```
+    /// use ffjord_kernels::elementwise::Function;
+    /// use ffjord_kernels::simd::SimdLevel;
+    ///
+    /// // d/dβ x σ(βx) = x² σ (1 − σ), a quarter of x² at β = 0.
+    /// let of_beta = Function::Swish { beta: 0.0f64 }.parameter_gradient(SimdLevel::detect(), 1, &[2.0], &[1.0]);
+    /// assert!((of_beta - 1.0).abs() < 1e-15);
+    /// ```
     ///
     /// # Panics
     /// If the stacks differ in length or are no multiple of `values` long.

@@ -88,6 +88,27 @@ pub(crate) struct Coefficients<A: Architecture, T: Real> {
 ///
 /// Nothing is allocated in an evaluation. A workspace serves any number of rows and tangents up to its capacity, with
 /// any tape, one evaluation at a time.
+///
+/// It holds up to as many stacked rows as it was made for:
+///
+/// ```
+/// # use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// # use ffjord_kernels::simd::SimdLevel;
+/// # use ffjord_kernels::{ActivationKind, LayerKind};
+/// use ffjord_kernels::{Kernel, KernelError, Stack, StackMut, Workspace};
+/// # // z ↦ (z₂, z₁) as a network of one layer.
+/// # let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// # let swap = MlpKernel::new(SimdLevel::detect(), net, &[0.0, 1.0, 1.0, 0.0, 0.0, 0.0])?;
+/// let mut workspace: Workspace<MlpArchitecture, f64> = swap.workspace(2);
+/// let mut f = [0.0; 6];
+/// let one = Stack { value: &[1.0, 3.0], tangents: &[] };
+/// swap.forward(0.0, one, &[], StackMut { value: &mut f[..2], tangents: &mut [] }, &mut workspace)?;
+/// assert_eq!(f[..2], [3.0, 1.0]);
+/// let three = Stack { value: &[1.0; 6], tangents: &[] };
+/// let refused = swap.forward(0.0, three, &[], StackMut { value: &mut f, tangents: &mut [] }, &mut workspace);
+/// assert_eq!(refused, Err(KernelError::Capacity { rows: 3, tangents: 0, max_rows: 2 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Workspace<A: Architecture, T: Real> {
     architecture: A,
@@ -134,6 +155,25 @@ impl<A: Architecture, T: Real> Workspace<A, T> {
 /// What a forward pass keeps for its reverse pass; made by [`Kernel::tape`](crate::Kernel::tape).
 ///
 /// A tape holds one evaluation and can be recorded over.
+///
+/// A fresh one has nothing to take back:
+///
+/// ```
+/// # use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// # use ffjord_kernels::simd::SimdLevel;
+/// # use ffjord_kernels::{ActivationKind, LayerKind};
+/// use ffjord_kernels::{GradientMut, Kernel, KernelError, Stack, Tape};
+/// # // z ↦ (z₂, z₁) as a network of one layer.
+/// # let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// # let swap = MlpKernel::new(SimdLevel::detect(), net, &[0.0, 1.0, 1.0, 0.0, 0.0, 0.0])?;
+/// let tape: Tape<MlpArchitecture, f64> = swap.tape(1);
+/// let (mut of_z, mut of_parameters) = ([0.0; 2], [0.0; 6]);
+/// let gradient = GradientMut { state: &mut of_z, parameters: &mut of_parameters, given: &mut [] };
+/// let cotangent = Stack { value: &[1.0, 1.0], tangents: &[] };
+/// let refused = swap.reverse(&tape, &[], cotangent, gradient, &mut swap.workspace(1));
+/// assert_eq!(refused, Err(KernelError::EmptyTape));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tape<A: Architecture, T: Real> {
     architecture: A,

@@ -35,6 +35,26 @@ use crate::{KernelError, Real};
 /// [`Workspace`] of its own. The result of a row does not depend on the other rows of a call. Evaluations are those of
 /// the trait [`Kernel`]; [`MlpKernel`](crate::mlp::MlpKernel) and [`ConvKernel`](crate::convolution::ConvKernel) are
 /// the two kinds, with examples.
+///
+/// What an optimiser's step changes:
+///
+/// ```
+/// use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// use ffjord_kernels::simd::SimdLevel;
+/// use ffjord_kernels::{ActivationKind, Kernel, LayerKind, Layered, Stack, StackMut};
+///
+/// let net = MlpArchitecture::new(&[2, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// let mut network: Layered<MlpArchitecture, f64> = MlpKernel::new(SimdLevel::detect(), net, &[0.0; 6])?;
+/// assert_eq!((network.architecture().layers(), network.flops_per_row()), (1, 2 * 4));
+/// network.set_parameters(&[0.0, 1.0, 1.0, 0.0, 0.5, 0.0])?;
+/// assert_eq!((network.parameters()[4], network.level()), (0.5, SimdLevel::detect()));
+///
+/// let (mut f, input) = ([0.0; 2], Stack { value: &[1.0, 3.0], tangents: &[] });
+/// network.forward(0.0, input, &[], StackMut { value: &mut f, tangents: &mut [] }, &mut network.workspace(1))?;
+/// assert_eq!(f, [3.5, 1.0]);
+/// assert!(network.set_parameters(&[0.0; 5]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Layered<A: Architecture, T: Real> {
     pub(crate) level: SimdLevel,

@@ -4,6 +4,17 @@ use crate::ActivationKind;
 use std::ops::Range;
 
 /// One parameter tensor in the flat parameter buffer.
+///
+/// ```
+/// use ffjord_kernels::mlp::MlpArchitecture;
+/// use ffjord_kernels::{ActivationKind, LayerKind};
+/// let net = MlpArchitecture::new(&[2, 16, 2], LayerKind::Ignore, ActivationKind::Tanh)?;
+/// let specs = net.parameters();
+/// assert_eq!((specs[1].name.as_str(), specs[1].offset, specs[1].len()), ("layers.0._layer.bias", 32, 16));
+/// // They lie one behind the other.
+/// assert!(specs.windows(2).all(|pair| pair[0].offset + pair[0].len() == pair[1].offset && !pair[1].is_empty()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterSpec {
     /// Its name in the state dict of the original FFJORD code, such as `layers.0._layer.weight`.

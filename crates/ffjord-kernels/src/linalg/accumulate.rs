@@ -9,6 +9,17 @@ use crate::simd::{Isa, Kernel, SimdLevel};
 ///
 /// C is `[M, N]`. X is `[R, ≥ M]` and Y is `[R, ≥ N]`, with padding that may hold any finite or non-finite values.
 ///
+/// ```
+/// use ffjord_kernels::linalg::{Rows, RowsMut, accumulate_outer};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// // Two rows; C = XᵀY is added to.
+/// let (x, y, mut c) = ([1.0f64, 2.0], [3.0, 4.0], [100.0]);
+/// let rows = |data| Rows { data, stride: 1 };
+/// accumulate_outer(SimdLevel::detect(), (1, 1), rows(&x), rows(&y), RowsMut { data: &mut c, stride: 1 });
+/// assert_eq!(c, [100.0 + 3.0 + 8.0]);
+/// ```
+///
 /// # Panics
 /// If a row of X, Y or C is shorter than `m` or `n`, or C has less than `m` rows.
 pub fn accumulate_outer<T: Real>(

@@ -6,6 +6,14 @@ const CACHE_LINE: usize = 64;
 
 /// A fixed-size buffer of numbers whose first element lies at the start of a cache line, so that no vector load of a
 /// packed panel or of a padded row straddles two lines.
+///
+/// ```
+/// use ffjord_kernels::linalg::AlignedBuffer;
+/// let mut buffer = AlignedBuffer::<f32>::zeros(5);
+/// buffer[4] = 1.0;
+/// assert_eq!(buffer[..], [0.0, 0.0, 0.0, 0.0, 1.0]);
+/// assert_eq!(buffer.as_ptr() as usize % 64, 0);
+/// ```
 #[derive(Debug)]
 pub struct AlignedBuffer<T> {
     storage: Vec<T>,

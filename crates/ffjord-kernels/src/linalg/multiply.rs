@@ -7,6 +7,17 @@ use crate::Real;
 use crate::simd::{Isa, Kernel, SimdLevel};
 
 /// A row-major matrix that is only read: rows of `stride` numbers, of which the leading ones count.
+///
+/// ```
+/// use ffjord_kernels::linalg::{Rows, add_column_sums};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// // Rows of two numbers and one of padding, which column sums include.
+/// let a = Rows { data: &[1.0f32, 2.0, 0.0, 3.0, 4.0, 0.0], stride: 3 };
+/// let mut sums = [0.0; 3];
+/// add_column_sums(SimdLevel::detect(), a, &mut sums);
+/// assert_eq!(sums, [4.0, 6.0, 0.0]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a, T> {
     /// The numbers, row after row.
@@ -16,6 +27,19 @@ pub struct Rows<'a, T> {
 }
 
 /// A row-major matrix to write to.
+///
+/// ```
+/// use ffjord_kernels::linalg::{PackedMatrix, Rows, RowsMut, multiply};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// // Results three numbers apart: what of the padding lies between them is written as zeros.
+/// let level = SimdLevel::detect();
+/// let mut b = PackedMatrix::<f32>::zeros(level, 1, 1);
+/// b.fill_with(|_, _| 2.0);
+/// let mut c = [9.0; 6];
+/// multiply(level, Rows { data: &[1.0, 5.0], stride: 1 }, &b, &[], RowsMut { data: &mut c, stride: 3 });
+/// assert_eq!((c[0], c[3]), (2.0, 10.0));
+/// ```
 #[derive(Debug)]
 pub struct RowsMut<'a, T> {
     /// The numbers, row after row.
@@ -29,6 +53,19 @@ pub struct RowsMut<'a, T> {
 /// A is `[R, K]`, B is packed `[K, N]`, `bias` is empty (zero) or has [`PanelLayout::padded`](super::PanelLayout)
 /// entries. C is `[R, ≥ N]`: as many of the padded columns are written as its stride holds, the padding as zeros
 /// where the bias is zero. A row's result does not depend on the other rows.
+///
+/// ```
+/// use ffjord_kernels::linalg::{PackedMatrix, Rows, RowsMut, multiply};
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// // One row (1, 2) times [[1, 3], [2, 4]].
+/// let level = SimdLevel::detect();
+/// let mut b = PackedMatrix::<f64>::zeros(level, 2, 2);
+/// b.fill_with(|k, n| (1 + k + 2 * n) as f64);
+/// let mut c = [0.0; 2];
+/// multiply(level, Rows { data: &[1.0, 2.0], stride: 2 }, &b, &[], RowsMut { data: &mut c, stride: 2 });
+/// assert_eq!(c, [5.0, 11.0]);
+/// ```
 ///
 /// # Panics
 /// If A and C do not hold the same number of whole rows, a row is shorter than the product needs, or B is packed for

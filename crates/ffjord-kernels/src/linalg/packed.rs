@@ -10,6 +10,16 @@ use std::hint::black_box;
 /// As many panels of the widest kind as fit (four vectors with AVX-512, which has registers for them, else two), then at
 /// most two that are as narrow as the remaining columns allow. The last panel is filled with zeros up to its width, so a
 /// product writes whole vectors and rows need no scalar tails.
+///
+/// ```
+/// use ffjord_kernels::linalg::PanelLayout;
+/// use ffjord_kernels::simd::SimdLevel;
+/// for level in SimdLevel::available() {
+///     let layout = PanelLayout::new::<f32>(level, 21);
+///     let vector = level.vector_bytes() / 4;
+///     assert!(layout.columns() == 21 && layout.padded() >= 21 && layout.padded() % vector == 0);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PanelLayout {
     columns: usize,
@@ -85,6 +95,26 @@ impl PanelLayout {
 ///
 /// It is cut into column panels, which hold their K rows one after another. The rows of a matrix with too few columns for
 /// a vector are interleaved.
+///
+/// ```
+/// use ffjord_kernels::linalg::PackedMatrix;
+/// use ffjord_kernels::simd::SimdLevel;
+///
+/// let level = SimdLevel::detect();
+/// let mut first = PackedMatrix::<f64>::zeros(level, 2, 3);
+/// first.fill_with(|k, n| (10 * k + n) as f64);
+/// assert_eq!((first.entry(1, 2), first.depth(), first.layout().columns()), (12.0, 2, 3));
+///
+/// // What a layer's weights at a time are made of: rows or columns scaled, or a mean of two matrices.
+/// let mut other = PackedMatrix::zeros(level, 2, 3);
+/// other.assign_rows_scaled(level, &first, &[1.0, 5.0]);
+/// assert_eq!((other.entry(0, 2), other.entry(1, 2)), (2.0, 60.0));
+/// other.assign_columns_scaled(level, &first, &vec![2.0; first.layout().padded()]);
+/// assert_eq!(other.entry(1, 0), 20.0);
+/// let mut mean = PackedMatrix::zeros(level, 2, 3);
+/// mean.assign_interpolated(&first, &other, 0.5);
+/// assert_eq!((mean.entry(1, 2), mean.level()), (18.0, level));
+/// ```
 #[derive(Clone, Debug)]
 pub struct PackedMatrix<T: Real> {
     level: SimdLevel,

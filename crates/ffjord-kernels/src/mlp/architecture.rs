@@ -24,6 +24,21 @@ use crate::{ActivationKind, KernelError, LayerKind, Real};
 /// assert_eq!(net.parameters()[0].shape, [64, 2]);
 /// # Ok::<(), ffjord_kernels::KernelError>(())
 /// ```
+///
+/// A network that sees one number beside each state, and whose layers differ:
+///
+/// ```
+/// use ffjord_kernels::mlp::MlpArchitecture;
+/// use ffjord_kernels::{ActivationKind, LayerKind};
+///
+/// let kinds = [LayerKind::Concat, LayerKind::Ignore];
+/// let net = MlpArchitecture::with_kinds(&[3, 8, 2], &kinds, ActivationKind::Softplus)?;
+/// assert_eq!((net.inputs(), net.outputs(), net.dimensions()), (3, 2, &[3, 8, 2][..]));
+/// assert_eq!((net.kinds(), net.activation()), (&kinds[..], ActivationKind::Softplus));
+/// // Time is a fourth input of the first layer.
+/// assert_eq!(net.parameter_count(), (4 * 8 + 8) + (8 * 2 + 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MlpArchitecture {
     dimensions: Vec<usize>,

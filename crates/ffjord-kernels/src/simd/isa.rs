@@ -1,6 +1,25 @@
 //! What a kernel may know at compile time about the instruction set it is compiled for.
 
 /// An instruction set, as constants that a kernel's generic source can use.
+///
+/// ```
+/// use ffjord_kernels::simd::{Isa, Kernel, SimdLevel};
+///
+/// /// How many numbers fit a vector register of the instruction set that the code is compiled for.
+/// struct Lanes;
+///
+/// impl Kernel for Lanes {
+///     type Output = usize;
+///     #[inline(always)]
+///     fn run<S: Isa>(self) -> usize {
+///         S::VECTOR_BYTES / size_of::<f32>()
+///     }
+/// }
+///
+/// for level in SimdLevel::available() {
+///     assert_eq!(level.dispatch(Lanes), level.vector_bytes() / 4);
+/// }
+/// ```
 pub trait Isa: Copy + Send + Sync + 'static {
     /// Whether a fused multiply-add is one instruction. Without it `mul_add` would be a slow library call, so
     /// [`Real::fma`](crate::Real::fma) multiplies and adds separately.

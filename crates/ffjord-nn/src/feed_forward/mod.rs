@@ -14,6 +14,22 @@ use candle_core::Tensor;
 use degrees::Degrees;
 
 /// The architecture of a dense [`FeedForward`] network.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_nn::{ActivationKind, FeedForward, FeedForwardConfig, ParameterBuilder};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut builder = ParameterBuilder::new(&mut rng, DType::F32, &Device::Cpu);
+/// let config = FeedForwardConfig { inputs: 3, hidden: vec![16, 8], outputs: 4, activation: ActivationKind::Relu };
+/// FeedForward::dense(&config, &mut builder)?;
+/// let parameters = builder.finish();
+/// let shapes: Vec<_> = parameters.iter().step_by(2).map(|weight| weight.var.dims().to_vec()).collect();
+/// assert_eq!(shapes, [[16, 3], [8, 16], [4, 8]]);
+/// assert_eq!(parameters[1].name, "layers.0.bias");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedForwardConfig {
     /// Input features.
@@ -27,6 +43,29 @@ pub struct FeedForwardConfig {
 }
 
 /// The architecture of an autoregressive [`FeedForward`] network.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{ActivationKind, AutoregressiveConfig, FeedForward, ParameterBuilder};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let mut builder = ParameterBuilder::new(&mut rng, DType::F64, &Device::Cpu);
+/// let (hidden, activation) = (vec![8], ActivationKind::Softplus);
+/// let config = AutoregressiveConfig { dimension: 2, condition: 0, hidden, outputs_per_column: 1, activation };
+/// let network = FeedForward::autoregressive(&config, &mut builder)?;
+/// for parameter in builder.finish() {
+///     parameter.var.set(&parameter.var.ones_like()?)?;
+/// }
+/// let outputs = |x: [f64; 2]| -> Result<Vec<f64>, ffjord_nn::NnError> {
+///     Ok(network.apply(&Tensor::new(&[x], &Device::Cpu)?)?.squeeze(0)?.to_vec1()?)
+/// };
+/// // Column 0 depends on nothing, column 1 on column 0, and nothing on column 1.
+/// let (at, first, second) = (outputs([0.0, 0.0])?, outputs([1.0, 0.0])?, outputs([0.0, 1.0])?);
+/// assert_eq!((at[0], &at), (first[0], &second));
+/// assert!(first[1] > at[1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AutoregressiveConfig {
     /// The columns D that are ordered.

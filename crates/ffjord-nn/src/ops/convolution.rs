@@ -75,6 +75,19 @@ fn one_pixel(y: &Tensor, kernel: &Tensor) -> Result<Tensor> {
 /// The transposed convolution of y `[B, C, H, W]` with a kernel `[C, C', kh, kw]`, whose image has `output_padding` more
 /// lines and columns than the least that there can be, as candle's and PyTorch's `conv_transpose2d`; differentiable in both.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::ops;
+///
+/// // One pixel becomes the kernel times its value.
+/// let y = Tensor::new(&[[[[3f32]]]], &Device::Cpu)?;
+/// let kernel = Tensor::new(&[[[[1f32, 2.0], [3.0, 4.0]]]], &Device::Cpu)?;
+/// let x = ops::conv_transpose2d(&y, &kernel, 0, 0, 2)?;
+/// assert_eq!((x.dims(), x.flatten_all()?.to_vec1::<f32>()?), (&[1, 1, 2, 2][..], vec![3.0, 6.0, 9.0, 12.0]));
+/// assert!(ops::conv_transpose2d(&y, &kernel, 0, 2, 2).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When the shapes do not fit together, `output_padding` is no smaller than the stride, or memory or device fail.
 pub fn conv_transpose2d(
@@ -132,6 +145,18 @@ pub fn conv2d_channels_last(x: &Tensor, kernel: &Tensor, padding: usize, stride:
 }
 
 /// [`conv_transpose2d`] of images whose channels lie side by side, `[B, H, W, C] → [B, H', W', C']`.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::ops;
+///
+/// // One pixel of two channels, [B, H, W, C], to four of one.
+/// let y = Tensor::new(&[[[[1f32, 10.0]]]], &Device::Cpu)?;
+/// let kernel = Tensor::new(&[[[[1f32, 2.0], [3.0, 4.0]]], [[[1.0, 1.0], [1.0, 1.0]]]], &Device::Cpu)?;
+/// let x = ops::conv_transpose2d_channels_last(&y, &kernel, 0, 0, 2)?;
+/// assert_eq!((x.dims(), x.flatten_all()?.to_vec1::<f32>()?), (&[1, 2, 2, 1][..], vec![11.0, 12.0, 13.0, 14.0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`conv_transpose2d`].

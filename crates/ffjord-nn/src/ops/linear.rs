@@ -16,6 +16,17 @@ const CHUNK: usize = 1024;
 /// The rows without a bias are tangents: a bias is a constant and moves with none of them. candle's own product asks the
 /// operating system for the number of processors each time, which costs small products more than they take themselves.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::ops;
+///
+/// // A value and a tangent of it, which has no bias.
+/// let x = Tensor::new(&[[1f32, 2.0], [1.0, 0.0]], &Device::Cpu)?;
+/// let (weight, bias) = (Tensor::new(&[[3f32, 4.0]], &Device::Cpu)?, Tensor::new(&[10f32], &Device::Cpu)?);
+/// assert_eq!(ops::linear(&x, &weight, &bias, 1)?.to_vec2::<f32>()?, [[21.0], [3.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When shapes or number types do not fit together, or memory or device fail.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, biased: usize) -> Result<Tensor> {

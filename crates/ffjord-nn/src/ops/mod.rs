@@ -42,6 +42,17 @@ pub use squeeze::{squeeze, unsqueeze};
 
 /// tanh x.
 ///
+/// ```
+/// use candle_core::{Device, Tensor, Var};
+/// use ffjord_nn::ops;
+/// let x = Var::from_tensor(&Tensor::new(&[0.5f64], &Device::Cpu)?)?;
+/// let y = ops::tanh(&x)?;
+/// let slope = y.backward()?.get(&x).ok_or("x has a gradient")?.to_vec1::<f64>()?[0];
+/// let tanh = 0.5f64.tanh();
+/// assert!((y.to_vec1::<f64>()?[0] - tanh).abs() < 1e-15 && (slope - (1.0 - tanh * tanh)).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When memory or device fail, or the tensor's numbers are not `f32`, `f64`, `f16` or `bf16`.
 pub fn tanh(x: &Tensor) -> Result<Tensor> {
@@ -49,6 +60,13 @@ pub fn tanh(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The logistic function, 1 / (1 + e⁻ˣ).
+///
+/// ```
+/// let x = candle_core::Tensor::new(&[0f32, 3f32.ln(), -1e4], &candle_core::Device::Cpu)?;
+/// let y = ffjord_nn::ops::sigmoid(&x)?.to_vec1::<f32>()?;
+/// assert!((y[0] - 0.5).abs() < 1e-6 && (y[1] - 0.75).abs() < 1e-6 && y[2] == 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`tanh`].
@@ -58,6 +76,13 @@ pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
 
 /// ln(1 + eˣ), which never overflows.
 ///
+/// ```
+/// let x = candle_core::Tensor::new(&[0f64, 1e4, -1e4], &candle_core::Device::Cpu)?;
+/// let y = ffjord_nn::ops::softplus(&x)?.to_vec1::<f64>()?;
+/// assert!((y[0] - 2f64.ln()).abs() < 1e-15 && y[1] == 1e4 && y[2] == 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`tanh`].
 pub fn softplus(x: &Tensor) -> Result<Tensor> {
@@ -65,6 +90,13 @@ pub fn softplus(x: &Tensor) -> Result<Tensor> {
 }
 
 /// x for positive x, else eˣ − 1.
+///
+/// ```
+/// let x = candle_core::Tensor::new(&[2f64, -1.0], &candle_core::Device::Cpu)?;
+/// let y = ffjord_nn::ops::elu(&x)?.to_vec1::<f64>()?;
+/// assert!(y[0] == 2.0 && (y[1] - (-1f64).exp_m1()).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`tanh`].
@@ -74,6 +106,13 @@ pub fn elu(x: &Tensor) -> Result<Tensor> {
 
 /// x σ(β x) with a constant β; β = 1 is also known as SiLU.
 ///
+/// ```
+/// let x = candle_core::Tensor::new(&[2f64], &candle_core::Device::Cpu)?;
+/// let y = ffjord_nn::ops::swish(&x, 0.5)?.to_vec1::<f64>()?[0];
+/// assert!((y - 2.0 / (1.0 + (-1f64).exp())).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`tanh`].
 pub fn swish(x: &Tensor, beta: f64) -> Result<Tensor> {
@@ -82,6 +121,15 @@ pub fn swish(x: &Tensor, beta: f64) -> Result<Tensor> {
 
 /// max(x, 0), with slope 0 at 0.
 ///
+/// ```
+/// let x = candle_core::Var::new(&[2f32, 0.0, -1.0], &candle_core::Device::Cpu)?;
+/// let y = ffjord_nn::ops::relu(&x)?;
+/// assert_eq!(y.to_vec1::<f32>()?, [2.0, 0.0, 0.0]);
+/// let gradient = y.sum_all()?.backward()?;
+/// assert_eq!(gradient.get(&x).ok_or("x has a gradient")?.to_vec1::<f32>()?, [1.0, 0.0, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`tanh`].
 pub fn relu(x: &Tensor) -> Result<Tensor> {
@@ -89,6 +137,13 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 }
 
 /// φ(x), element by element, with φ'(x) as its derivative.
+///
+/// ```
+/// use ffjord_nn::ops::{Function, value};
+/// let x = candle_core::Tensor::new(&[3f32, -2.0], &candle_core::Device::Cpu)?;
+/// assert_eq!(value(Function::Square, &x)?.to_vec1::<f32>()?, [9.0, 4.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`tanh`].
@@ -123,6 +178,14 @@ pub fn slope(function: Function<f64>, x: &Tensor) -> Result<Tensor> {
 }
 
 /// φ on the first `rows` rows of a stack `[(1 + K) rows, …]` and φ' of those times each of the K tangents behind them.
+///
+/// ```
+/// use ffjord_nn::ops::{Function, with_tangents};
+/// // x = 3 and two tangents: x², then 2 x times each.
+/// let stack = candle_core::Tensor::new(&[[3f32], [1.0], [10.0]], &candle_core::Device::Cpu)?;
+/// assert_eq!(with_tangents(Function::Square, &stack, 1)?.to_vec2::<f32>()?, [[9.0], [6.0], [60.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`tanh`], and unless the stack is a whole number of times `rows` long.

@@ -31,6 +31,17 @@ pub fn squeeze(x: &Tensor, r: usize) -> Result<Tensor> {
 
 /// The images whose [`squeeze`] is `y`.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_nn::ops::unsqueeze;
+/// // Four channels become the cell [[0, 1], [2, 3]].
+/// let y = Tensor::arange(0f32, 4.0, &Device::Cpu)?.reshape((1, 4, 1, 1))?;
+/// let x = unsqueeze(&y, 2)?;
+/// assert_eq!((x.dims(), x.flatten_all()?.to_vec1::<f32>()?), (&[1, 1, 2, 2][..], vec![0.0, 1.0, 2.0, 3.0]));
+/// assert!(unsqueeze(&x, 2).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Unless these are images with a multiple of r² channels.
 pub fn unsqueeze(y: &Tensor, r: usize) -> Result<Tensor> {

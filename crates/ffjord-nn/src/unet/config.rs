@@ -12,6 +12,23 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(config, UNetConfig::new(1, (28, 28)));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
+///
+/// Two resolutions of 8 and 16 channels:
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::{UNet, UNetConfig, VectorField};
+/// use rand::SeedableRng;
+///
+/// let config = UNetConfig::new(1, (4, 4)).widths([8, 16]).blocks(1).groups(4).attention(true);
+/// let field = UNet::new(&config, &mut rand_chacha::ChaCha8Rng::seed_from_u64(0), DType::F32, &Device::Cpu)?;
+/// let z = Tensor::zeros((2, 1, 4, 4), DType::F32, &Device::Cpu)?;
+/// assert_eq!(field.value(0.5, &z, None)?.dims(), &[2, 1, 4, 4]);
+/// // Groups must divide every width.
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// assert!(UNet::new(&config.groups(3), &mut rng, DType::F32, &Device::Cpu).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UNetConfig {

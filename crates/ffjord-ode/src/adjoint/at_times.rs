@@ -11,6 +11,40 @@ use crate::{
 };
 
 /// What a reverse pass returns, for a scalar `L` of the states at several times.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, Checkpointed};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// // dy/dt = -y, and a loss L = y(1) + y(2).
+/// let (adjoint, solver) = (Checkpointed::new(), Solver::new(Method::Rk4).fixed_steps(50));
+/// let (states, records) = adjoint.forward_at(&solver, &Decay, &[2.0], 0.0, &[1.0, 2.0])?;
+/// let gradient = adjoint.backward_at(&Decay, records, &[[1.0], [1.0]])?;
+/// assert!((gradient.y0[0] - (-1.0_f64).exp() - (-2.0_f64).exp()).abs() < 1e-7);
+/// // Only y(1) moves with the first time: dL/dt = f(y(1)).
+/// assert!((gradient.times[0] + states[0].state[0]).abs() < 1e-7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GradientAtTimes<S, G> {

@@ -19,6 +19,46 @@ use crate::{
 };
 
 /// Which parts of the augmented state count in the error of a backward step.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, Tolerance};
+/// use ffjord_ode::adjoint::{Adjoint, AdjointNorm, Backsolve, StatePath};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Driven { theta: f64 }
+/// # impl System<[f64; 1]> for Driven {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0] + self.theta * (40.0 * t).cos();
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Driven {
+/// #     type Tape = f64;
+/// #     type Gradient = [f64; 1];
+/// #     fn zero_gradient(&self) -> Result<[f64; 1], Self::Error> { Ok([0.0]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<f64, Self::Error> {
+/// #         self.rhs(t, y, dy).map(|()| t)
+/// #     }
+/// #     fn pullback(
+/// #         &self, t: f64, v: &[f64; 1], grad_y: &mut [f64; 1], gradient: &mut [f64; 1],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         gradient[0] += (40.0 * t).cos() * v[0];
+/// #         Ok(-40.0 * self.theta * (40.0 * t).sin() * v[0])
+/// #     }
+/// # }
+/// // dy/dt = -y + θ cos(40 t) at θ = 0: only the parameter's gradient oscillates.
+/// let solver = Solver::new(Method::Dopri5).adaptive(Tolerance::new(1e-6, 1e-6)?);
+/// let backward = |norm| {
+///     let adjoint = Backsolve::new().norm(norm).path(StatePath::Interpolated);
+///     let (_, record) = adjoint.forward(&solver, &Driven { theta: 0.0 }, &[1.0], 0.0, 4.0)?;
+///     adjoint.backward(&Driven { theta: 0.0 }, record, &[1.0])
+/// };
+/// let (semi, full) = (backward(AdjointNorm::SemiNorm)?, backward(AdjointNorm::Full)?);
+/// assert!(full.stats.nfe > 2 * semi.stats.nfe);
+/// assert!((full.y0[0] - (-4.0_f64).exp()).abs() < 1e-5 && (semi.y0[0] - (-4.0_f64).exp()).abs() < 1e-5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum AdjointNorm {
@@ -31,6 +71,40 @@ pub enum AdjointNorm {
 }
 
 /// Where the backward solve takes the state from.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, Tolerance};
+/// use ffjord_ode::adjoint::{Adjoint, Backsolve, StatePath};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// let solver = Solver::new(Method::Dopri5).adaptive(Tolerance::new(1e-6, 1e-6)?);
+/// for path in [StatePath::Resolved, StatePath::Interpolated] {
+///     let adjoint = Backsolve::new().path(path);
+///     let (_, record) = adjoint.forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+///     let gradient = adjoint.backward(&Decay, record, &[1.0])?;
+///     assert!((gradient.y0[0] - (-1.0_f64).exp()).abs() < 1e-5);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum StatePath {
@@ -140,6 +214,39 @@ impl Backsolve {
 }
 
 /// What a forward solve kept for the backward one: its end, and its path where that is not solved for again.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, Backsolve, BacksolveRecord};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// let solver = Solver::new(Method::Rk4).fixed_steps(20);
+/// let (_, record) = Backsolve::new().forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// // Owned data, which may wait on its own for a cotangent.
+/// let waiting: BacksolveRecord<[f64; 1]> = record.clone();
+/// let gradient = Backsolve::new().backward(&Decay, waiting, &[3.0])?;
+/// assert!((gradient.y0[0] - 3.0 * (-1.0_f64).exp()).abs() < 1e-5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct BacksolveRecord<S> {
     solver: Box<Solver>,

@@ -59,6 +59,44 @@ impl Default for Binomial {
 }
 
 /// The times of all steps of a forward solve, and the states at some of them.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use ffjord_ode::{Method, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, Binomial, BinomialRecord, Checkpointed};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// let solver = Solver::new(Method::Rk4).fixed_steps(100);
+/// let four = Binomial::new(NonZeroUsize::new(4).ok_or("positive")?);
+/// let (_, record) = four.forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// let record: BinomialRecord<[f64; 1]> = record;
+/// let gradient = four.backward(&Decay, record, &[1.0])?;
+///
+/// let (_, every_state) = Checkpointed::new().forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// let expected = Checkpointed::new().backward(&Decay, every_state, &[1.0])?;
+/// assert_eq!(gradient.y0, expected.y0);
+/// assert!(gradient.stats.nfe > expected.stats.nfe);       // steps are taken again
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct BinomialRecord<S> {
     tableau: &'static Tableau,

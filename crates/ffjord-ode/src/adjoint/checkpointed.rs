@@ -30,6 +30,38 @@ use crate::{
 /// Their linearisations need not be computed again; the gradient is the same, bit for bit.
 ///
 /// [`DifferentiableSystem`] has an example.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, Checkpointed};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// // Ten steps of Euler's method for dy/dt = -y: the gradient is that of these steps, not of the solution.
+/// let solver = Solver::new(Method::Euler).fixed_steps(10);
+/// let (_, record) = Checkpointed::new().forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// let gradient = Checkpointed::new().backward(&Decay, record, &[1.0])?;
+/// assert!((gradient.y0[0] - 0.9_f64.powi(10)).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Checkpointed {
     tape_budget: usize,
@@ -61,6 +93,39 @@ impl Checkpointed {
 }
 
 /// The states of the steps of a forward solve, and the evaluations of as many of the first steps as were kept.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, Checkpointed};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// let solver = Solver::new(Method::Euler).fixed_steps(10);
+/// let (_, states) = Checkpointed::new().forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// assert_eq!((states.steps().len(), states.kept_steps()), (11, 0));
+/// assert!((states.steps()[1].state[0] - 1.8).abs() < 1e-15);
+/// let (_, tapes) = Checkpointed::new().keep_tapes(1 << 20).forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// assert_eq!(tapes.kept_steps(), 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct CheckpointRecord<S, T> {
     tableau: &'static Tableau,

@@ -21,6 +21,22 @@ use crate::{
 /// assert_eq!("backsolve".parse(), Ok(AdjointMethod::Backsolve(Backsolve::new())));
 /// assert_eq!(AdjointMethod::default().to_string(), "checkpointed");
 /// ```
+///
+/// A method that an adjoint cannot differentiate through is refused before the solve:
+///
+/// ```
+/// use ffjord_ode::Method;
+/// use ffjord_ode::adjoint::{AdjointMethod, Checkpointed};
+/// let adjoint: AdjointMethod = "reversible".parse()?;
+/// assert_eq!(adjoint.name(), "reversible");
+/// assert!(adjoint.require(Method::ReversibleHeun).is_ok());
+/// let refused = adjoint.require(Method::Dopri5).unwrap_err().to_string();
+/// assert!(refused.contains("dopri5") && refused.contains("reversible_heun"), "{refused}");
+/// // Four solves share the memory for tapes.
+/// let shared = AdjointMethod::Checkpointed(Checkpointed::new().keep_tapes(4096)).shared_by(4);
+/// assert_eq!(shared, AdjointMethod::Checkpointed(Checkpointed::new().keep_tapes(1024)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum AdjointMethod {
@@ -109,6 +125,39 @@ impl FromStr for AdjointMethod {
 }
 
 /// What a forward solve kept; it belongs to the adjoint that made it.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, AdjointMethod, AdjointRecord, Backsolve};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// let solver = Solver::new(Method::Rk4).fixed_steps(20);
+/// let (_, record) = AdjointMethod::default().forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// assert!(matches!(&record, AdjointRecord::Checkpointed(states) if states.steps().len() == 21));
+/// // The record decides how it is pulled back, whichever adjoint is asked.
+/// let gradient = AdjointMethod::Backsolve(Backsolve::new()).backward(&Decay, record, &[1.0])?;
+/// assert!((gradient.y0[0] - (-1.0_f64).exp()).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum AdjointRecord<S, T> {

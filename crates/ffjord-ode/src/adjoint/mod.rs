@@ -118,6 +118,39 @@ pub trait DifferentiableSystem<S: State>: System<S> {
 }
 
 /// What a reverse pass returns, for a scalar `L` of the final state.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, Checkpointed};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// // Ten steps of Euler's method for dy/dt = -y from t0 to t1 end at y = 2 (1 - (t1 - t0) / 10)¹⁰.
+/// let solver = Solver::new(Method::Euler).fixed_steps(10);
+/// let (_, record) = Checkpointed::new().forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// let gradient = Checkpointed::new().backward(&Decay, record, &[1.0])?;
+/// let slope = 2.0 * 0.9_f64.powi(9);
+/// assert!((gradient.t1 + slope).abs() < 1e-14 && (gradient.t0 - slope).abs() < 1e-14);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct AdjointSolution<S, G> {
     /// dL/dy(t0).
@@ -138,6 +171,72 @@ pub type Forward<S, R, E> = Result<(Solution<S>, R), SolveError<E>>;
 /// A way to differentiate a solve.
 ///
 /// The record is owned data, so that it can wait in an autograd node until the reverse pass.
+///
+/// An adjoint of your own says what to keep, and how to pull back:
+///
+/// ```
+/// use ffjord_ode::{Method, SolveError, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, AdjointSolution, Forward};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+///
+/// /// For linear equations of one component without parameters: dL/dy0 = dL/dy1 · y1 / y0.
+/// struct Linear;
+///
+/// impl<Sys: DifferentiableSystem<[f64; 1], Gradient = [f64; 0]>> Adjoint<[f64; 1], Sys> for Linear {
+///     /// dy1/dy0, and the slopes at both ends.
+///     type Record = (f64, [f64; 2]);
+///
+///     fn forward(
+///         &self, solver: &Solver, system: &Sys, y0: &[f64; 1], t0: f64, t1: f64,
+///     ) -> Forward<[f64; 1], Self::Record, Sys::Error> {
+///         let solution = solver.solve(system, y0, t0, t1)?;
+///         let slope = |t, y: &[f64; 1]| {
+///             let mut dy = [0.0];
+///             system.rhs(t, y, &mut dy).map_err(|source| SolveError::System { t, source })?;
+///             Ok::<_, SolveError<Sys::Error>>(dy[0])
+///         };
+///         let growth = solution.state[0] / y0[0];
+///         let record = (growth, [slope(t0, y0)?, slope(t1, &solution.state)?]);
+///         Ok((solution, record))
+///     }
+///
+///     fn backward(
+///         &self, system: &Sys, (growth, [at_start, at_end]): Self::Record, cotangent: &[f64; 1],
+///     ) -> Result<AdjointSolution<[f64; 1], [f64; 0]>, SolveError<Sys::Error>> {
+///         let y0 = [growth * cotangent[0]];
+///         let (t0, t1) = (-at_start * y0[0], at_end * cotangent[0]);
+///         Ok(AdjointSolution { y0, gradient: [], t0, t1, stats: Default::default() })
+///     }
+/// }
+///
+/// // dy/dt = -y
+/// let solver = Solver::new(Method::Rk4).fixed_steps(50);
+/// let (_, record) = Linear.forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// let gradient = Linear.backward(&Decay, record, &[1.0])?;
+/// assert!((gradient.y0[0] - (-1.0_f64).exp()).abs() < 1e-8);
+/// assert!((gradient.t0 + gradient.t1).abs() < 1e-8);           // an equation without t: the length alone counts
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Adjoint<S: State, Sys: DifferentiableSystem<S>> {
     /// What the forward solve keeps for the reverse pass.
     type Record;

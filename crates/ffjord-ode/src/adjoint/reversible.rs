@@ -79,6 +79,39 @@ pub(super) fn require_reversible(method: Method) -> Result<(), SetupError> {
 }
 
 /// The ends of the smooth parts of a forward solve, one unless the right-hand side jumps, and the times of its steps.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver};
+/// use ffjord_ode::adjoint::{Adjoint, Checkpointed, Reversible, ReversibleRecord};
+/// # use ffjord_ode::{System, adjoint::DifferentiableSystem};
+/// # struct Decay;
+/// # impl System<[f64; 1]> for Decay {
+/// #     type Error = std::convert::Infallible;
+/// #     fn rhs(&self, _t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> {
+/// #         dy[0] = -y[0];
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl DifferentiableSystem<[f64; 1]> for Decay {
+/// #     type Tape = ();
+/// #     type Gradient = [f64; 0];
+/// #     fn zero_gradient(&self) -> Result<[f64; 0], Self::Error> { Ok([]) }
+/// #     fn linearize(&self, t: f64, y: &[f64; 1], dy: &mut [f64; 1]) -> Result<(), Self::Error> { self.rhs(t, y, dy) }
+/// #     fn pullback(
+/// #         &self, _: (), v: &[f64; 1], grad_y: &mut [f64; 1], _: &mut [f64; 0],
+/// #     ) -> Result<f64, Self::Error> {
+/// #         grad_y[0] = -v[0];
+/// #         Ok(0.0)
+/// #     }
+/// # }
+/// let solver = Solver::new(Method::ReversibleHeun).fixed_steps(100);
+/// let (solution, record) = Reversible.forward(&solver, &Decay, &[2.0], 0.0, 1.0)?;
+/// let record: ReversibleRecord<[f64; 1]> = record;
+/// let gradient = Reversible.backward(&Decay, record, &[1.0])?;
+/// // The equation is linear, and so are its steps: dy(1)/dy(0) = y(1) / y(0) of the steps taken.
+/// assert!((gradient.y0[0] - solution.state[0] / 2.0).abs() < 1e-13);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ReversibleRecord<S> {
     /// Where the right-hand side jumps.

@@ -46,6 +46,22 @@ pub enum NextStep {
 /// ```
 ///
 /// The fields are there to be read, by a backend that controls steps elsewhere; the methods of their names set them.
+///
+/// A step that starts at 0.1, grows by at most a factor of 2 and never exceeds 0.5:
+///
+/// ```
+/// use ffjord_ode::{Adaptive, Method, SaveAt, Solver, Tolerance};
+/// let control =
+///     Adaptive::new(Tolerance::new(1e-2, 1e-2)?).first_step(0.1).factors(0.2, 2.0).safety(0.8).max_step(0.5);
+/// let solver = Solver::new(Method::Dopri5).adaptive_with(control.scale_tolerance(0.1)?).save_at(SaveAt::Steps);
+/// let still = |_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 0.0;
+/// let times: Vec<f64> = solver.solve(&still, &[1.0], 0.0, 1.7)?.saved.iter().map(|point| point.t).collect();
+/// for (time, expected) in times.iter().zip([0.0, 0.1, 0.3, 0.7, 1.2, 1.7]) {
+///     assert!((time - expected).abs() < 1e-12);
+/// }
+/// assert_eq!(times.len(), 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Adaptive {

@@ -4,6 +4,17 @@ use super::{Attempt, Controller, Verdict};
 use crate::{error::SetupError, norm::ErrorMeasure};
 
 /// A grid of times fixed in advance; its last point is the end of the solve exactly.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, StepGrid};
+/// assert_eq!(StepGrid::Count(8).steps(0.0, 1.0)?, 8);
+/// assert_eq!(StepGrid::Size(0.3).steps(0.0, 1.0)?, 4);                    // the last one is 0.1 long
+/// assert!(StepGrid::Size(-0.3).steps(0.0, 1.0).unwrap_err().to_string().contains("-0.3"));
+/// let still = |_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 0.0;
+/// let solution = Solver::new(Method::Euler).fixed_size(0.3).solve(&still, &[1.0], 1.0, 0.0)?;
+/// assert_eq!((solution.t, solution.stats.accepted), (0.0, 4));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum StepGrid {
@@ -42,6 +53,17 @@ impl StepGrid {
 }
 
 /// A controller that walks a [`StepGrid`] and accepts every step.
+///
+/// ```
+/// use ffjord_ode::{ConstantStep, ExplicitRungeKutta, Limits, Method, StepGrid, integrate};
+/// let growth = |t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 2.0 * t;
+/// let mut stepper = ExplicitRungeKutta::new(Method::Midpoint.tableau().ok_or("explicit")?, &[0.0])?;
+/// let mut steps = ConstantStep::new(StepGrid::Size(0.4), 0.0, 1.0)?;
+/// assert_eq!(steps.steps(), 3);
+/// let solution = integrate(&growth, &[0.0], (0.0, 1.0), &mut stepper, &mut steps, &Limits::default())?;
+/// assert!((solution.state[0] - 1.0).abs() < 1e-15);                       // exact for polynomials of degree 2
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ConstantStep {
     grid: StepGrid,

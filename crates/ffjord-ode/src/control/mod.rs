@@ -15,6 +15,17 @@ pub use own::{ControllerSource, OwnControl};
 pub use pid::{Pid, PidController};
 
 /// An attempted step, as a controller sees it.
+///
+/// ```
+/// use ffjord_ode::{Adaptive, Attempt, Controller, PidController, Tolerance, Verdict};
+/// let mut controller = PidController::new(Adaptive::new(Tolerance::new(1e-6, 1e-6)?))?;
+/// controller.begin(0.0, 10.0, 0.1);
+/// // An error 32 times too large, of order 4: half the step would do, and a tenth is left for safety.
+/// let attempt = Attempt { t: 0.0, t_next: 0.1, error_ratio: 32.0, error_order: 4 };
+/// assert_eq!(controller.judge(&attempt), Verdict::Reject);
+/// assert!((controller.next_time(0.0) - 0.9 * 0.05).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Attempt {
     /// Time at which the step starts.
@@ -29,6 +40,16 @@ pub struct Attempt {
 }
 
 /// What a controller says of an attempt.
+///
+/// ```
+/// use ffjord_ode::{Attempt, ConstantStep, Controller, StepGrid, Verdict};
+/// // Fixed steps are accepted whatever the error.
+/// let mut controller = ConstantStep::new(StepGrid::Count(4), 0.0, 1.0)?;
+/// let attempt = Attempt { t: 0.0, t_next: 0.25, error_ratio: 100.0, error_order: 1 };
+/// assert_eq!(controller.judge(&attempt), Verdict::Accept);
+/// assert_eq!(controller.next_time(0.25), 0.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -42,6 +63,32 @@ pub enum Verdict {
 ///
 /// It need not know where steps must end: [`integrate`](crate::integrate) cuts them short, or stretches them by a
 /// hundredth, to end on the stop times and on the end of the solve exactly.
+///
+/// ```
+/// use ffjord_ode::{Attempt, Controller, ErrorMeasure, Method, SaveAt, Solver, Verdict};
+///
+/// /// Steps that grow by half with every step.
+/// #[derive(Debug, Clone)]
+/// struct Growing { step: f64 }
+///
+/// impl Controller for Growing {
+///     fn measure(&self) -> Option<ErrorMeasure> { None }
+///     fn first_step(&self) -> Option<f64> { Some(0.1) }
+///     fn begin(&mut self, t0: f64, t1: f64, first: f64) { self.step = first.copysign(t1 - t0); }
+///     fn next_time(&self, t: f64) -> f64 { t + self.step }
+///     fn judge(&mut self, _attempt: &Attempt) -> Verdict {
+///         self.step *= 1.5;
+///         Verdict::Accept
+///     }
+/// }
+///
+/// let solver = Solver::new(Method::Rk4).controlled_by(Growing { step: 0.0 }).save_at(SaveAt::Steps);
+/// let solution = solver.solve(&|_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0], &[1.0], 0.0, 1.0)?;
+/// // 0.1, 0.25, 0.475, 0.8125, and the end, on which the last step is cut short.
+/// assert_eq!(solution.stats.accepted, 5);
+/// assert!((solution.saved[3].t - 0.475).abs() < 1e-12 && (solution.state[0] - (-1.0_f64).exp()).abs() < 1e-3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Controller {
     /// What errors are measured with; `None` if the controller needs no error estimate.
     fn measure(&self) -> Option<ErrorMeasure>;
@@ -67,6 +114,15 @@ pub trait Controller {
 }
 
 /// How a [`Solver`](crate::Solver) controls its steps.
+///
+/// ```
+/// use ffjord_ode::{Method, Solver, StepControl, StepGrid, Tolerance};
+/// let fixed = Solver::new(Method::Rk4).fixed_steps(8);
+/// assert_eq!(fixed.control(), &StepControl::Constant(StepGrid::Count(8)));
+/// assert_eq!(fixed.control().tolerance(), None);
+/// let adaptive = Solver::new(Method::Dopri5).adaptive(Tolerance::FFJORD);
+/// assert_eq!(adaptive.control().tolerance(), Some(Tolerance::FFJORD));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StepControl {

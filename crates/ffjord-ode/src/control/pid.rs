@@ -7,6 +7,20 @@ use crate::{error::SetupError, norm::ErrorMeasure};
 ///
 /// With error ratios rₙ and estimates of order q the step changes by the factor
 /// `safety · rₙ^(−(I+P+D)/(q+1)) · rₙ₋₁^((P+2D)/(q+1)) · rₙ₋₂^(−D/(q+1))`.
+///
+/// ```
+/// use ffjord_ode::{Adaptive, Attempt, Controller, Pid, PidController, Tolerance};
+/// let proposed = |pid| {
+///     let mut controller = PidController::new(Adaptive::new(Tolerance::new(1e-6, 1e-6)?).pid(pid))?;
+///     controller.begin(0.0, 10.0, 0.1);
+///     controller.judge(&Attempt { t: 0.0, t_next: 0.1, error_ratio: 1.0 / 32.0, error_order: 4 });
+///     Ok::<f64, ffjord_ode::SetupError>(controller.next_time(0.1) - 0.1)
+/// };
+/// // A ratio of 1/32 at order 4 allows twice the step: PI control goes up by less, 2^(0.3 + 0.4).
+/// assert!((proposed(Pid::I)? - 0.1 * 0.9 * 2.0).abs() < 1e-12);
+/// assert!((proposed(Pid::PI)? - 0.1 * 0.9 * 2.0_f64.powf(0.7)).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pid {
     /// Weight of the error itself.
@@ -39,6 +53,18 @@ impl Pid {
 }
 
 /// A controller that follows [`Adaptive`] settings.
+///
+/// ```
+/// use ffjord_ode::{Adaptive, ExplicitRungeKutta, Limits, Method, PidController, Tolerance, integrate};
+/// let decay = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0];
+/// let mut stepper = ExplicitRungeKutta::new(Method::Bosh3.tableau().ok_or("explicit")?, &[1.0])?;
+/// let mut controller = PidController::new(Adaptive::new(Tolerance::new(1e-6, 1e-6)?))?;
+/// let solution = integrate(&decay, &[1.0], (0.0, 2.0), &mut stepper, &mut controller, &Limits::default())?;
+/// assert!((solution.state[0] - (-2.0_f64).exp()).abs() < 1e-5);
+/// let refused = PidController::new(Adaptive::new(Tolerance::FFJORD).safety(1.5)).unwrap_err().to_string();
+/// assert!(refused.contains("safety = 1.5"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct PidController {
     settings: Adaptive,

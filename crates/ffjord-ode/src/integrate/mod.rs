@@ -21,6 +21,17 @@ use walk::{Walk, require_finite};
 pub(crate) use landing::{Landing, Window};
 
 /// What a solve may use and what it returns, whatever the method and the control.
+///
+/// ```
+/// use ffjord_ode::{ConstantStep, ExplicitRungeKutta, Limits, Method, OnBudget, StepGrid, integrate};
+/// let limits = Limits { max_steps: 3, on_budget: OnBudget::Partial, ..Limits::default() };
+/// let still = |_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 0.0;
+/// let mut stepper = ExplicitRungeKutta::new(Method::Euler.tableau().ok_or("explicit")?, &[0.0])?;
+/// let mut steps = ConstantStep::new(StepGrid::Count(4), 0.0, 1.0)?;
+/// let solution = integrate(&still, &[0.0], (0.0, 1.0), &mut stepper, &mut steps, &limits)?;
+/// assert!(!solution.is_complete() && solution.t == 0.75);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// Budget of attempted steps.
@@ -106,6 +117,21 @@ where
 }
 
 /// [`integrate`], looking for events.
+///
+/// ```
+/// use ffjord_ode::{
+///     ConstantStep, Event, ExplicitRungeKutta, Limits, Method, Outcome, StepGrid, integrate_with_events,
+/// };
+/// let growth = |_t: f64, _y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = 2.0;
+/// let mut stepper = ExplicitRungeKutta::new(Method::Heun.tableau().ok_or("explicit")?, &[0.0])?;
+/// let mut steps = ConstantStep::new(StepGrid::Count(4), 0.0, 1.0)?;
+/// let one = [Event::new(|_, y: &[f64; 1]| y[0] - 1.0).terminal()];
+/// let limits = Limits::default();
+/// let solution = integrate_with_events(&growth, &[0.0], (0.0, 1.0), &mut stepper, &mut steps, &limits, &one)?;
+/// assert_eq!(solution.outcome, Outcome::Event(0));
+/// assert!((solution.t - 0.5).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`Solver::solve_with_events`](crate::Solver::solve_with_events).

@@ -53,6 +53,20 @@ use crate::{
 /// let error = "dopri7".parse::<Method>().unwrap_err().to_string();
 /// assert!(error.contains("tsit5"), "{error}");
 /// ```
+///
+/// What can be asked of a method:
+///
+/// ```
+/// use ffjord_ode::Method;
+/// assert_eq!((Method::Dopri8.name(), Method::Dopri8.order(), Method::Dopri8.interpolation_order()), ("dopri8", 8, 7));
+/// assert!(Method::Dopri5.is_adaptive() && !Method::Rk4.is_adaptive());
+/// assert!(!Method::Adams.has_fixed_order());
+/// // Explicit methods with an error estimate, as a search over them would ask.
+/// let estimates = |method: &Method| method.tableau().is_some_and(|tableau| tableau.embedded().is_some());
+/// let pairs = Method::ALL.into_iter().filter(estimates);
+/// assert!(pairs.clone().count() >= 8 && pairs.clone().all(Method::is_adaptive));
+/// assert!(Method::KenCarp4.tableau().is_none() && Method::KenCarp4.implicit_tableau().is_some());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {

@@ -31,6 +31,43 @@ pub(crate) type Terms<'a, S> = SmallVec<[(f64, &'a S); 16]>;
 /// assert_eq!(next, [6.0, 12.0]);
 /// # Ok::<(), ffjord_ode::StateError>(())
 /// ```
+///
+/// A state of your own is a sum, an inner product and an error measure:
+///
+/// ```
+/// use ffjord_ode::{Method, NonFinite, ScaledError, Solver, State, StateError, Tolerance};
+///
+/// /// A position and a momentum.
+/// #[derive(Debug, Clone)]
+/// struct Phase { q: f64, p: f64 }
+///
+/// impl State for Phase {
+///     fn zeros_like(&self) -> Result<Self, StateError> {
+///         Ok(Self { q: 0.0, p: 0.0 })
+///     }
+///     fn set_sum(&mut self, terms: &[(f64, &Self)]) -> Result<(), StateError> {
+///         self.q = terms.iter().rev().map(|(c, x)| c * x.q).sum();
+///         self.p = terms.iter().rev().map(|(c, x)| c * x.p).sum();
+///         Ok(())
+///     }
+///     fn dot(&self, other: &Self) -> Result<f64, StateError> {
+///         Ok(self.q * other.q + self.p * other.p)
+///     }
+///     fn scaled_error(&self, y0: &Self, y1: &Self, tolerance: &Tolerance) -> Result<ScaledError, StateError> {
+///         // Those of an array serve for its parts.
+///         [self.q, self.p].scaled_error(&[y0.q, y0.p], &[y1.q, y1.p], tolerance)
+///     }
+///     fn non_finite(&self) -> Result<NonFinite, StateError> {
+///         [self.q, self.p].non_finite()
+///     }
+/// }
+///
+/// let oscillator = |_t: f64, y: &Phase, dy: &mut Phase| *dy = Phase { q: y.p, p: -y.q };
+/// let solver = Solver::new(Method::Dopri5).adaptive(Tolerance::new(1e-8, 1e-8)?);
+/// let solution = solver.solve(&oscillator, &Phase { q: 0.0, p: 1.0 }, 0.0, 1.0)?;
+/// assert!((solution.state.q - 1.0_f64.sin()).abs() < 1e-7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait State: Clone {
     /// A zero of the same shape, element type and device.
     ///

@@ -11,6 +11,20 @@ use std::fmt;
 /// assert_eq!(found.to_string(), "elements 1, 3");
 /// # Ok::<(), ffjord_ode::StateError>(())
 /// ```
+///
+/// A state of your own says what its parts are called:
+///
+/// ```
+/// use ffjord_ode::NonFinite;
+/// let found = NonFinite::new("particle", [4, 7]);
+/// assert_eq!(found.to_string(), "particles 4, 7");
+/// let nothing = NonFinite::new("particle", []);
+/// assert!(nothing.is_empty());
+/// // Two parts of a state, one after the other.
+/// let either = nothing.or_else(|| Ok::<_, ffjord_ode::StateError>(found))?.called("atom");
+/// assert_eq!(either.to_string(), "atoms 4, 7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NonFinite {
     unit: &'static str,

@@ -18,6 +18,16 @@ mod sealed {
 }
 
 /// The element types of a state: `f32` and `f64`.
+///
+/// ```
+/// use ffjord_ode::Scalar;
+/// fn largest<T: Scalar>(values: &[T]) -> f64 {
+///     values.iter().filter(|value| value.finite()).map(|value| value.magnitude().to_f64()).fold(0.0, f64::max)
+/// }
+/// assert_eq!(largest(&[1.0_f32, -2.5, f32::NAN]), 2.5);
+/// assert_eq!(f32::from_f64(0.1), 0.1_f32);
+/// assert_eq!((<f32 as Scalar>::EPSILON, <f64 as Scalar>::EPSILON), (f64::from(f32::EPSILON), f64::EPSILON));
+/// ```
 pub trait Scalar:
     sealed::Sealed
     + Copy

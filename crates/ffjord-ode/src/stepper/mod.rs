@@ -29,6 +29,56 @@ pub(crate) use runge_kutta::{stage_time, terms};
 /// history of a multistep method, the second state of a reversible one) is its own; it must change in
 /// [`accept`](Self::accept) only, so that a rejected attempt leaves no trace but, with a method of variable order, a lower
 /// order.
+///
+/// A method of your own, here Euler's:
+///
+/// ```
+/// use ffjord_ode::{
+///     ConstantStep, Evaluator, Interpolant, Limits, ScaledError, SolveError, State, StateError, StepGrid, Stepper,
+///     System,
+///     Tolerance, integrate,
+/// };
+///
+/// struct Euler<S> { t: f64, y: S, slope: S, t_next: f64, y_next: S }
+///
+/// impl<S: State> Stepper<S> for Euler<S> {
+///     fn name(&self) -> &'static str { "my euler" }
+///     fn order(&self) -> u32 { 1 }
+///     fn error_order(&self) -> Option<u32> { None }
+///     fn start<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t: f64, y: &S) -> Result<(), SolveError<Sys::Error>>
+///     where Sys: System<S> + ?Sized {
+///         (self.t, self.y) = (t, y.clone());
+///         f.rhs(t, y, &mut self.slope)
+///     }
+///     fn time(&self) -> f64 { self.t }
+///     fn state(&self) -> &S { &self.y }
+///     fn initial_slope(&self) -> &S { &self.slope }
+///     fn attempt<Sys>(&mut self, f: &mut Evaluator<'_, Sys>, t_next: f64) -> Result<(), SolveError<Sys::Error>>
+///     where Sys: System<S> + ?Sized {
+///         f.rhs(self.t, &self.y, &mut self.slope)?;
+///         self.t_next = t_next;
+///         Ok(self.y_next.set_sum(&[(1.0, &self.y), (t_next - self.t, &self.slope)])?)
+///     }
+///     fn candidate(&self) -> &S { &self.y_next }
+///     fn measure_error(&mut self, _tolerance: &Tolerance) -> Result<Option<ScaledError>, StateError> { Ok(None) }
+///     fn interpolant<Sys>(&mut self, _f: &mut Evaluator<'_, Sys>) -> Result<Interpolant<S>, SolveError<Sys::Error>>
+///     where Sys: System<S> + ?Sized {
+///         let mut rise = self.slope.zeros_like()?;
+///         rise.set_sum(&[(self.t_next - self.t, &self.slope)])?;
+///         Ok(Interpolant::new(self.t, self.t_next, vec![self.y.clone(), rise]))
+///     }
+///     fn accept(&mut self) {
+///         (self.t, self.y) = (self.t_next, self.y_next.clone());
+///     }
+/// }
+///
+/// let decay = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0];
+/// let mut stepper = Euler { t: 0.0, y: [0.0], slope: [0.0], t_next: 0.0, y_next: [0.0] };
+/// let mut steps = ConstantStep::new(StepGrid::Count(10), 0.0, 1.0)?;
+/// let solution = integrate(&decay, &[1.0], (0.0, 1.0), &mut stepper, &mut steps, &Limits::default())?;
+/// assert!((solution.state[0] - 0.9_f64.powi(10)).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Stepper<S: State> {
     /// The method's name, for messages.
     fn name(&self) -> &'static str;

@@ -18,6 +18,22 @@ use crate::{
 /// and the step from `(t₁, y₁, ŷ₁)` by −h leads back to `(t₀, y₀, ŷ₀)`. Order 2, with Euler's method as the embedded
 /// estimate. It is not damped: on the linear test equation it is stable on the imaginary axis alone, so that the
 /// difference of y and ŷ grows where the solution decays fast.
+///
+/// ```
+/// use ffjord_ode::{Evaluator, ReversibleHeun, Stepper};
+/// let pendulum = |_t: f64, y: &[f64; 2], dy: &mut [f64; 2]| *dy = [y[1], -y[0].sin()];
+/// let mut f = Evaluator::new(&pendulum, usize::MAX);
+/// let mut stepper = ReversibleHeun::new(&[2.0, 0.0])?;
+/// stepper.start(&mut f, 0.0, &[2.0, 0.0])?;
+/// for t in [0.1, 0.2, 0.1, 0.0] {
+///     stepper.attempt(&mut f, t)?;
+///     stepper.accept();
+/// }
+/// // Two steps, and both of them undone: y and ŷ are those of the start.
+/// assert!((stepper.state()[0] - 2.0).abs() < 1e-15 && stepper.state()[1].abs() < 1e-15);
+/// assert!((stepper.companion()[0] - 2.0).abs() < 1e-15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ReversibleHeun<S> {
     t: f64,

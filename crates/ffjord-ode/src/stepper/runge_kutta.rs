@@ -11,6 +11,20 @@ use crate::{
 };
 
 /// An explicit Runge–Kutta method given by its [`Tableau`]; nothing is allocated inside a step.
+///
+/// ```
+/// use ffjord_ode::{Evaluator, ExplicitRungeKutta, Method, Stepper};
+/// let decay = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0];
+/// let mut f = Evaluator::new(&decay, usize::MAX);
+/// let mut stepper = ExplicitRungeKutta::new(Method::Rk4.tableau().ok_or("explicit")?, &[1.0])?;
+/// stepper.start(&mut f, 0.0, &[1.0])?;
+/// stepper.attempt(&mut f, 0.5)?;
+/// // One step of order 4 is the exponential's series up to h⁴.
+/// let series = 1.0 - 0.5 + 0.5_f64.powi(2) / 2.0 - 0.5_f64.powi(3) / 6.0 + 0.5_f64.powi(4) / 24.0;
+/// assert!((stepper.candidate()[0] - series).abs() < 1e-15);
+/// assert_eq!(stepper.state(), &[1.0]);                    // until it is accepted
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ExplicitRungeKutta<S> {
     tableau: &'static Tableau,

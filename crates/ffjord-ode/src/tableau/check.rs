@@ -6,6 +6,21 @@ use super::{
 };
 
 /// What is wrong with the numbers of a tableau.
+///
+/// ```
+/// use ffjord_ode::{SetupError, Tableau, TableauFault};
+/// // Heun's method with weights that do not sum to 1.
+/// let wrong = Tableau::new("heun", 2, &[0.0, 1.0], &[&[], &[1.0]], &[0.5, 0.25]);
+/// match wrong {
+///     Err(SetupError::InvalidTableau {
+///         fault: TableauFault::OrderCondition { order, tree, sum, expected, .. }, ..
+///     }) => {
+///         assert_eq!((order, tree.as_str(), sum, expected), (1, "τ", 0.75, 1.0));
+///     }
+///     other => return Err(format!("{other:?}").into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableauFault {

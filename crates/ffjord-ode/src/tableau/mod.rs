@@ -97,6 +97,17 @@ impl Hash for Tableau {
 }
 
 /// An embedded error estimate `err = h Σᵢ eᵢ kᵢ`, with e = b − b̂.
+///
+/// ```
+/// use ffjord_ode::{Embedded, Tableau};
+/// // Heun's method, whose first stage alone is Euler's: e = (1/2, 1/2) − (1, 0).
+/// let heun = Tableau::new("heun", 2, &[0.0, 1.0], &[&[], &[1.0]], &[0.5, 0.5])?;
+/// let estimate = Embedded { order: 1, weights: &[-0.5, 0.5], damping: None };
+/// assert_eq!(heun.with_embedded(estimate)?.embedded(), Some(estimate));
+/// let wrong = heun.with_embedded(Embedded { order: 2, ..estimate }).unwrap_err().to_string();
+/// assert!(wrong.contains("heun"), "{wrong}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Embedded {
     /// Order of the less accurate of the two solutions; the estimate falls as h to the power of this plus 1.
@@ -109,6 +120,19 @@ pub struct Embedded {
 }
 
 /// How a method finds values inside a step, at `t₀ + θh`.
+///
+/// ```
+/// use ffjord_ode::{Interpolation, Tableau};
+/// // Heun's method with y(θ) = y0 + h ((θ − θ²/2) k1 + θ²/2 k2); the slope at the end does without weights.
+/// let heun = Tableau::new("heun", 2, &[0.0, 1.0], &[&[], &[1.0]], &[0.5, 0.5])?;
+/// assert_eq!(heun.interpolation(), Interpolation::CubicHermite);
+/// let quadratic = Interpolation::Polynomial { order: 2, extra: &[], weights: &[&[1.0, -0.5], &[0.0, 0.5], &[]] };
+/// assert_eq!(heun.with_interpolation(quadratic)?.interpolation_order(), 2);
+/// // One that does not end on the solution is refused.
+/// let wrong = Interpolation::Polynomial { order: 1, extra: &[], weights: &[&[1.0], &[], &[]] };
+/// assert!(heun.with_interpolation(wrong).unwrap_err().to_string().contains("θ = 1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Interpolation {
@@ -132,6 +156,19 @@ pub enum Interpolation {
 }
 
 /// A stage for values inside a step, `k = f(t₀ + ch, y₀ + h Σⱼ aⱼ kⱼ)` over all slopes before it.
+///
+/// ```
+/// use ffjord_ode::{ExtraStage, Interpolation, Tableau};
+/// // Heun's method with a stage half-way that only values inside a step need.
+/// let values = Interpolation::Polynomial {
+///     order: 2,
+///     extra: &[ExtraStage { c: 0.5, a: &[0.5, 0.0, 0.0] }],
+///     weights: &[&[0.5], &[-0.5, 1.0], &[], &[1.0, -1.0]],
+/// };
+/// let heun = Tableau::new("heun", 2, &[0.0, 1.0], &[&[], &[1.0]], &[0.5, 0.5])?.with_interpolation(values)?;
+/// assert_eq!(heun.stages(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExtraStage {
     /// The stage time.
@@ -268,6 +305,16 @@ impl Tableau {
 
 /// A singly diagonally implicit Runge–Kutta method whose first stage is explicit:
 /// `kᵢ = f(tᵢ, y₀ + h Σⱼ aᵢⱼ kⱼ + hγ kᵢ)`, j < i.
+///
+/// ```
+/// use ffjord_ode::Method;
+/// let kencarp4 = Method::KenCarp4.implicit_tableau().ok_or("an implicit method")?;
+/// assert_eq!((kencarp4.tableau.order(), kencarp4.tableau.stages(), kencarp4.diagonal), (4, 6, 0.25));
+/// // Below the diagonal, and γ on it: a stage's weights sum to its time.
+/// let sum: f64 = kencarp4.tableau.a()[2].iter().sum::<f64>() + kencarp4.diagonal;
+/// assert!((sum - kencarp4.tableau.c()[2]).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ImplicitTableau {

@@ -16,6 +16,19 @@ const SCALE: f32 = 1.0;
 const HEIGHTS: RangeInclusive<u32> = 40..=2000;
 
 /// One moment: the density and samples at time `t`.
+///
+/// ```
+/// # use ffjord_plot::{AnimationFrame, AnimationOptions, Grid, Window, animation};
+/// # let density = Grid::from_fn(Window::square(3.0)?, 20, 20, |x, y| (-0.5 * (x * x + y * y)).exp() as f32)?;
+/// let frame = AnimationFrame { t: 0.0, density: &density, points: &[[1.0, 0.0], [0.0, f32::NAN]] };
+/// let small = AnimationOptions { height: 40, ..AnimationOptions::default() };
+/// assert_eq!(animation(&[frame], &small)?.skipped(), 1);
+/// // All frames show one window.
+/// let wider = Grid::from_fn(Window::square(4.0)?, 20, 20, |_, _| 1.0)?;
+/// let refused = animation(&[frame, AnimationFrame { density: &wider, ..frame }], &small).unwrap_err().to_string();
+/// assert!(refused.contains("frame 1 shows another window"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct AnimationFrame<'a> {
     /// The time, shown above the panels.
@@ -27,6 +40,20 @@ pub struct AnimationFrame<'a> {
 }
 
 /// How an [`animation`] looks.
+///
+/// ```
+/// # use ffjord_plot::{AnimationFrame, AnimationOptions, Grid, Window, animation};
+/// # let density = Grid::from_fn(Window::square(3.0)?, 20, 20, |x, y| (-0.5 * (x * x + y * y)).exp() as f32)?;
+/// use ffjord_plot::ColorMap;
+/// let frames = [AnimationFrame { t: 0.0, density: &density, points: &[[1.0, 0.0]] }];
+/// let bytes = |height, color_map| {
+///     let options = AnimationOptions { height, color_map, ..AnimationOptions::default() };
+///     animation(&frames, &options).map(|gif| gif.bytes().to_vec())
+/// };
+/// assert_ne!(bytes(40, ColorMap::Inferno)?, bytes(40, ColorMap::Viridis)?);
+/// assert!(bytes(10, ColorMap::Inferno).unwrap_err().to_string().contains("10 pixels high"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnimationOptions {
     /// Title of the density panel.
@@ -57,6 +84,18 @@ impl Default for AnimationOptions {
 }
 
 /// A finished animation: the bytes of a GIF file that repeats for ever.
+///
+/// ```
+/// # use ffjord_plot::{AnimationFrame, AnimationOptions, Grid, Window, animation};
+/// # let density = Grid::from_fn(Window::square(3.0)?, 20, 20, |x, y| (-0.5 * (x * x + y * y)).exp() as f32)?;
+/// # let folder = tempfile::tempdir()?;
+/// let frames = [AnimationFrame { t: 0.0, density: &density, points: &[[1.0, 0.0]] }];
+/// let gif = animation(&frames, &AnimationOptions { height: 40, ..AnimationOptions::default() })?;
+/// let path = folder.path().join("flow.gif");
+/// gif.save(&path)?;
+/// assert_eq!((std::fs::read(&path)?, gif.skipped()), (gif.bytes().to_vec(), 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Animation {
     bytes: Vec<u8>,

@@ -86,6 +86,15 @@ impl<'a> CurvePanel<'a> {
 ///
 /// The vertical axis shows all values but rare outliers far from the rest, such as the first losses of a training.
 ///
+/// ```
+/// use ffjord_plot::{CurvePanel, Series, training_curves};
+/// let losses = [(1.0, 2.5), (2.0, 2.0), (3.0, f64::NAN)];
+/// let panel = CurvePanel::new(vec![Series::new("training", &losses)]);
+/// assert_eq!(training_curves(&[panel], "")?.skipped(), 1);
+/// assert!(training_curves(&[], "").unwrap_err().to_string().contains("nothing to draw"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`PlotError::Empty`] without panels or in a panel without points; [`PlotError::NothingFinite`] if none of a panel's
 /// points can be drawn on its axes.

@@ -3,6 +3,16 @@
 use crate::window::quantile;
 
 /// A named series of (x, y) points, joined in the order given; a point that is not finite leaves a gap.
+///
+/// ```
+/// use ffjord_plot::{CurvePanel, Series, training_curves};
+/// let losses: Vec<(f64, f64)> = (0..50).map(|i| (f64::from(i), 2.0 + f64::from(i).sin())).collect();
+/// let figure = |series| training_curves(&[CurvePanel::new(vec![series])], "");
+/// let plain = figure(Series::new("training", &losses))?;
+/// // A mean over neighbours is another line.
+/// assert_ne!(figure(Series::new("training", &losses).smoothed(10))?, plain);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Series<'a> {
     pub(super) name: String,

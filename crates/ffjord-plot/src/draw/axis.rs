@@ -5,6 +5,18 @@ use std::ops::Range;
 use crate::window::{drawable, widened};
 
 /// How values are laid out along an axis.
+///
+/// ```
+/// use ffjord_plot::{CurvePanel, Scale, Series, training_curves};
+/// let errors = [(1.0, 1e-1), (2.0, 1e-3), (3.0, 0.0)];
+/// let skipped = |scale| {
+///     let panel = CurvePanel::new(vec![Series::new("", &errors)]).scale(scale);
+///     training_curves(&[panel], "").map(|figure| figure.skipped())
+/// };
+/// // Zero has no place on a logarithmic axis.
+/// assert_eq!((skipped(Scale::Linear)?, skipped(Scale::Log)?), (0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
     /// Equal differences take equal space.

@@ -17,6 +17,17 @@ const MOST_COLUMNS: usize = 8;
 const CELL_GAP: f32 = 5.0;
 
 /// Texts of a [`pair_plot`].
+///
+/// ```
+/// use ffjord_plot::{PairPlotOptions, pair_plot};
+/// let (held_out, samples) = ([0.0, 1.0, 0.5, 0.2], [0.1, 0.8, 0.6, 0.1]);
+/// let options = PairPlotOptions { title: "POWER".to_owned(), ..PairPlotOptions::default() };
+/// let figure = pair_plot(&["voltage", "power"], &held_out, &samples, &options)?;
+/// assert_ne!(figure, pair_plot(&["voltage", "power"], &held_out, &samples, &PairPlotOptions::default())?);
+/// let refused = pair_plot(&["a", "b", "c"], &held_out, &samples, &options).unwrap_err().to_string();
+/// assert!(refused.contains("4 values cannot be cut into rows of 3 columns"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairPlotOptions {
     /// Heading of the figure; where only the first columns are drawn, a note follows it.

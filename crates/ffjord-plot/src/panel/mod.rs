@@ -27,6 +27,14 @@ pub(crate) const HEIGHT: f32 = 300.0;
 const LARGEST_RATIO: f64 = 2.5;
 
 /// What a panel shows.
+///
+/// ```
+/// use ffjord_plot::{Content, Panel, PanelOptions, side_by_side};
+/// let points = [[0.0, 0.5], [1.0, -0.5]];
+/// let draw = |content| side_by_side(&[Panel::new(content, PanelOptions::default())], "");
+/// assert_ne!(draw(Content::Samples(&points))?, draw(Content::Scatter(&points))?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Content<'a> {
@@ -41,6 +49,15 @@ pub enum Content<'a> {
 }
 
 /// What to show and how, for [`side_by_side`].
+///
+/// ```
+/// use ffjord_plot::{Content, Panel, PanelOptions, scatter, side_by_side};
+/// let points = [[0.0, 0.5], [1.0, -0.5]];
+/// let panel = Panel::new(Content::Scatter(&points), PanelOptions::default());
+/// let two = side_by_side(&[panel.clone(), panel], "")?;
+/// assert!(two.width() > scatter(&points, &PanelOptions::default())?.width());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Panel<'a> {
     content: Content<'a>,
@@ -92,6 +109,14 @@ pub fn samples(points: &[[f32; 2]], options: &PanelOptions) -> Result<Figure, Pl
 }
 
 /// Points `[N, 2]` as single dots.
+///
+/// ```
+/// use ffjord_plot::{PanelOptions, scatter};
+/// let figure = scatter(&[[0.0, 0.5], [1.0, f32::INFINITY]], &PanelOptions::default().title("two points"))?;
+/// assert_eq!(figure.skipped(), 1);
+/// assert!(scatter(&[], &PanelOptions::default()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`PlotError::Empty`] without points, [`PlotError::NothingFinite`] without a finite one.
@@ -145,6 +170,15 @@ pub fn side_by_side(panels: &[Panel<'_>], heading: &str) -> Result<Figure, PlotE
 }
 
 /// Rows of panels below each other under one heading, each row as that of [`side_by_side`].
+///
+/// ```
+/// use ffjord_plot::{Content, Panel, PanelOptions, in_rows};
+/// let points = [[0.0, 0.5], [1.0, -0.5]];
+/// let panel = Panel::new(Content::Scatter(&points), PanelOptions::default());
+/// let (one, two) = (in_rows(&[vec![panel.clone()]], "")?, in_rows(&[vec![panel.clone()], vec![panel]], "")?);
+/// assert!(two.height() > one.height() && two.width() == one.width());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`side_by_side`].

@@ -6,6 +6,14 @@ use crate::window::drawable;
 use crate::{PlotError, Window};
 
 /// Paths `[P][K, 2]` of P particles at K common times.
+///
+/// ```
+/// use ffjord_plot::{PanelOptions, Trajectories, trajectories};
+/// // A path has one point for each time.
+/// let short = [vec![[0.0, 0.0], [1.0, 0.5]]];
+/// let refused = trajectories(Trajectories::new(&[0.0, 0.5, 1.0], &short), &PanelOptions::default());
+/// assert!(refused.unwrap_err().to_string().contains("trajectory 0 has 2 points, but there are 3 times"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Trajectories<'a> {
     pub(crate) times: &'a [f64],

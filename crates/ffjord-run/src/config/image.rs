@@ -4,6 +4,18 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A set of images.
+///
+/// ```
+/// use ffjord_run::config::{DataConfig, ImagesConfig, Preset, resolve};
+/// let config = resolve(&Preset::find("digits-quick")?, &["data.train_images=100".to_string()], None)?;
+/// match config.data {
+///     DataConfig::Images(ImagesConfig { set, train_images, flips, .. }) => {
+///         assert_eq!((set.as_str(), train_images, flips), ("digits", Some(100), false));
+///     }
+///     other => return Err(format!("{other:?}").into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesConfig {
@@ -29,6 +41,15 @@ pub struct ImagesConfig {
 }
 
 /// A flow of images.
+///
+/// ```
+/// use ffjord_run::config::{ImageField, ImageModelConfig};
+/// let plain = ImageModelConfig::default();
+/// assert_eq!((plain.alpha, plain.multiscale, plain.field), (1e-6, false, ImageField::Convolutional));
+/// let net: ImageModelConfig = serde_json::from_str(r#"{"field": "u-net", "attention": true}"#)?;
+/// assert!(net.field == ImageField::UNet && net.attention && net.residual_blocks == 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageModelConfig {
@@ -55,6 +76,15 @@ pub struct ImageModelConfig {
 }
 
 /// The flow of variational dequantisation.
+///
+/// ```
+/// use ffjord_run::config::{DequantizationConfig, ImageModelConfig};
+/// let config: ImageModelConfig = serde_json::from_str(r#"{"dequantization": {"couplings": 4, "hidden": [32, 32]}}"#)?;
+/// assert_eq!(config.dequantization, Some(DequantizationConfig { couplings: 4, hidden: vec![32, 32] }));
+/// // Uniform noise otherwise.
+/// assert_eq!(ImageModelConfig::default().dequantization, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DequantizationConfig {
@@ -81,6 +111,15 @@ impl Default for ImageModelConfig {
 }
 
 /// The vector field of a flow of images; `model.hidden` are its hidden layers.
+///
+/// ```
+/// use ffjord_run::config::ImageField;
+/// assert_eq!(serde_json::from_str::<ImageField>(r#""encoder-decoder""#)?, ImageField::EncoderDecoder);
+/// assert_eq!(serde_json::to_string(&ImageField::UNet)?, r#""u-net""#);
+/// let refused = serde_json::from_str::<ImageField>(r#""resnet""#).unwrap_err().to_string();
+/// assert!(refused.contains("convolutional"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -29,6 +29,15 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Everything that determines a run's result.
+///
+/// ```
+/// use ffjord_run::config::{DataConfig, Preset, resolve, resolve_stored};
+/// let config = resolve(&Preset::find("toy-moons")?, &["training.iterations=500".to_string()], Some(7))?;
+/// assert_eq!((config.seed, &config.data), (7, &DataConfig::Toy { name: "moons".to_string() }));
+/// // What a run folder keeps of it says all.
+/// assert_eq!(resolve_stored(&serde_json::to_string(&config)?, "config.json")?, config);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
@@ -66,6 +75,15 @@ pub struct RunConfig {
 }
 
 /// The data of a run.
+///
+/// ```
+/// use ffjord_run::config::DataConfig;
+/// let table: DataConfig = serde_json::from_str(r#"{"kind": "table", "path": "measurements.csv"}"#)?;
+/// assert_eq!((table.title(), table.file()), ("measurements.csv".to_string(), Some(&"measurements.csv".into())));
+/// let power: DataConfig = serde_json::from_str(r#"{"kind": "power", "train_rows": 1000}"#)?;
+/// assert_eq!((power.title(), power.file()), ("power".to_string(), None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
@@ -146,6 +164,14 @@ impl DataConfig {
 }
 
 /// Which rows of a tabular benchmark a run uses.
+///
+/// ```
+/// use ffjord_run::config::{BenchmarkConfig, DataConfig};
+/// let fewer = BenchmarkConfig { train_rows: Some(1000), ..BenchmarkConfig::default() };
+/// let power: DataConfig = serde_json::from_str(r#"{"kind": "power", "train_rows": 1000}"#)?;
+/// assert_eq!(power, DataConfig::Power(fewer));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BenchmarkConfig {
@@ -163,6 +189,14 @@ fn tighter_rows() -> usize {
 }
 
 /// What training minimises.
+///
+/// ```
+/// use ffjord_run::config::{ObjectiveConfig, Preset, resolve};
+/// let config = resolve(&Preset::find("toy-moons-flow-matching")?, &[], None)?;
+/// assert_eq!(config.objective, ObjectiveConfig::FlowMatching);
+/// assert_eq!(ObjectiveConfig::default(), ObjectiveConfig::MaximumLikelihood);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -186,6 +220,13 @@ impl ObjectiveConfig {
 }
 
 /// What is computed and drawn after training.
+///
+/// ```
+/// use ffjord_run::config::EvaluationConfig;
+/// let evaluation: EvaluationConfig = serde_json::from_str(r#"{"batch": 100, "samples": 1000}"#)?;
+/// assert_eq!((evaluation.curve_rows, evaluation.grid, evaluation.frames), (0, 0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvaluationConfig {

@@ -6,6 +6,13 @@ use ffjord_nn::{ActivationKind, LayerKind};
 use serde::{Deserialize, Serialize};
 
 /// Floating-point precision of a model.
+///
+/// ```
+/// use ffjord_run::config::Precision;
+/// let precision: Precision = serde_json::from_str(r#""f64""#)?;
+/// assert_eq!((precision, precision.name()), (Precision::F64, "f64"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -27,6 +34,13 @@ impl Precision {
 }
 
 /// The family of flows.
+///
+/// ```
+/// use ffjord_run::config::{ModelKind, Preset, resolve};
+/// let kind = |preset: &str| resolve(&Preset::find(preset)?, &[], None).map(|config| config.model.kind);
+/// assert_eq!((kind("toy-moons")?, kind("toy-moons-maf")?), (ModelKind::Cnf, ModelKind::Maf));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -49,6 +63,17 @@ pub enum ModelKind {
 }
 
 /// The flow.
+///
+/// ```
+/// use ffjord_run::config::{Preset, resolve};
+/// let settings = ["model.hidden=[16]", "model.end_time=2.0"].map(str::to_string);
+/// let model = resolve(&Preset::find("toy-moons")?, &settings, None)?.model;
+/// assert_eq!((model.blocks, model.hidden, model.end_time), (1, vec![16], Some(2.0)));
+/// // What no configuration can mean is refused with its key.
+/// let refused = resolve(&Preset::find("toy-moons")?, &["model.end_time=-1.0".to_string()], None).unwrap_err();
+/// assert!(refused.to_string().contains("end_time"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {

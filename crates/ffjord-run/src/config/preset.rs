@@ -27,6 +27,18 @@ const OWN_KEYS: [&str; 5] = ["title", "note", "listed", "with", "onto"];
 /// assert_eq!(config.training.options.iterations, 500);
 /// # Ok::<(), ffjord_run::RunError>(())
 /// ```
+///
+/// Its name, and what it is for:
+///
+/// ```
+/// use ffjord_run::config::Preset;
+/// let preset = Preset::find("toy-moons-maf")?;
+/// assert_eq!(preset.name(), "toy-moons-maf");
+/// assert!(preset.description()?.contains("the moons density"));
+/// assert_eq!(preset.value()?["data"]["name"], "moons");
+/// assert!(Preset::listed()?.iter().any(|listed| listed.name() == "toy-moons"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preset {
     name: String,

@@ -7,6 +7,16 @@ use serde_json::{Map, Value, json};
 
 /// The configuration of a preset with the changes of `--set KEY=VALUE` and `--seed`.
 ///
+/// ```
+/// use ffjord_run::config::{Preset, resolve};
+/// let moons = Preset::find("toy-moons")?;
+/// let config = resolve(&moons, &["training.batch=32".to_string()], Some(5))?;
+/// assert_eq!((config.training.batch, config.seed), (32, 5));
+/// let refused = resolve(&moons, &["training.bach=32".to_string()], None).unwrap_err().to_string();
+/// assert!(refused.contains("bach") && refused.contains("batch"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When a key or value is not accepted; the message says where and what is.
 pub fn resolve(preset: &Preset, settings: &[String], seed: Option<u64>) -> Result<RunConfig> {
@@ -24,6 +34,15 @@ pub fn resolve(preset: &Preset, settings: &[String], seed: Option<u64>) -> Resul
 
 /// A stored configuration with the changes of `--set KEY=VALUE`.
 ///
+/// ```
+/// use ffjord_run::config::{Preset, resolve, resolve_changed};
+/// let stored = resolve(&Preset::find("toy-moons")?, &[], None)?;
+/// let changed = resolve_changed(&stored, &["model.precision=f64".to_string()])?;
+/// assert_eq!(changed.model.precision.name(), "f64");
+/// assert_eq!(changed.training, stored.training);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// As [`resolve`].
 pub fn resolve_changed(stored: &RunConfig, settings: &[String]) -> Result<RunConfig> {
@@ -36,6 +55,15 @@ pub fn resolve_changed(stored: &RunConfig, settings: &[String]) -> Result<RunCon
 }
 
 /// The configuration stored in a run folder.
+///
+/// ```
+/// use ffjord_run::config::{Preset, resolve, resolve_stored};
+/// let config = resolve(&Preset::find("toy-moons")?, &[], None)?;
+/// assert_eq!(resolve_stored(&serde_json::to_string(&config)?, "config.json")?, config);
+/// let refused = resolve_stored("{}", "config.json").unwrap_err().to_string();
+/// assert!(refused.starts_with("the configuration (config.json) cannot be used"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// When the text is not a configuration.

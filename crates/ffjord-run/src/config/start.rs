@@ -46,6 +46,13 @@ fn knots() -> usize {
 }
 
 /// A map that a flow can start with.
+///
+/// ```
+/// use ffjord_run::config::{StartConfig, StartMap};
+/// let start: StartConfig = serde_json::from_str(r#"{"maps": ["marginals", "whitening"]}"#)?;
+/// assert_eq!(start.maps, [StartMap::Marginals, StartMap::Whitening]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -7,6 +7,16 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// A table in a file of the user's own, and what is made of it.
+///
+/// ```
+/// use ffjord_run::config::{SplitConfig, TableConfig};
+/// let table: TableConfig =
+///     serde_json::from_str(r#"{"path": "a.csv", "given": ["speed"], "drop": ["id", 3], "split": "ordered"}"#)?;
+/// assert_eq!((table.given, table.split), (vec!["speed".to_string()], SplitConfig::Ordered));
+/// let options = TableConfig { drop: vec!["id".to_string()], ..TableConfig::default() }.load_options();
+/// assert_eq!(options.drop, ["id"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableConfig {
@@ -46,6 +56,14 @@ pub struct TableConfig {
 }
 
 /// Which rows of an own table are trained on, and which validate and test.
+///
+/// ```
+/// use ffjord_run::config::SplitConfig;
+/// assert_eq!(SplitConfig::default(), SplitConfig::Shuffled);
+/// let by_column: SplitConfig = serde_json::from_str(r#"{"column": "part"}"#)?;
+/// assert_eq!(by_column, SplitConfig::Column("part".to_string()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -60,6 +78,13 @@ pub enum SplitConfig {
 }
 
 /// How the columns of an own table are scaled.
+///
+/// ```
+/// use ffjord_run::config::ScaleConfig;
+/// assert_eq!(ScaleConfig::default(), ScaleConfig::Standard);
+/// assert_eq!(serde_json::from_str::<ScaleConfig>(r#""robust""#)?, ScaleConfig::Robust);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -72,6 +97,15 @@ pub enum ScaleConfig {
 }
 
 /// Which columns of an own table noise is added to.
+///
+/// ```
+/// use ffjord_run::config::DequantizeConfig;
+/// let all: DequantizeConfig = serde_json::from_str("true")?;
+/// let one: DequantizeConfig = serde_json::from_str(r#"["hour"]"#)?;
+/// assert_eq!((&all, &one), (&DequantizeConfig::All(true), &DequantizeConfig::Columns(vec!["hour".to_string()])));
+/// assert!(DequantizeConfig::default().is_none() && !all.is_none() && !one.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]

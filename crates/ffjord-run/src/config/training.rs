@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How the flow is trained.
+///
+/// ```
+/// use ffjord_run::config::{Preset, resolve};
+/// let settings = ["training.batch=64", "training.clip_norm=10.0"].map(str::to_string);
+/// let training = resolve(&Preset::find("toy-moons")?, &settings, None)?.training;
+/// assert_eq!((training.batch, training.options.clip_norm, training.end_time_spread), (64, Some(10.0), 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainingConfig {
     /// Rows of a batch.

@@ -4,6 +4,18 @@ use super::{ModelKind, ObjectiveConfig, RunConfig};
 
 impl RunConfig {
     /// A sentence that names the keys which are set but which training does not read, if there are any.
+    ///
+    /// ```
+    /// use ffjord_run::config::{Preset, resolve};
+    /// let unread = |preset: &str, setting: &str| {
+    ///     resolve(&Preset::find(preset)?, &[setting.to_string()], None).map(|config| config.unread())
+    /// };
+    /// assert_eq!(unread("toy-moons", "seed=1")?, None);
+    /// // Flow matching computes no path integrals.
+    /// let said = unread("toy-moons-flow-matching", "regularisation.kinetic=0.1")?.ok_or("nothing is unread")?;
+    /// assert!(said.contains("regularisation"), "{said}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unread(&self) -> Option<String> {
         let continuous = self.vae.as_ref().map(|vae| vae.posterior.is_continuous());
         let (reason, mut keys) = if continuous == Some(true) {

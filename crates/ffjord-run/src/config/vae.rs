@@ -5,6 +5,14 @@ use serde::{Deserialize, Serialize};
 
 /// A variational autoencoder of images: its networks, its posterior and the bound that it is trained by. What the flow of
 /// the posterior is made of (`blocks`, `hidden`, `activation` and the like) stands in `model`.
+///
+/// ```
+/// use ffjord_run::config::{PosteriorKind, Preset, VaeNetworks, resolve};
+/// let vae = resolve(&Preset::find("vae-digits-quick")?, &["vae.latent=4".to_string()], None)?.vae.ok_or("a vae")?;
+/// assert_eq!((vae.latent, vae.networks, vae.posterior), (4, VaeNetworks::Dense, PosteriorKind::CnfGiven));
+/// assert_eq!((vae.beta, vae.samples), (1.0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VaeConfig {
@@ -69,6 +77,13 @@ fn one_and_no_more() -> f64 {
 }
 
 /// The encoder and decoder.
+///
+/// ```
+/// use ffjord_run::config::VaeNetworks;
+/// assert_eq!(VaeNetworks::default(), VaeNetworks::Convolutional);
+/// assert_eq!(serde_json::from_str::<VaeNetworks>(r#""dense""#)?, VaeNetworks::Dense);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -81,6 +96,14 @@ pub enum VaeNetworks {
 }
 
 /// The flow from z₀ to z_k.
+///
+/// ```
+/// use ffjord_run::config::PosteriorKind;
+/// let kind: PosteriorKind = serde_json::from_str(r#""cnf-low-rank""#)?;
+/// assert!(kind == PosteriorKind::CnfLowRank && kind.is_continuous());
+/// assert!(!PosteriorKind::Gaussian.is_continuous() && !PosteriorKind::Iaf.is_continuous());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -127,6 +150,13 @@ impl PosteriorKind {
 }
 
 /// The distribution of pixels.
+///
+/// ```
+/// use ffjord_run::config::LikelihoodKind;
+/// let kind: LikelihoodKind = serde_json::from_str(r#""discretized-logistic""#)?;
+/// assert_eq!(kind, LikelihoodKind::DiscretizedLogistic);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -141,6 +171,14 @@ pub enum LikelihoodKind {
 }
 
 /// The estimator of the gradient of a bound with several latent states.
+///
+/// ```
+/// use ffjord_run::config::{BoundGradient, Preset, resolve};
+/// let vae = resolve(&Preset::find("vae-digits-quick")?, &[], None)?.vae.ok_or("a vae")?;
+/// assert_eq!(vae.gradient, BoundGradient::Plain);
+/// assert_eq!(serde_json::to_string(&BoundGradient::DoublyReparametrised)?, r#""doubly-reparametrised""#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -153,6 +191,13 @@ pub enum BoundGradient {
 }
 
 /// The likelihood of test images by importance sampling.
+///
+/// ```
+/// use ffjord_run::config::ImportanceConfig;
+/// let few: ImportanceConfig = serde_json::from_str(r#"{"samples": 50, "images": 10}"#)?;
+/// assert_eq!((few.samples, few.at_a_time, few.images), (50, 500, Some(10)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImportanceConfig {

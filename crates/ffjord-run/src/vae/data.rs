@@ -13,6 +13,19 @@ use std::path::Path;
 
 /// The data of a run of a variational autoencoder: images as numbers from 0 to 1, or made binary. Those for validation and
 /// testing are made so once, those for training anew for every batch.
+///
+/// ```
+/// use ffjord_run::{config::{Preset, resolve}, vae::VaeData};
+/// use ffjord_train::Streams;
+/// let settings = ["data.train_images=200", "data.test_images=50"].map(str::to_string);
+/// let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// let data = VaeData::load(&config, &Streams::new(0), "".as_ref())?;
+/// assert_eq!((data.test.rows(), data.test.columns(), data.epoch()), (50, 64, 2));
+/// // Made binary once.
+/// assert!(data.is_binary() && data.test.as_slice().iter().all(|pixel| *pixel == 0.0 || *pixel == 1.0));
+/// assert_eq!(data.summary().dimension, 64);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct VaeData {
     /// Shape and levels.

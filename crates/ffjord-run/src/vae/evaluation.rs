@@ -16,6 +16,22 @@ use serde::{Deserialize, Serialize};
 const ACTIVE: f64 = 0.01;
 
 /// The evidence lower bound of a set of images, with one latent state each.
+///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// use ffjord_run::vae::{Bounds, bounds};
+/// let (each, mean) = bounds(&vae, (&images, format.shape), 2, (&streams, Purpose::Test), false, |_| ())?;
+/// let Bounds { negative_elbo, reconstruction, divergence, images, .. } = mean;
+/// assert_eq!((each.len(), images), (3, 3));
+/// assert!((negative_elbo - (reconstruction + divergence)).abs() < 1e-4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
     /// The mean of the negative bound, in nats an image.
@@ -35,6 +51,22 @@ pub struct Bounds {
 /// The bounds of images `[N, C·H·W]` of this shape, each image's own in nats and their mean; `batch` at a time, in training
 /// passes (with the estimated trace) or evaluation passes.
 ///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// use ffjord_run::vae::bounds;
+/// let evaluate = || bounds(&vae, (&images, format.shape), 2, (&streams, Purpose::Test), false, |_| ());
+/// // The same random numbers every time.
+/// assert_eq!(evaluate()?.0, evaluate()?.0);
+/// assert!((-evaluate()?.0.iter().sum::<f64>() / 3.0 - evaluate()?.1.negative_elbo).abs() < 1e-4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When the images do not fit the model or a solve fails.
 pub fn bounds(
@@ -49,6 +81,21 @@ pub fn bounds(
 }
 
 /// As [`bounds`], by several processes that have the same model and images; with the same bits for any number of them.
+///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// use ffjord_run::vae::{bounds, bounds_together};
+/// let at = (&streams, Purpose::Test);
+/// let (alone, _) = bounds_together(&vae, (&images, format.shape), 2, at, false, &Alone, |_| ())?;
+/// assert_eq!(alone, bounds(&vae, (&images, format.shape), 2, at, false, |_| ())?.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`bounds`], also for what fails on another process.
@@ -98,6 +145,21 @@ pub fn bounds_together(
 }
 
 /// What the encoder makes of the latent dimensions, over a set of images.
+///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// use ffjord_run::vae::{LatentUnits, latent_units};
+/// // Three images that are the same: the encoder's means do not move.
+/// let LatentUnits { divergence, activity, active } = latent_units(&vae, (&images, format.shape), 2)?;
+/// assert!(divergence.len() == 2 && activity.iter().all(|variance| *variance < 1e-9) && active == 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LatentUnits {
     /// KL(N(μ, σ²) ‖ N(0, 1)) of z₀ by dimension, mean over images, in nats, `[D]`; the flow behind z₀ is not counted.
@@ -109,6 +171,22 @@ pub struct LatentUnits {
 }
 
 /// What the encoder makes of the latent dimensions over images `[N, C·H·W]`, `batch` at a time.
+///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// use ffjord_run::vae::latent_units;
+/// let units = latent_units(&vae, (&images, format.shape), 2)?;
+/// assert!(units.divergence.iter().all(|nats| *nats >= 0.0));
+/// // Images of another size are refused.
+/// assert!(latent_units(&vae, (&images, [1, 4, 4]), 2).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// When the images do not fit the model.

@@ -15,6 +15,26 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The likelihood of a set of images.
+///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// use ffjord_run::{config::ImportanceConfig, vae::{ImageLikelihoods, importance}};
+/// # let place = tempfile::tempdir()?;
+/// # let (file, weights) = (place.path().join("importance.jsonl"), place.path().join("model.safetensors"));
+/// # ffjord_train::save_tensors(&weights, &[], None)?;
+/// let settings = ImportanceConfig { samples: 8, at_a_time: 4, images: Some(2) };
+/// let found = importance(&vae, (&images, format.shape), settings, &streams, (&file, &weights), |_| ())?;
+/// let ImageLikelihoods { nll, effective_samples, images, samples, .. } = found.ok_or("samples were asked for")?;
+/// assert_eq!((images, samples), (2, 8));
+/// assert!(nll > 0.0 && (1.0..=8.0).contains(&effective_samples));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ImageLikelihoods {
     /// The mean of −ln p(x), in nats an image: above the true one in the mean, and ever less with more samples.
@@ -45,6 +65,26 @@ struct Line {
 /// Estimates of ln p(x) of images `[N, C·H·W]` of this shape by `settings.samples` latent states each. Every image's
 /// estimate goes to `file` as it is there; of a file of the same weights, seed and settings what is there is taken.
 ///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// use ffjord_run::{config::ImportanceConfig, vae::importance};
+/// # let place = tempfile::tempdir()?;
+/// # let (file, weights) = (place.path().join("importance.jsonl"), place.path().join("model.safetensors"));
+/// # ffjord_train::save_tensors(&weights, &[], None)?;
+/// let settings = ImportanceConfig { samples: 8, at_a_time: 4, images: None };
+/// let estimate = || importance(&vae, (&images, format.shape), settings, &streams, (&file, &weights), |_| ());
+/// // What stands in the file is not estimated again.
+/// assert_eq!(estimate()?, estimate()?);
+/// assert!(file.is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When the images do not fit the model, a solve fails, or the file cannot be read or written.
 pub fn importance(
@@ -59,6 +99,24 @@ pub fn importance(
 }
 
 /// As [`importance`], by several processes that have the same model and images; the first of them has the file.
+///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// use ffjord_run::{config::ImportanceConfig, vae::importance_together};
+/// # let place = tempfile::tempdir()?;
+/// # let (file, weights) = (place.path().join("importance.jsonl"), place.path().join("model.safetensors"));
+/// # ffjord_train::save_tensors(&weights, &[], None)?;
+/// let (settings, files) = (ImportanceConfig { samples: 4, at_a_time: 4, images: Some(1) }, (&*file, &*weights));
+/// let found = importance_together(&vae, (&images, format.shape), settings, &streams, files, &Alone, |_| ())?;
+/// assert_eq!(found.ok_or("samples were asked for")?.images, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`importance`], also for what fails on another process.

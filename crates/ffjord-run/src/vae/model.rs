@@ -18,6 +18,22 @@ use std::sync::Arc;
 
 /// The model that a configuration describes for images of this format, with weights drawn from `rng`.
 ///
+/// ```
+/// # use ffjord_run::{ImageFormat, Matrix, config::{Preset, resolve}, vae::build_vae};
+/// # use ffjord_train::{Alone, Purpose, Streams};
+/// # let settings = ["vae.widths=[8]", "vae.latent=2", "model.hidden=[4]"].map(str::to_string);
+/// # let config = resolve(&Preset::find("vae-digits-quick")?, &settings, None)?;
+/// # let (streams, format) = (Streams::new(0), ImageFormat { shape: [1, 8, 8], levels: 17 });
+/// # let vae = build_vae(&config, &format, &mut streams.rng(Purpose::Initialise, 0, 0))?;
+/// # let images = Matrix::new(3, 64, vec![0.0_f32; 3 * 64])?;
+/// assert_eq!((vae.latent(), vae.encoder().observation_shape()), (2, &[1, 8, 8][..]));
+/// // A flow is no autoencoder.
+/// let flow = resolve(&Preset::find("toy-moons")?, &[], None)?;
+/// let refused = build_vae(&flow, &format, &mut streams.rng(Purpose::Initialise, 0, 0)).unwrap_err().to_string();
+/// assert!(refused.contains("needs this section"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`RunError::Config`] for a configuration of another kind of model; otherwise when the model cannot be built.
 pub fn build_vae(config: &RunConfig, format: &ImageFormat, rng: &mut dyn RngCore) -> Result<Vae> {
@@ -73,6 +89,16 @@ pub(super) fn section(config: &RunConfig) -> Result<&VaeConfig> {
 }
 
 /// What training maximises, of batches of which an epoch has so many.
+///
+/// ```
+/// use ffjord_run::{config::{Preset, resolve}, vae::elbo};
+/// let config = resolve(&Preset::find("vae-digits-quick")?, &["vae.warm_up_epochs=10".to_string()], None)?;
+/// // Ten epochs of 13 batches.
+/// let objective = elbo(&config, 13)?;
+/// assert!(objective.beta_at(0) < 1.0 && objective.beta_at(10 * 13) == 1.0);
+/// assert_eq!(objective.beta_at(13), objective.beta_at(25));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// When a setting is out of its range.

@@ -10,6 +10,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What of such a `result.json` is read again.
+///
+/// ```
+/// use ffjord_run::vae::VaeResult;
+/// # let place = tempfile::tempdir()?;
+/// # let text = r#"{
+/// #     "preset": "vae-digits-quick", "seed": 0,
+/// #     "provenance": {"commit": null, "hardware": "two cores", "date": "2025-01-01T00:00:00Z", "version": "0.1.0"},
+/// #     "split": {"dataset": "digits", "published": true, "difference": null},
+/// #     "training": {"iterations": 100, "seconds": 2.5},
+/// #     "test": {"bound": {
+/// #         "negative_elbo": 20.5, "standard_error": 0.1, "reconstruction": 15.0, "divergence": 5.5,
+/// #         "images": 300, "nfe": 14.0
+/// #     }}
+/// # }"#;
+/// let run = place.path().join("digits");
+/// std::fs::create_dir(&run)?;
+/// std::fs::write(run.join("result.json"), text)?;
+/// let found = VaeResult::collect(place.path())?;
+/// assert_eq!((found.len(), found[0].1.test.bound.negative_elbo), (1, 20.5));
+/// assert!(found[0].1.test.importance.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct VaeResult {
     /// The preset.

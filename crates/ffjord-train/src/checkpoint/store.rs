@@ -15,6 +15,18 @@ use std::path::{Path, PathBuf};
 const DESCRIPTION: &str = "checkpoint.json";
 
 /// What a checkpoint holds.
+///
+/// ```
+/// use ffjord_train::{CheckpointStore, StoredCheckpoint};
+/// # let folder = tempfile::tempdir()?;
+/// let store = CheckpointStore::new(folder.path());
+/// let weights = [("weight".to_string(), candle_core::Tensor::new(&[1f32], &candle_core::Device::Cpu)?)];
+/// store.save(10, &serde_json::json!({ "note": "first" }), &weights)?;
+/// store.save(20, &serde_json::json!({ "note": "second" }), &weights)?;
+/// let StoredCheckpoint { iteration, metadata, tensors } = store.load()?.ok_or("the last one")?;
+/// assert_eq!((iteration, metadata["note"].as_str(), tensors.len()), (20, Some("second"), 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct StoredCheckpoint {
     /// Iterations done when it was saved.

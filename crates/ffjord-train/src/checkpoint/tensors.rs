@@ -36,6 +36,17 @@ pub fn save_tensors(
 
 /// Reads all tensors of a safetensors file onto the CPU.
 ///
+/// ```
+/// use ffjord_train::{TrainError, load_tensors};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("weights.safetensors");
+/// assert!(matches!(load_tensors(&path), Err(TrainError::File { action: "read", .. })));
+/// std::fs::write(&path, "cut off")?;
+/// let damaged = load_tensors(&path).unwrap_err().to_string();
+/// assert!(damaged.contains("is not a whole safetensors file"), "{damaged}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`TrainError::File`] if the file cannot be read, [`TrainError::TensorFile`] if it is cut off, damaged or of another
 /// format.

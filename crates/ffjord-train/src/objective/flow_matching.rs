@@ -14,6 +14,21 @@ const ROWS_PER_PLACE: usize = 128;
 const FEWEST_PLACES: usize = 16;
 
 /// Which noise a data point is joined with.
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_data::ToyDensity;
+/// # use ffjord_flow::{Cnf, Flow};
+/// # let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).tolerance(1e-2).build()?)?;
+/// # let moons = ffjord_train::FreshSamples::new(8, DType::F32, |rows, rng| ToyDensity::Moons.sample(rows, rng));
+/// use ffjord_train::{FlowMatching, NoiseCoupling, Trainer, TrainerOptions};
+/// for coupling in [NoiseCoupling::Independent, NoiseCoupling::OptimalTransport { rows: 8 }] {
+///     let objective = FlowMatching::new(coupling)?;
+///     assert_eq!(Trainer::new(&flow, &objective, &moons, TrainerOptions::new(2, 1e-3))?.run()?.failures, 0);
+/// }
+/// assert!(FlowMatching::new(NoiseCoupling::OptimalTransport { rows: 1 }).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoiseCoupling {

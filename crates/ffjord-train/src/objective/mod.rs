@@ -13,6 +13,25 @@ use candle_core::{DType, Tensor};
 use ffjord_flow::Pass;
 
 /// A loss with the terms it is made of.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{Cnf, Flow, Pass, PathIntegral};
+/// use ffjord_train::{MaximumLikelihood, Objective};
+/// use rand::SeedableRng;
+///
+/// let cnf = Cnf::builder(2).hidden([8]).dtype(DType::F64).integrals([PathIntegral::Kinetic]).build()?;
+/// let flow = Flow::over_normal(cnf)?;
+/// let x = Tensor::ones((3, 2), DType::F64, &Device::Cpu)?;
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let objective = MaximumLikelihood::new(vec![(PathIntegral::Kinetic, 0.01)]);
+/// let loss = objective.loss(&flow, &x.into(), &mut Pass::training(&mut rng))?;
+/// // The negative log-likelihood, and the integral before weighting.
+/// let total: f64 = loss.total.to_scalar()?;
+/// assert_eq!(loss.terms.len(), 2);
+/// assert!((total - (loss.terms[0].1 + 0.01 * loss.terms[1].1)).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Loss {
     /// The scalar that is differentiated.
@@ -49,6 +68,17 @@ pub trait Objective<M: ?Sized>: Send + Sync {
 
     /// What a checkpoint remembers of the objective: a run that resumes must have the same. The name of the type unless
     /// it says more.
+    ///
+    /// ```
+    /// use ffjord_flow::{Cnf, Flow, PathIntegral};
+    /// use ffjord_train::{MaximumLikelihood, Objective};
+    /// let describe = |weight| {
+    ///     let objective = MaximumLikelihood::new(vec![(PathIntegral::Kinetic, weight)]);
+    ///     Objective::<Flow<Cnf>>::describe(&objective)
+    /// };
+    /// // Runs with other weights are other runs.
+    /// assert_ne!(describe(0.01), describe(0.02));
+    /// ```
     fn describe(&self) -> String {
         std::any::type_name::<Self>().to_string()
     }

@@ -6,6 +6,24 @@ use crate::metrics::MetricsWriter;
 use serde_json::{Map, Value, json};
 
 /// Writes every iteration, validation and failure as one line of JSON.
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_data::ToyDensity;
+/// # use ffjord_flow::{Cnf, Flow};
+/// # let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).tolerance(1e-2).build()?)?;
+/// # let moons = ffjord_train::FreshSamples::new(8, DType::F32, |rows, rng| ToyDensity::Moons.sample(rows, rng));
+/// use ffjord_train::{JsonLines, MaximumLikelihood, MetricsWriter, Trainer, TrainerOptions, read_metrics};
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("metrics.jsonl");
+/// Trainer::new(&flow, &MaximumLikelihood::default(), &moons, TrainerOptions::new(2, 1e-3))?
+///     .observe(JsonLines::new(MetricsWriter::create(&path)?))
+///     .run()?;
+/// let lines = read_metrics(&path)?;
+/// assert_eq!((lines.len(), lines[1]["iteration"].as_u64()), (2, Some(2)));
+/// assert!(lines[0]["loss"].as_f64().is_some_and(f64::is_finite));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct JsonLines {
     writer: MetricsWriter,

@@ -11,6 +11,20 @@ use std::time::{Duration, Instant};
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A progress bar with loss, evaluations, end time and gradient norm; plain lines where there is no terminal.
+///
+/// ```
+/// # use candle_core::DType;
+/// # use ffjord_data::ToyDensity;
+/// # use ffjord_flow::{Cnf, Flow};
+/// # let flow = Flow::over_normal(Cnf::builder(2).hidden([8]).tolerance(1e-2).build()?)?;
+/// # let moons = ffjord_train::FreshSamples::new(8, DType::F32, |rows, rng| ToyDensity::Moons.sample(rows, rng));
+/// use ffjord_train::{MaximumLikelihood, Progress, Trainer, TrainerOptions};
+/// let summary = Trainer::new(&flow, &MaximumLikelihood::default(), &moons, TrainerOptions::new(2, 1e-3))?
+///     .observe(Progress::new())
+///     .run()?;
+/// assert_eq!(summary.iterations, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,

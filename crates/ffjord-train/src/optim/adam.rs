@@ -9,6 +9,22 @@ use ffjord_nn::Parameter;
 use std::collections::BTreeMap;
 
 /// The settings of [`Adam`].
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use ffjord_nn::Parameter;
+/// use ffjord_train::{Adam, AdamConfig, Optimizer};
+///
+/// let weight = Parameter::constant("weight", 1, 1.0, DType::F64, &Device::Cpu)?;
+/// let decay = AdamConfig { weight_decay: 0.1, ..AdamConfig::default() };
+/// let mut adam = Adam::new(vec![weight.clone()], decay)?;
+/// // Without a gradient the decay alone moves the weight towards 0.
+/// adam.step(&[weight.var.zeros_like()?], 0.01)?;
+/// assert!((weight.var.to_vec1::<f64>()?[0] - 0.99).abs() < 1e-6);
+/// let refused = Adam::new(vec![weight], AdamConfig { beta1: 1.0, ..decay }).unwrap_err().to_string();
+/// assert!(refused.contains("beta1"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamConfig {
     /// Decay rate of the first moment, in `[0, 1)`.

@@ -9,6 +9,21 @@ use ffjord_nn::Parameter;
 use std::collections::BTreeMap;
 
 /// The settings of [`Adamax`].
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::Parameter;
+/// use ffjord_train::{Adamax, AdamaxConfig, Optimizer};
+///
+/// // Without memory every step is the learning rate against the gradient's sign.
+/// let weight = Parameter::constant("weight", 2, 0.0, DType::F64, &Device::Cpu)?;
+/// let config = AdamaxConfig { beta1: 0.0, beta2: 0.0, ..AdamaxConfig::default() };
+/// let mut adamax = Adamax::new(vec![weight.clone()], config)?;
+/// adamax.step(&[Tensor::new(&[3.0, -0.5], &Device::Cpu)?], 0.1)?;
+/// let moved = weight.var.to_vec1::<f64>()?;
+/// assert!((moved[0] + 0.1).abs() < 1e-6 && (moved[1] - 0.1).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamaxConfig {
     /// Decay rate of the first moment, in `[0, 1)`.

@@ -18,6 +18,35 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Changes parameters, given at construction, by their gradients.
+///
+/// One of your own, plain gradient descent:
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_nn::Parameter;
+/// use ffjord_train::{Optimizer, TrainError};
+/// use std::collections::BTreeMap;
+///
+/// #[derive(Debug)]
+/// struct Descent(Vec<Parameter>);
+///
+/// impl Optimizer for Descent {
+///     fn step(&mut self, gradients: &[Tensor], learning_rate: f64) -> Result<(), TrainError> {
+///         for (parameter, gradient) in self.0.iter().zip(gradients) {
+///             parameter.var.set(&(parameter.var.as_detached_tensor() - (gradient * learning_rate)?)?)?;
+///         }
+///         Ok(())
+///     }
+///     fn state(&self) -> Result<Vec<(String, Tensor)>, TrainError> { Ok(Vec::new()) }
+///     fn load_state(&mut self, _state: &BTreeMap<String, Tensor>) -> Result<(), TrainError> { Ok(()) }
+/// }
+///
+/// let weight = Parameter::constant("weight", 1, 1.0, DType::F64, &Device::Cpu)?;
+/// let mut descent: Box<dyn Optimizer> = Box::new(Descent(vec![weight.clone()]));
+/// descent.step(&[Tensor::new(&[4.0], &Device::Cpu)?], 0.125)?;
+/// assert_eq!(weight.var.to_vec1::<f64>()?, [0.5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Optimizer: fmt::Debug + Send {
     /// One step against `gradients`, which have the order, shapes and types of the parameters.
     ///
@@ -66,6 +95,18 @@ impl OptimizerKind {
     pub const ALL: [Self; 2] = [Self::Adam, Self::Adamax];
 
     /// The optimiser over `parameters`, with default settings but for the weight decay.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use ffjord_nn::Parameter;
+    /// use ffjord_train::OptimizerKind;
+    /// let weight = Parameter::constant("weight", 1, 1.0, DType::F64, &Device::Cpu)?;
+    /// let mut optimizer = OptimizerKind::Adamax.build(vec![weight.clone()], 0.0)?;
+    /// optimizer.step(&[weight.var.ones_like()?], 0.1)?;
+    /// assert!((weight.var.to_vec1::<f64>()?[0] - 0.9).abs() < 1e-6);
+    /// assert!(OptimizerKind::Adam.build(vec![weight], -1.0).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TrainError::InvalidSetting`] if the weight decay is negative or not finite.

@@ -23,6 +23,42 @@ use std::fmt::Debug;
 /// assert_eq!(Alone.gather(b"mine".to_vec())?, [b"mine"]);
 /// # Ok::<(), ffjord_train::TrainError>(())
 /// ```
+///
+/// Two methods carry bytes in one of your own, here between threads:
+///
+/// ```
+/// use ffjord_train::{Communicator, TrainError};
+/// use std::sync::{Mutex, mpsc};
+///
+/// #[derive(Debug)]
+/// struct Channel { rank: usize, to: mpsc::Sender<Vec<u8>>, from: Mutex<mpsc::Receiver<Vec<u8>>> }
+///
+/// impl Channel {
+///     fn lost<E: std::fmt::Display>(&self, error: E) -> TrainError {
+///         TrainError::LostProcess { rank: 1 - self.rank, reason: error.to_string() }
+///     }
+/// }
+///
+/// impl Communicator for Channel {
+///     fn rank(&self) -> usize { self.rank }
+///     fn size(&self) -> usize { 2 }
+///     fn send(&self, _to: usize, message: &[u8]) -> Result<(), TrainError> {
+///         self.to.send(message.to_vec()).map_err(|error| self.lost(error))
+///     }
+///     fn receive(&self, _from: usize) -> Result<Vec<u8>, TrainError> {
+///         let from = self.from.lock().map_err(|error| self.lost(error))?;
+///         from.recv().map_err(|error| self.lost(error))
+///     }
+/// }
+///
+/// let ((a, from_a), (b, from_b)) = (mpsc::channel(), mpsc::channel());
+/// let zero = Channel { rank: 0, to: a, from: Mutex::new(from_b) };
+/// let one = Channel { rank: 1, to: b, from: Mutex::new(from_a) };
+/// let other = std::thread::spawn(move || one.broadcast(Vec::new()));
+/// zero.broadcast(b"settings".to_vec())?;
+/// assert_eq!(other.join().map_err(|_| "the other thread panicked")??, b"settings");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Communicator: Debug {
     /// The number of this process, from 0; process 0 writes the files and says what happens.
     fn rank(&self) -> usize;
@@ -79,6 +115,14 @@ pub trait Communicator: Debug {
 }
 
 /// A process by itself: the trainer's communicator unless it is given another.
+///
+/// ```
+/// use ffjord_train::{Alone, Communicator};
+/// assert_eq!(Alone.broadcast(b"mine".to_vec())?, b"mine");
+/// // There is nobody to send to.
+/// assert!(Alone.send(1, b"mine").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Alone;
 
@@ -109,6 +153,15 @@ fn no_such(rank: usize) -> TrainError {
 
 /// Whether something went well on all processes: what it came to here, with what each process has to show for it in
 /// their order; or the failure of the first process that failed, on all of them alike.
+///
+/// ```
+/// use ffjord_train::{Alone, TrainError, agree};
+/// let (rows, shown) = agree(&Alone, Ok::<usize, TrainError>(100), |rows| rows.to_string().into_bytes())?;
+/// assert_eq!((rows, shown), (100, vec![b"100".to_vec()]));
+/// let failed = agree(&Alone, Err::<usize, _>(TrainError::EmptyBatch), |_| Vec::new());
+/// assert!(matches!(failed, Err(TrainError::EmptyBatch)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// This process's own failure if it is the first, [`TrainError::Agreed`] for that of another, and

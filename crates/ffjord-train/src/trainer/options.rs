@@ -8,6 +8,16 @@ use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
 /// What happens when an iteration or a validation fails: a solve that cannot go on, a NaN in loss or gradient.
+///
+/// ```
+/// use ffjord_train::{FailurePolicy, TrainerOptions};
+/// let options: TrainerOptions = serde_json::from_str(
+///     r#"{"iterations": 10, "schedule": {"kind": "constant", "rate": 0.001}, "on_failure": "stop"}"#,
+/// )?;
+/// assert_eq!(options.on_failure, FailurePolicy::Stop);
+/// assert_eq!(TrainerOptions::new(10, 1e-3).on_failure, FailurePolicy::Skip);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -217,6 +227,13 @@ impl TrainerOptions {
     }
 
     /// Whether what an iteration does depends on how many there are.
+    ///
+    /// ```
+    /// use ffjord_train::{ScheduleConfig, TrainerOptions};
+    /// let options = TrainerOptions::new(100, 1e-3);
+    /// assert!(!options.needs_total());
+    /// assert!(options.schedule(ScheduleConfig::Geometric { first: 1e-2, last: 1e-4 }).needs_total());
+    /// ```
     pub fn needs_total(&self) -> bool {
         self.schedule.needs_total() || self.tolerance.as_ref().is_some_and(ScheduleConfig::needs_total)
     }

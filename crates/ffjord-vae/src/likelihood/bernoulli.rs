@@ -24,6 +24,17 @@ pub struct Bernoulli {
 impl Bernoulli {
     /// Probabilities are held between `floor` and `1 − floor`: the released code does so with 1e-5 where it weights
     /// importance samples, and nowhere else.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use ffjord_vae::{Bernoulli, Likelihood};
+    /// // A pixel that is 0 where the decoder is sure of a 1.
+    /// let (logit, x) = (Tensor::new(&[[800f64]], &Device::Cpu)?, Tensor::new(&[[0f64]], &Device::Cpu)?);
+    /// let log_prob = |likelihood: Bernoulli| likelihood.log_prob(&logit, &x).and_then(|l| Ok(l.to_vec1::<f64>()?[0]));
+    /// assert!((log_prob(Bernoulli::default())? + 800.0).abs() < 1e-9);
+    /// assert!((log_prob(Bernoulli::with_floor(1e-5))? - 1e-5f64.ln()).abs() < 1e-6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_floor(floor: f64) -> Self {
         Self { floor: Some(floor) }

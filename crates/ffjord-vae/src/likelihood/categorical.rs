@@ -8,6 +8,18 @@ use ffjord_nn::ops;
 /// Numbers k/255 in [0, 1] as one of 256 levels with a softmax over them; a level is `⌊255 x⌋`, as in the released code.
 ///
 /// Rounding of k/255 in `f32` never changes the level.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_vae::{Categorical, Likelihood};
+/// // Equal logits for each of 256 levels of one number.
+/// let logits = Tensor::zeros((1, Categorical::LEVELS), DType::F64, &Device::Cpu)?;
+/// let x = Tensor::new(&[[7.0 / 255.0]], &Device::Cpu)?;
+/// let log_prob = Categorical.log_prob(&logits, &x)?.to_vec1::<f64>()?[0];
+/// assert!((log_prob + 256f64.ln()).abs() < 1e-12);
+/// assert!((Categorical.mean(&logits)?.to_vec2::<f64>()?[0][0] - 0.5).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Categorical;
 

@@ -7,6 +7,18 @@ use ffjord_nn::ops;
 
 /// Numbers k/255 with the probability that a logistic distribution gives the interval of width 1/255 around them, the
 /// tails included at 0 and 1 (Kingma et al. 2016, section 5.2). The parameters are mean and logarithm of the scale.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_vae::{DiscretizedLogistic, Likelihood};
+/// // The probabilities of all 256 levels, with mean 0.3 and scale e⁻³, sum to 1.
+/// let levels: Vec<f64> = (0..256).map(|level| f64::from(level) / 255.0).collect();
+/// let x = Tensor::from_vec(levels, (256, 1), &Device::Cpu)?;
+/// let parameters = Tensor::new(&[[0.3, -3.0]], &Device::Cpu)?.broadcast_as((256, 2))?.contiguous()?;
+/// let sum = DiscretizedLogistic.log_prob(&parameters, &x)?.exp()?.sum_all()?.to_scalar::<f64>()?;
+/// assert!((sum - 1.0).abs() < 1e-9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DiscretizedLogistic;
 

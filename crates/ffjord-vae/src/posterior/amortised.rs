@@ -14,6 +14,37 @@ use std::sync::Arc;
 ///
 /// Those numbers are arguments of the solves and no part of their states, so step control does not see them and no step
 /// carries them; their gradient is summed by the adjoint.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{CnfSettings, Pass};
+/// use ffjord_nn::{ActivationKind, Amortisation, AmortisedMlpConfig, LayerKind};
+/// use ffjord_vae::{AmortisedCnf, Posterior};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let network = AmortisedMlpConfig {
+///     dimension: 2,
+///     hidden: vec![8],
+///     layer: LayerKind::Concat,
+///     activation: ActivationKind::Softplus,
+///     amortisation: Amortisation::Bias,
+/// };
+/// let settings = [CnfSettings::default(), CnfSettings::default()];
+/// let posterior = AmortisedCnf::new(&network, false, 3, &settings, &mut rng, (DType::F64, &Device::Cpu))?;
+/// assert_eq!(posterior.flows().count(), 2);
+///
+/// // Every observation has biases of its own.
+/// let features = Tensor::new(&[[0.1, 0.2, 0.3], [-1.0, 0.0, 1.0]], &Device::Cpu)?;
+/// let own = posterior.own_numbers(&features)?;
+/// assert_eq!((own.len(), own[0].dims()), (2, &[2, network.given_len()][..]));
+/// // The same state goes different ways.
+/// let z = Tensor::zeros((2, 2), DType::F64, &Device::Cpu)?;
+/// let ends = posterior.transform(&z, &features, &mut Pass::evaluation(&mut rng))?.value.to_vec2::<f64>()?;
+/// assert_ne!(ends[0], ends[1]);
+/// assert_eq!(posterior.apply(&z, &own, &mut Pass::evaluation(&mut rng))?.value.to_vec2::<f64>()?, ends);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct AmortisedCnf {
     blocks: Vec<Block>,

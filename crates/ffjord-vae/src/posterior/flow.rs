@@ -57,6 +57,14 @@ impl<B: Bijection> FlowPosterior<B> {
     }
 
     /// The same with its parameters under another name; the released code has `cnf`.
+    ///
+    /// ```
+    /// use ffjord_flow::Cnf;
+    /// use ffjord_vae::{FlowPosterior, Posterior};
+    /// let posterior = FlowPosterior::new(Cnf::builder(2).hidden([8]).build()?, 16)?.named("cnf");
+    /// assert!(posterior.parameters().iter().all(|parameter| parameter.name.starts_with("cnf.")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();

@@ -10,6 +10,22 @@ use rand::RngCore;
 
 /// K inverse autoregressive flows `z ← g ⊙ z + (1 − g) ⊙ m` with m and `g = σ(s + 1)` from a masked network of z that the
 /// features enter behind its first layer (Kingma et al. 2016, algorithm 1, as the released code of Sylvester flows has it).
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_vae::Iaf;
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let iaf = Iaf::new(2, 3, 1, 4, &mut rng, (DType::F64, &Device::Cpu))?;
+/// let context = iaf.context(&Tensor::new(&[[0.1, 0.2, 0.3]], &Device::Cpu)?)?;
+/// assert_eq!(context.dims(), &[1, 4]);
+/// let image = |z: [f64; 2]| iaf.apply(&Tensor::new(&[z], &Device::Cpu)?, &context);
+/// // The first number depends on nothing that follows it.
+/// let (at, moved) = (image([0.5, 0.0])?.value.to_vec2::<f64>()?, image([0.5, 1.0])?.value.to_vec2::<f64>()?);
+/// assert!(at[0][0] == moved[0][0] && at[0][1] != moved[0][1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Iaf {
     context: Linear,

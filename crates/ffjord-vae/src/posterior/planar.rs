@@ -10,6 +10,30 @@ use rand::RngCore;
 
 /// K planar flows `z ← z + û tanh(wᵀz + b)` with `û = u + (softplus(wᵀu) − 1 − wᵀu) w/‖w‖²`, so that they are invertible
 /// (Rezende and Mohamed 2015, eq. 10 and A.1); u, w and b are linear in the features.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::Pass;
+/// use ffjord_vae::{Planar, Posterior};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let planar = Planar::new(2, 3, 4, &mut rng, DType::F64, &Device::Cpu)?;
+/// let features = Tensor::new(&[[0.1, 0.2, 0.3]], &Device::Cpu)?;
+/// assert_eq!(planar.numbers(&features)?.w.dims(), &[1, 4, 2]);
+/// // The log-determinant beside differences.
+/// let mut end = |z: [f64; 2]| {
+///     let z = Tensor::new(&[z], &Device::Cpu)?;
+///     planar.transform(&z, &features, &mut Pass::evaluation(&mut rng))
+/// };
+/// let log_det = end([0.3, -0.7])?.log_det()?.to_vec1::<f64>()?[0];
+/// let mut column = |plus, minus| -> ffjord_vae::Result<Vec<f64>> {
+///     Ok(((end(plus)?.value - end(minus)?.value)? / 2e-5)?.squeeze(0)?.to_vec1()?)
+/// };
+/// let (a, b) = (column([0.30001, -0.7], [0.29999, -0.7])?, column([0.3, -0.69999], [0.3, -0.70001])?);
+/// assert!(((a[0] * b[1] - a[1] * b[0]).ln() - log_det).abs() < 1e-8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Planar {
     flows: usize,
@@ -21,6 +45,17 @@ pub struct Planar {
 }
 
 /// The numbers of K planar flows for each row: u and w `[B, K, D]`, b `[B, K]`.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_vae::{Planar, posterior::PlanarNumbers};
+/// // One flow on one number with u = 0, w = 1 and b = 0: û = ln 2 − 1, and the slope at 0 is 1 + û.
+/// let (zero, one) = (Tensor::new(&[[[0.0]]], &Device::Cpu)?, Tensor::new(&[[[1.0]]], &Device::Cpu)?);
+/// let numbers = PlanarNumbers { u: zero, w: one, b: Tensor::new(&[[0.0]], &Device::Cpu)? };
+/// let end = Planar::apply(&Tensor::new(&[[0.0]], &Device::Cpu)?, &numbers)?;
+/// assert!((end.log_det()?.to_vec1::<f64>()?[0] - 2f64.ln().ln()).abs() < 1e-12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct PlanarNumbers {
     /// `[B, K, D]`.

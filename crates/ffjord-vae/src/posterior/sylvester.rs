@@ -9,6 +9,25 @@ use ffjord_nn::{Parameter, ParameterBuilder, ops};
 use rand::RngCore;
 
 /// How the orthogonal columns Q `[D, M]` of a [`Sylvester`] flow come about.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_vae::{Orthogonal, Sylvester};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let features = Tensor::new(&[[0.1, 0.2, 0.3]], &Device::Cpu)?;
+/// let kinds =
+///     [Orthogonal::Iterated { columns: 2 }, Orthogonal::Householder { reflections: 2 }, Orthogonal::Triangular];
+/// for (orthogonal, columns) in kinds.into_iter().zip([2, 4, 4]) {
+///     let flows = Sylvester::new(4, 3, 1, orthogonal, &mut rng, (DType::F64, &Device::Cpu))?;
+///     let q = flows.orthogonal(&flows.numbers(&features)?)?[0].squeeze(0)?;
+///     assert_eq!(q.dims(), &[4, columns]);
+///     let off = (q.t()?.matmul(&q)? - Tensor::eye(columns, DType::F64, &Device::Cpu)?)?;
+///     assert!(off.abs()?.max_all()?.to_scalar::<f64>()? < 1e-2);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Orthogonal {
@@ -31,6 +50,27 @@ const MOST_STEPS: usize = 100;
 
 /// K Sylvester flows `z ← z + Q R₁ tanh(R₂ Qᵀz + b)` with triangular R₁ and R₂ `[M, M]` and orthogonal columns Q `[D, M]`,
 /// all linear in the features but for tanh on the diagonals (van den Berg et al. 2018, eq. 13).
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::Pass;
+/// use ffjord_vae::{Orthogonal, Posterior, Sylvester};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let flows = Sylvester::new(4, 3, 2, Orthogonal::Triangular, &mut rng, (DType::F64, &Device::Cpu))?;
+/// let features = Tensor::new(&[[0.1, 0.2, 0.3]], &Device::Cpu)?;
+/// let z = Tensor::new(&[[0.5, -1.0, 0.0, 2.0]], &Device::Cpu)?;
+/// let end = flows.transform(&z, &features, &mut Pass::evaluation(&mut rng))?;
+/// // In steps: the numbers of these features, their orthogonal columns, and what they make of a state.
+/// let numbers = flows.numbers(&features)?;
+/// let same = Sylvester::apply(&z, &numbers, &flows.orthogonal(&numbers)?)?;
+/// assert_eq!(same.value.to_vec2::<f64>()?, end.value.to_vec2::<f64>()?);
+/// // More columns than dimensions cannot be orthogonal.
+/// let five = Orthogonal::Iterated { columns: 5 };
+/// assert!(Sylvester::new(4, 3, 2, five, &mut rng, (DType::F64, &Device::Cpu)).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sylvester {
     flows: usize,
@@ -44,6 +84,19 @@ pub struct Sylvester {
 }
 
 /// The numbers of K Sylvester flows for each row.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_vae::{Orthogonal, Sylvester};
+/// use rand::SeedableRng;
+///
+/// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+/// let flows = Sylvester::new(4, 3, 2, Orthogonal::Iterated { columns: 3 }, &mut rng, (DType::F64, &Device::Cpu))?;
+/// let numbers = flows.numbers(&Tensor::zeros((5, 3), DType::F64, &Device::Cpu)?)?;
+/// assert_eq!((numbers.r1.dims(), numbers.b.dims()), (&[5, 3, 3, 2][..], &[5, 3, 2][..]));
+/// assert!(numbers.q.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SylvesterNumbers {
     /// R₁ with its diagonal, `[B, M, M, K]`.

@@ -86,6 +86,17 @@ impl FromStr for Delimiter {
 }
 
 /// The sign between the whole and the fractional part of a number.
+///
+/// ```
+/// use ffjord_data::table::{self, Decimal, LoadOptions};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("table.csv");
+/// std::fs::write(&path, "0,5;1\n1,5;2\n")?;
+/// let options = LoadOptions { decimal: Some(Decimal::Comma), ..LoadOptions::default() };
+/// assert_eq!(table::load(&path, &options)?.values.row(0), [0.5, 1.0]);
+/// assert_eq!("comma".parse(), Ok(Decimal::Comma));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decimal {

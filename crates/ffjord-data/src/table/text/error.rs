@@ -5,6 +5,17 @@ use std::io;
 use thiserror::Error;
 
 /// Why a text table cannot be read. Lines and columns count from 1, as editors do.
+///
+/// ```
+/// use ffjord_data::{DataError, table::{self, LoadOptions, TextError}};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("table.csv");
+/// std::fs::write(&path, "x,y\n1,2\n3,four\n")?;
+/// let refused = table::load(&path, &LoadOptions::default()).unwrap_err();
+/// assert!(matches!(&refused, DataError::Text { error: TextError::NotANumber { line: 3, column: 2, .. }, .. }));
+/// assert!(refused.to_string().contains("\"four\" is not a number"), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TextError {

@@ -29,6 +29,18 @@ use super::{LoadOptions, Table};
 use crate::{DataError, fs::open_text};
 
 /// Whether a text table starts with a line of column names.
+///
+/// ```
+/// use ffjord_data::table::{self, Header, LoadOptions};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("table.csv");
+/// std::fs::write(&path, "2020,2021\n1,2\n3,4\n")?;
+/// // Years as names look like a row of numbers.
+/// let options = LoadOptions { header: Header::Present, ..LoadOptions::default() };
+/// let table = table::load(&path, &options)?;
+/// assert_eq!((table.column_names(), table.values.rows()), (vec!["2020".to_owned(), "2021".to_owned()], 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Header {
@@ -42,6 +54,17 @@ pub enum Header {
 }
 
 /// How a text table was read.
+///
+/// ```
+/// use ffjord_data::table::{self, Decimal, Delimiter, LoadOptions};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("table.csv");
+/// std::fs::write(&path, "# measured at night\nx\ty\n1.5\t2\n")?;
+/// let text = table::load(&path, &LoadOptions::default())?.reading.text.ok_or("it is a text")?;
+/// assert_eq!((text.delimiter, text.decimal), (Some(Delimiter::Tab), Decimal::Point));
+/// assert_eq!((text.header, text.comments, text.trailing), (true, 1, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TextReading {

@@ -7,6 +7,23 @@ use crate::linalg::AlignedBuffer;
 use crate::{KernelError, Real};
 
 /// What a thread needs for evaluations of one [`Bottleneck`]; made by [`Kernel::workspace`](crate::Kernel::workspace).
+///
+/// ```
+/// use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// use ffjord_kernels::simd::SimdLevel;
+/// use ffjord_kernels::{ActivationKind, Bottleneck, BottleneckWorkspace, Kernel, LayerKind, Stack, StackMut};
+///
+/// let net = MlpArchitecture::new(&[2, 1, 2], LayerKind::Ignore, ActivationKind::Identity)?;
+/// // h = z₁ + z₂ and f = (3 h, 4 h): (∂h/∂z)(∂g/∂h) = 7.
+/// let network = MlpKernel::new(SimdLevel::detect(), net, &[1.0, 1.0, 0.0, 3.0, 4.0, 0.0, 0.0])?;
+/// let narrow = Bottleneck::new(network, 1)?;
+/// let mut workspace: BottleneckWorkspace<MlpArchitecture, f64> = narrow.workspace(2);
+/// let (mut f, mut product) = ([0.0; 2], [0.0]);
+/// let input = Stack { value: &[1.0, 1.0], tangents: &[1.0] };
+/// narrow.forward(0.0, input, &[], StackMut { value: &mut f, tangents: &mut product }, &mut workspace)?;
+/// assert_eq!((f, product), ([6.0, 8.0], [7.0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct BottleneckWorkspace<A: Architecture, T: Real> {
     pub(super) common: Common<A, T>,
@@ -45,6 +62,32 @@ impl<A: Architecture, T: Real> BottleneckWorkspace<A, T> {
 }
 
 /// What a forward pass of a [`Bottleneck`] keeps for its reverse pass; made by [`Kernel::tape`](crate::Kernel::tape).
+///
+/// ```
+/// use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
+/// use ffjord_kernels::simd::SimdLevel;
+/// use ffjord_kernels::{
+///     ActivationKind, Bottleneck, BottleneckTape, GradientMut, Kernel, LayerKind, Stack, StackMut,
+/// };
+///
+/// let net = MlpArchitecture::new(&[2, 1, 2], LayerKind::Ignore, ActivationKind::Identity)?;
+/// // h = w₁ z₁ + w₂ z₂ and f = (3 h, 4 h): (∂h/∂z)(∂g/∂h) = 3 w₁ + 4 w₂.
+/// let network = MlpKernel::new(SimdLevel::detect(), net, &[1.0, 1.0, 0.0, 3.0, 4.0, 0.0, 0.0])?;
+/// let narrow = Bottleneck::new(network, 1)?;
+/// let (mut workspace, mut tape) = (narrow.workspace(2), narrow.tape(2));
+/// let (mut f, mut product) = ([0.0; 2], [0.0]);
+/// let input = Stack { value: &[1.0, 1.0], tangents: &[1.0] };
+/// let output = StackMut { value: &mut f, tangents: &mut product };
+/// narrow.record(0.0, input, &[], output, &mut tape, &mut workspace)?;
+///
+/// let recorded: &BottleneckTape<MlpArchitecture, f64> = &tape;
+/// let (mut of_z, mut of_parameters) = ([0.0; 2], [0.0; 7]);
+/// let cotangent = Stack { value: &[0.0, 0.0], tangents: &[1.0] };
+/// let gradient = GradientMut { state: &mut of_z, parameters: &mut of_parameters, given: &mut [] };
+/// narrow.reverse(recorded, &[], cotangent, gradient, &mut workspace)?;
+/// assert_eq!(of_parameters, [3.0, 4.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct BottleneckTape<A: Architecture, T: Real> {
     encoder: usize,

@@ -12,6 +12,20 @@ use crate::{
 };
 
 /// Whether the slope at the end of a step counts.
+///
+/// ```
+/// use ffjord_ode::{AdamsKind, AdamsMethod, ConstantStep, FixedAdams, Limits, StepGrid, integrate};
+/// let decay = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -y[0];
+/// let solve = |kind| -> Result<(f64, usize), Box<dyn std::error::Error>> {
+///     let mut stepper = FixedAdams::new(AdamsMethod::new("order 3", kind, 3)?, &[0.0])?;
+///     let mut steps = ConstantStep::new(StepGrid::Count(100), 0.0, 1.0)?;
+///     let solution = integrate(&decay, &[1.0], (0.0, 1.0), &mut stepper, &mut steps, &Limits::default())?;
+///     Ok(((solution.state[0] - (-1.0_f64).exp()).abs(), solution.stats.nfe))
+/// };
+/// let (predicted, corrected) = (solve(AdamsKind::Bashforth)?, solve(AdamsKind::BashforthMoulton)?);
+/// assert!(corrected.0 < predicted.0 && corrected.1 > predicted.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdamsKind {
@@ -24,6 +38,16 @@ pub enum AdamsKind {
 /// An Adams method of one order p, as numbers.
 ///
 /// Its first p − 1 steps are those of a Runge–Kutta method: `dopri5` up to p = 4, `dopri8` above.
+///
+/// ```
+/// use ffjord_ode::{AdamsKind, AdamsMethod, FixedAdams, Stepper};
+/// let method = AdamsMethod::new("ab3", AdamsKind::Bashforth, 3)?;
+/// let stepper = FixedAdams::new(method, &[0.0])?;
+/// assert_eq!((stepper.name(), Stepper::<[f64; 1]>::order(&stepper), stepper.error_order()), ("ab3", 3, None));
+/// let refused = AdamsMethod::new("ab9", AdamsKind::Bashforth, 9).unwrap_err().to_string();
+/// assert!(refused.contains('9'), "{refused}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdamsMethod {
     pub(crate) name: &'static str,

@@ -18,6 +18,17 @@ use crate::{
 /// on from the better one, of order k + 1. A solve starts at order 1 and needs no other method; the order rises with the
 /// slopes that are known, falls where lower ones promise longer steps, and returns to 1 where attempts fail repeatedly.
 /// Dense output is the integrated polynomial: continuous, of order k + 1.
+///
+/// ```
+/// use ffjord_ode::{Adaptive, Limits, PidController, Tolerance, VariableAdams, integrate};
+/// let harmonic = |_t: f64, y: &[f64; 2], dy: &mut [f64; 2]| *dy = [y[1], -y[0]];
+/// let mut stepper = VariableAdams::new("adams", 12, &[0.0, 1.0])?;
+/// let mut controller = PidController::new(Adaptive::new(Tolerance::new(1e-9, 1e-9)?))?;
+/// let solution = integrate(&harmonic, &[0.0, 1.0], (0.0, 10.0), &mut stepper, &mut controller, &Limits::default())?;
+/// assert!((solution.state[0] - 10.0_f64.sin()).abs() < 1e-6);
+/// assert!(stepper.current_order() > 4);                   // it set out at order 1
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct VariableAdams<S> {
     name: &'static str,

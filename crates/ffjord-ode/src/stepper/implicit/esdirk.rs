@@ -17,6 +17,20 @@ use crate::{
 /// Each stage is solved by Newton's iteration, whose linear equations GMRES solves from products with the Jacobian:
 /// [`System::jacobian_product`], or finite differences of the right-hand side. A product counts as an evaluation. Dense
 /// output is the cubic through values and slopes of both ends.
+///
+/// ```
+/// use ffjord_ode::{Adaptive, Esdirk, Limits, Method, PidController, Tolerance, integrate};
+/// // y = cos t, towards which everything else falls within thousandths.
+/// let stiff = |t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -1e4 * (y[0] - t.cos()) - t.sin();
+/// let tolerance = Tolerance::new(1e-6, 1e-6)?;
+/// let method = Method::KenCarp4.implicit_tableau().ok_or("an implicit method")?;
+/// let mut stepper = Esdirk::new(method, Some(tolerance), &[1.0])?;
+/// let mut controller = PidController::new(Adaptive::new(tolerance))?;
+/// let solution = integrate(&stiff, &[1.0], (0.0, 2.0), &mut stepper, &mut controller, &Limits::default())?;
+/// assert!((solution.state[0] - 2.0_f64.cos()).abs() < 1e-5);
+/// assert!(solution.stats.accepted < 100);                 // an explicit method needs thousands
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Esdirk<S> {
     method: &'static ImplicitTableau,

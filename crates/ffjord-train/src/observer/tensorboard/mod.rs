@@ -52,6 +52,18 @@ impl TensorBoard {
     /// Goes on after `iteration` iterations: events of later ones, which the run will write again, leave the files that are
     /// there, and a new file says to a TensorBoard that is looking on that they do not count.
     ///
+    /// ```
+    /// use ffjord_train::{Observer, TensorBoard, ValidationReport};
+    /// # let folder = tempfile::tempdir()?;
+    /// let report =
+    ///     ValidationReport { iteration: 10, nll: 2.5, standard_error: 0.1, test_nll: None, best: true, seconds: 3.0 };
+    /// TensorBoard::create(folder.path())?.validation(&report)?;
+    /// // A run that goes on from iteration 5 writes a file of its own.
+    /// TensorBoard::resume(folder.path(), 5)?.validation(&report)?;
+    /// assert_eq!(std::fs::read_dir(folder.path())?.count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`TensorBoard::create`].
     pub fn resume(folder: impl AsRef<Path>, iteration: u64) -> Result<Self> {
