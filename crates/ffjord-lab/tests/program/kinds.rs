@@ -48,7 +48,8 @@ fn flow_matching_trains_continuous_flows() {
     let settings = ["--set", "data.path=rows.csv", "--set", "objective=flow-matching"];
     let said = place.succeed(&table("matched", &settings));
     assert!(
-        said.contains("flow matching solves no equation in training") && said.contains("solver.train"),
+        said.contains("flow matching trains the velocity alone and solves no equation")
+            && said.contains("solver.train"),
         "{said}"
     );
     evaluate_and_sample(&place, "matched");
