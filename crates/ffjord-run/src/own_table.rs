@@ -33,6 +33,23 @@ pub(crate) struct OwnTable {
     pub warnings: Vec<String>,
 }
 
+/// Columns without a name, or with one that an index has, which hold a different whole number in every row: a part of a
+/// longer index, sorted or not, which the numbers alone do not show.
+fn indices(table: &Table, columns: &[String], found: &[Finding]) -> Vec<Finding> {
+    let is_index = |column: &usize| {
+        let name = columns[*column].to_lowercase();
+        let called = name.starts_with("unnamed:") || ["id", "index", "row", "key"].contains(&name.as_str());
+        if !called || found.contains(&Finding::CountsRows { column: *column }) {
+            return false;
+        }
+        let mut values: Vec<f64> = table.values.iter_rows().map(|row| row[*column]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values.iter().all(|value| value.fract() == 0.0) && values.windows(2).all(|pair| pair[0] < pair[1])
+    };
+    let found = (0..columns.len()).filter(is_index);
+    found.map(|column| Finding::CountsRows { column }).collect()
+}
+
 impl OwnTable {
     /// Reads the table of a configuration.
     ///
@@ -53,7 +70,8 @@ impl OwnTable {
             other => other,
         })?;
         let single = (config.model.precision == Precision::F32).then_some(&standardizer);
-        let findings = diagnose(&table.values, split.train.len(), single);
+        let mut findings = diagnose(&table.values, split.train.len(), single);
+        findings.extend(indices(&table, &columns, &findings));
         let fatal: Vec<String> = findings
             .iter()
             .filter(|finding| finding.is_fatal())

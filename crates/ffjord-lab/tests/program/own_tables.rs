@@ -94,6 +94,24 @@ fn what_users_bring_is_read_said_or_refused_with_a_remedy() {
             true,
             &["3 columns (a, b, c); left out: Unnamed: 0"],
         ),
+        // A part of a longer index, which does not count these rows.
+        (
+            "part.csv",
+            text(",a,b,c", |row, values| {
+                format!("{},{}", 3 * (row * 7 % 200), plain(row, values))
+            })
+            .into(),
+            &[],
+            true,
+            &["warning: column `Unnamed: 0` counts the rows"],
+        ),
+        (
+            "twins.csv",
+            text("a,a,c", plain).into(),
+            &[],
+            true,
+            &["3 columns (a, a.1, c)"],
+        ),
         (
             "integers.csv",
             integers.clone().into(),
