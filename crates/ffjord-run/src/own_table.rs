@@ -58,6 +58,12 @@ impl OwnTable {
     pub(crate) fn load(own: &TableConfig, config: &RunConfig, streams: &Streams) -> Result<Self> {
         let table = table::load(&own.path, &own.load_options())?;
         let columns = table.column_names();
+        // Files that come later are matched by these names.
+        if let Some(twice) = (1..columns.len()).find(|&column| columns[..column].contains(&columns[column])) {
+            return Err(RunError::AmbiguousColumn {
+                name: columns[twice].clone(),
+            });
+        }
         let split = split(own, &table, streams)?;
         let parts = split.apply(&table.values)?;
         let standardizer = standardizer(own.scale, &parts, table.names.as_deref()).map_err(|error| match error {

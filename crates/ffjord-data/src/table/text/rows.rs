@@ -69,7 +69,7 @@ impl<'a> RowReader<'a> {
                 names.insert(0, String::new());
             }
             width = names.len();
-            name_apart(names);
+            name_the_unnamed(names);
         }
         self.width = Some(width);
         let selection = Selection::of(self.names.as_deref(), width, self.options).map_err(Failure::Columns)?;
@@ -160,20 +160,11 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// Columns without a name, and further ones of the same name, get those that pandas gives them when it reads the same file.
-fn name_apart(names: &mut [String]) {
+/// Columns without a name get the one that pandas gives them when it reads the same file.
+fn name_the_unnamed(names: &mut [String]) {
     for (column, name) in names.iter_mut().enumerate() {
         if name.is_empty() {
             *name = format!("Unnamed: {column}");
-        }
-    }
-    for column in 1..names.len() {
-        let (before, rest) = names.split_at_mut(column);
-        if before.contains(&rest[0]) {
-            let apart = (1..).map(|number| format!("{}.{number}", rest[0]));
-            let is_free = |name: &String| !before.contains(name) && !rest[1..].contains(name);
-            let free = apart.into_iter().find(is_free);
-            rest[0] = free.unwrap_or_default();
         }
     }
 }
