@@ -36,7 +36,7 @@ use std::sync::Arc;
 /// let config = resolve(&Preset::find("power-maf")?, &settings, None)?;
 /// let model = Model::build(&config, 2, 0, &mut streams.rng(Purpose::Initialise, 0, 0))?;
 /// let rows = Matrix::new(200, 2, (0..400).map(|i| 5.0 + 3.0 * f64::from(i * i).sin()).collect())?;
-/// model.fit_start(&rows)?;
+/// model.fit_start(&rows, &rows)?;
 /// let nll = model.start_nll(&rows)?.ok_or("it has a start")?;
 /// let gaussian = ffjord_run::gaussian_nll(&rows, &rows).ok_or("not singular")?;
 /// assert!((nll - gaussian).abs() < 0.1);
