@@ -166,6 +166,10 @@ pub enum FlowError {
 
 impl FlowError {
     /// A setting outside its range.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "what is given is a number, or words that were just put together"
+    )]
     pub(crate) fn invalid(setting: &'static str, given: impl ToString, accepted: &'static str) -> Self {
         Self::InvalidSetting {
             setting,
