@@ -4,7 +4,7 @@ use crate::error::{FlowError, Result};
 use crate::integral::PathIntegrals;
 use crate::pass::Pass;
 use crate::path::ContinuousPath;
-use candle_core::Tensor;
+use candle_core::{Shape, Tensor};
 use ffjord_nn::Parameter;
 use std::sync::Arc;
 
@@ -41,6 +41,15 @@ impl Transformed {
             log_det: Some(log_det),
             integrals: PathIntegrals::none(),
         }
+    }
+
+    /// What one operation makes of rows of this shape: images, and in the last of its columns `[B, D + 1]` log-determinants.
+    pub(crate) fn of_columns(both: &Tensor, shape: &Shape) -> Result<Self> {
+        let columns = both.dim(1)? - 1;
+        Ok(Self::new(
+            both.narrow(1, 0, columns)?.contiguous()?.reshape(shape)?,
+            both.narrow(1, columns, 1)?.squeeze(1)?.contiguous()?,
+        ))
     }
 
     /// The log-determinants `[B]`.

@@ -96,23 +96,25 @@ pub(crate) fn fit(
     dtype: DType,
     device: &Device,
 ) -> Result<()> {
+    if parts.is_empty() {
+        return Ok(());
+    }
     let rows = to_tensor(rows, dtype, device)?;
     let marginals = parts.iter().filter(|part| matches!(part, StartPart::Marginals(_)));
     let ways = 1 << marginals.count().min(MOST_LEFT_OUT);
-    let (mut best, mut fitted) = ((0, f64::INFINITY), 0);
-    for left_out in 0..ways {
+    let mut best = (0, f64::INFINITY);
+    // All maps come last, where they are mostly the best and need no second fit.
+    for left_out in (0..ways).rev() {
         fit_without(parts, left_out, &rows)?;
-        fitted = left_out;
-        let Some(nll) = nll(parts, held_out, dtype, device)? else {
-            return Ok(());
-        };
-        if nll < best.1 {
+        if let Some(nll) = nll(parts, held_out, dtype, device)?
+            && nll < best.1
+        {
             best = (left_out, nll);
         }
     }
-    match best.0 == fitted {
-        true => Ok(()),
-        false => fit_without(parts, best.0, &rows),
+    match best.0 {
+        0 => Ok(()),
+        left_out => fit_without(parts, left_out, &rows),
     }
 }
 

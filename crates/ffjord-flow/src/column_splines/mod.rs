@@ -68,17 +68,11 @@ impl ColumnSplines {
     fn apply(&self, input: &Tensor, inverse: bool) -> Result<Transformed> {
         check_rows("batch", input, &self.row_shape)?;
         let pieces = self.spline.table(&self.columns.var)?.to_device(&Device::Cpu)?;
-        let splines = Splines { inverse };
-        let image = input
-            .contiguous()?
+        let images = input
             .to_device(&Device::Cpu)?
-            .apply_op2(&pieces, splines)?
+            .apply_op2(&pieces, Splines { inverse })?
             .to_device(input.device())?;
-        let columns = self.row_shape[0];
-        Ok(Transformed::new(
-            image.narrow(1, 0, columns)?.contiguous()?,
-            image.narrow(1, columns, 1)?.squeeze(1)?.contiguous()?,
-        ))
+        Transformed::of_columns(&images, input.shape())
     }
 }
 

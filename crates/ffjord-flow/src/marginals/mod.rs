@@ -192,11 +192,7 @@ impl MarginalMaps {
             .to_device(&Device::Cpu)?
             .apply_op1(maps)?
             .to_device(input.device())?;
-        let columns = self.row_shape.iter().product();
-        Ok(Transformed::new(
-            image.narrow(1, 0, columns)?.contiguous()?.reshape(input.shape())?,
-            image.narrow(1, columns, 1)?.squeeze(1)?.contiguous()?,
-        ))
+        Transformed::of_columns(&image, input.shape())
     }
 }
 
