@@ -40,15 +40,19 @@ impl Lattice {
     pub(super) fn of_sorted(sorted: &[f64]) -> Option<Self> {
         // Cents in single precision are multiples of 0.01 to so many digits, and to all digits of a power of two.
         let single = sorted.iter().all(|value| f64::from(*value as f32) == *value);
-        let rounded = || Self::of_rounded(sorted, SINGLE, 64.0);
         let exact = Self::of_rounded(sorted, DOUBLE, 8.0);
-        match exact {
-            Some(exact) if single => rounded()
-                .filter(|rounded| rounded.step > 1.5 * exact.step)
-                .or(Some(exact)),
-            None if single => rounded(),
-            exact => exact,
+        if !single {
+            return exact;
         }
+        // The shortest decimal that rounds to a number is what stood there before, of steps that decimals can write.
+        let decimals: Vec<f64> = sorted.iter().map(|value| shortest(*value as f32)).collect();
+        let others = [
+            Self::of_rounded(&decimals, DOUBLE, 8.0),
+            Self::of_rounded(sorted, SINGLE, 64.0),
+        ];
+        let coarser = |other: &Self| exact.is_none_or(|exact| other.step > 1.5 * exact.step);
+        let coarsest = others.into_iter().flatten().filter(coarser);
+        coarsest.max_by(|a, b| a.step.total_cmp(&b.step)).or(exact)
     }
 
     /// The coarsest lattice of values that were rounded by this part of themselves, with a step of so many of the largest
@@ -93,6 +97,11 @@ fn common_divisor(mut a: f64, mut b: f64, noise: f64) -> f64 {
         (a, b) = (b, (a - (a / b).round() * b).abs());
     }
     a
+}
+
+/// The number with the fewest digits that single precision rounds to this one.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
 }
 
 /// A number without the digits that rounding added.
@@ -141,6 +150,16 @@ mod tests {
                 (lattice.step / step - 1.0).abs() < 1e-3,
                 "{lattice:?} instead of {step}"
             );
+        }
+        // Gaps between values far out, over which the rounding of a step adds up: normal ones in cents.
+        let normal = |i: u32| {
+            let share = |factor: f64| (f64::from(i + 1) * factor).fract();
+            (-2.0 * share(0.618_034).ln()).sqrt() * (std::f64::consts::TAU * share(0.754_878)).cos()
+        };
+        for scale in [300.0, 1000.0, 2000.0] {
+            let cents: Vec<f64> = (0..400).map(|i| single((scale * normal(i)).round() * 0.01)).collect();
+            let step = Lattice::of(&cents).map(|lattice| lattice.step);
+            assert!(step.is_some_and(|step| (step / 0.01 - 1.0).abs() < 1e-6), "{step:?}");
         }
         let roots: Vec<f64> = (0..200).map(|i| single(f64::from(i).sqrt())).collect();
         assert_eq!(Lattice::of(&roots), None);
