@@ -13,7 +13,7 @@ impl Trained {
     /// `count` samples `[count, D]`; the same seed draws the same ones.
     ///
     /// # Errors
-    /// [`RunError::MissingCondition`] for a conditional flow, and the flow's when a solve fails.
+    /// [`MissingCondition`](crate::RunError::MissingCondition) for a conditional flow, and the flow's when a solve fails.
     pub fn sample(&self, count: usize, seed: u64) -> Result<Matrix<f64>> {
         self.sample_at(1.0, count, seed)
     }
@@ -56,8 +56,9 @@ impl Trained {
     /// ```
     ///
     /// # Errors
-    /// [`RunError::UnexpectedCondition`] for a flow that is not conditional, [`RunError::ConditionColumns`] for conditions
-    /// of another width, and the flow's when a solve fails.
+    /// [`UnexpectedCondition`](crate::RunError::UnexpectedCondition) for a flow that is not conditional,
+    /// [`ConditionColumns`](crate::RunError::ConditionColumns) for conditions of another width, and the flow's when a
+    /// solve fails.
     pub fn sample_given(&self, given: &Matrix<f64>, seed: u64) -> Result<Matrix<f64>> {
         self.sample_given_together(given, seed, &Alone)
     }
