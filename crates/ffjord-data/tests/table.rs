@@ -438,7 +438,7 @@ fn what_was_concluded_is_said() {
         ),
         (
             "# by hand\n1 2\n3 4\n",
-            "; separator white-space, decimal point; 1 comment line (#) skipped",
+            "; separator white-space, decimal point; 1 comment line skipped",
         ),
     ] {
         let said = said("a.csv", text);

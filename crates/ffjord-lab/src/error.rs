@@ -129,6 +129,11 @@ pub enum LabError {
         /// The one that was given.
         given: String,
     },
+    /// Nobody says what is to be trained.
+    #[error(
+        "which run is to be continued? Give its preset, as in `experiment PRESET --resume`, or its folder with --out DIR"
+    )]
+    WithoutRun,
     /// Devices.
     #[error(transparent)]
     Device(#[from] ffjord_cuda::CudaError),

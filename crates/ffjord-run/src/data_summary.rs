@@ -131,7 +131,11 @@ impl DataSummary {
                 data.dimension,
                 data.scales.clone(),
                 data.given.clone(),
-                data.dequantized.clone(),
+                // Runs of older programs know no ends, which the model does not depend on.
+                data.dequantized
+                    .iter()
+                    .map(|lattice| lattice.map(Lattice::endless))
+                    .collect::<Vec<_>>(),
                 data.image,
             )
         };

@@ -7,6 +7,7 @@ use ffjord_data::{
     ConstantColumns, DataError, Finding, Lattice, Matrix, RowSplit, SplitRule, Splits, Standardizer, diagnose,
 };
 use ffjord_train::{Purpose, Streams};
+use std::io::ErrorKind;
 
 /// A table that has been read, examined, split and scaled.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ pub(crate) struct OwnTable {
     pub warnings: Vec<String>,
 }
 
+/// The rows of the smallest table with all three parts.
+const LEAST_ROWS: usize = 11;
+
 /// Columns without a name, or with one that an index has, which hold a different whole number in every row: a part of a
 /// longer index, sorted or not, which the numbers alone do not show.
 fn indices(table: &Table, columns: &[String], found: &[Finding]) -> Vec<Finding> {
@@ -56,7 +60,13 @@ impl OwnTable {
     /// # Errors
     /// When the file cannot be read or split, or nothing can be trained on it.
     pub(crate) fn load(own: &TableConfig, config: &RunConfig, streams: &Streams) -> Result<Self> {
-        let table = table::load(&own.path, &own.load_options())?;
+        let table = table::load(&own.path, &own.load_options()).map_err(|error| match error {
+            DataError::Io { source, .. } if source.kind() == ErrorKind::NotFound => RunError::Setting {
+                setting: format!("data.path={}", own.path.display()),
+                reason: "there is no such file: say where it lies with --set data.path=FILE".to_string(),
+            },
+            other => other.into(),
+        })?;
         let columns = table.column_names();
         // Files that come later are matched by these names.
         if let Some(twice) = (1..columns.len()).find(|&column| columns[..column].contains(&columns[column])) {
@@ -134,11 +144,23 @@ impl OwnTable {
 
 fn split(own: &TableConfig, table: &Table, streams: &Streams) -> Result<RowSplit> {
     let (rule, rows) = (SplitRule::default(), table.values.rows());
-    Ok(match (&own.split, &table.labels) {
-        (SplitConfig::Column(_), Some(labels)) => RowSplit::labelled(labels)?,
+    let split = match (&own.split, &table.labels) {
+        (SplitConfig::Column(_), Some(labels)) => return Ok(RowSplit::labelled(labels)?),
+        // Fewer have no tenth of nine tenths.
+        _ if rows < LEAST_ROWS => {
+            return Err(RunError::UnfitTable {
+                path: own.path.clone(),
+                findings: format!(
+                    "{rows} rows are too few: a tenth of them tests and a tenth of the others validates, which takes \
+                     {LEAST_ROWS} rows at least; give more, or say what each is for with \
+                     --set 'data.split={{ column = \"NAME\" }}'"
+                ),
+            });
+        }
         (SplitConfig::Ordered, _) => RowSplit::ordered(&rule, rows)?,
         _ => RowSplit::shuffled(&rule, rows, &mut streams.rng(Purpose::Split, 0, 0))?,
-    })
+    };
+    Ok(split)
 }
 
 /// Fitted to the rows that training and validation use, in their order.
@@ -200,7 +222,10 @@ fn dequantized(
             }
         }
     }
-    Ok(lattices)
+    // A column of zeros and ones is not to be sampled as two.
+    let values = |column: usize| -> Vec<f64> { table.values.iter_rows().map(|row| row[column]).collect() };
+    let within = |(column, lattice): (usize, Option<Lattice>)| lattice.map(|lattice| lattice.within(&values(column)));
+    Ok(lattices.into_iter().enumerate().map(within).collect())
 }
 
 /// What was read, in one line.

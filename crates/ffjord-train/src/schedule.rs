@@ -32,7 +32,12 @@ use std::f64::consts::PI;
 /// assert!(cosine.needs_total() && (cosine.rate(99, 100, 0) - 1e-5).abs() < 1e-15);
 /// ```
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    expecting = "a schedule with its kind, as { kind = \"constant\", rate = 1e-3 }"
+)]
 #[non_exhaustive]
 pub enum ScheduleConfig {
     /// The same rate throughout.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// let lattice = Lattice::of(&[0.25, 1.0, -0.5]).ok_or("none")?;
 /// assert_eq!(lattice.step, 0.75);
-/// assert_eq!(lattice.nearest(0.9), 1.0);
+/// assert_eq!((lattice.nearest(0.9), lattice.nearest(1.9)), (1.0, 1.75));
+/// assert_eq!(lattice.within(&[0.25, 1.0, -0.5]).nearest(1.9), 1.0);
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct Lattice {
     pub step: f64,
     /// One of the points.
     pub origin: f64,
+    /// The least and the greatest point, where others are none of the column's values; none where any may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<[f64; 2]>,
 }
 
 /// Steps below this part of the range are those of rounding.
@@ -77,6 +81,7 @@ impl Lattice {
         let lattice = Self {
             step: range / (range / step).round(),
             origin: first,
+            ends: None,
         };
         let off = |value: &f64| (lattice.nearest(*value) - value).abs();
         sorted
@@ -85,9 +90,30 @@ impl Lattice {
             .then_some(lattice)
     }
 
-    /// The point nearest to a value.
+    /// The lattice between the least and the greatest of `values`, which lie on it and are finite.
+    #[must_use]
+    pub fn within(self, values: &[f64]) -> Self {
+        let least = values.iter().copied().reduce(f64::min);
+        let most = values.iter().copied().reduce(f64::max);
+        Self {
+            ends: least.zip(most).map(<[f64; 2]>::from),
+            ..self
+        }
+    }
+
+    /// The lattice of all points.
+    #[must_use]
+    pub fn endless(self) -> Self {
+        Self { ends: None, ..self }
+    }
+
+    /// The point nearest to a value, between the ends where there are some.
     pub fn nearest(&self, value: f64) -> f64 {
-        self.origin + ((value - self.origin) / self.step).round() * self.step
+        let point = self.origin + ((value - self.origin) / self.step).round() * self.step;
+        match self.ends {
+            Some([least, most]) => point.max(least).min(most),
+            None => point,
+        }
     }
 }
 

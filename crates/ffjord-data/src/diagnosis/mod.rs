@@ -125,7 +125,8 @@ impl Finding {
                 drop(column)
             ),
             Self::CountsRows { column } => format!(
-                "column `{}` counts the rows, as an index does, and is trained on as any other: leave it out with {}",
+                "column `{}` holds another whole number in every row, as an index does, and is trained on as any other: leave it \
+                 out with {}",
                 name(column),
                 drop(column)
             ),

@@ -58,6 +58,10 @@ pub struct LoadOptions {
     pub delimiter: Option<Delimiter>,
     /// The decimal sign of a text table; found from its first lines if `None`.
     pub decimal: Option<Decimal>,
+    /// What a comment of a text table begins with; `#` if `None`, and no line is a comment if empty.
+    pub comment: Option<String>,
+    /// Lines at the beginning of a text table that are no part of it.
+    pub skip_lines: u64,
     /// The columns to read, in this order, by name or by number from 0; all if empty.
     pub columns: Vec<String>,
     /// Columns to leave out, which need not be numbers.

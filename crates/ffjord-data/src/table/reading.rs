@@ -1,6 +1,6 @@
 //! A table as it stands in a file, and how it was read.
 
-use super::{TextReading, listed};
+use super::{Header, TextReading, listed};
 use crate::Matrix;
 
 /// A table as it stands in a file.
@@ -146,8 +146,9 @@ impl Table {
         }
         if let Some(text) = text {
             line += match text.header {
-                true => "; the first line holds the names",
-                false => "; no header, the first line is a row",
+                Header::Present => "; the first line holds the names",
+                Header::Comment => "; the last comment above the first row holds the names",
+                Header::Absent | Header::Detect => "; no header, the first line is a row",
             };
             line += &match text.delimiter {
                 Some(delimiter) => format!("; separator {delimiter}, decimal {}", text.decimal),
@@ -158,7 +159,10 @@ impl Table {
             }
             if text.comments > 0 {
                 let lines = if text.comments == 1 { "line" } else { "lines" };
-                line += &format!("; {} comment {lines} (#) skipped", text.comments);
+                line += &format!("; {} comment {lines} skipped", text.comments);
+            }
+            if text.names_in_comment {
+                line += ", the last of which may hold the names (then: data.header=comment, --header comment)";
             }
         }
         line

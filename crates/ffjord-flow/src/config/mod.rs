@@ -166,7 +166,12 @@ impl SolveConfig {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "lowercase",
+    deny_unknown_fields,
+    expecting = "steps with their kind, as { kind = \"fixed\", steps = 20 } or { kind = \"adaptive\", rtol = 1e-5, atol = 1e-5 }"
+)]
 pub enum StepConfig {
     /// By an error estimate.
     Adaptive {

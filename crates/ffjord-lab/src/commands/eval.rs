@@ -21,7 +21,7 @@ use std::process::ExitCode;
 const INCOMPLETE: u8 = 3;
 
 /// So many rows that were left out are named; the others are counted.
-const NAMED: usize = 5;
+const NAMED: usize = 20;
 
 /// Arguments of `eval`.
 #[derive(Debug, Args)]

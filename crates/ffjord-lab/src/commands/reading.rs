@@ -9,9 +9,9 @@ pub struct ReadArguments {
     /// The array of a `.npz` file (default: `x` if there is one, else the only one)
     #[arg(long, value_name = "NAME")]
     array: Option<String>,
-    /// Whether text starts with a line of column names
-    #[arg(long, value_name = "true|false")]
-    header: Option<bool>,
+    /// Whether text starts with a line of column names, or the last comment above the first row holds them
+    #[arg(long, value_name = "true|false|comment")]
+    header: Option<Header>,
     /// The columns of --data to use, by name or number from 0
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     columns: Vec<String>,
@@ -24,6 +24,12 @@ pub struct ReadArguments {
     /// The decimal sign of text: point or comma
     #[arg(long, value_name = "NAME")]
     decimal: Option<Decimal>,
+    /// What comments of text begin with; nothing for text without comments
+    #[arg(long, value_name = "SIGN", default_value = "#")]
+    comment: String,
+    /// Lines at the beginning of text that are no part of the table
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip_lines: u64,
 }
 
 impl ReadArguments {
@@ -40,13 +46,11 @@ impl ReadArguments {
     /// The options for a file of conditions.
     pub(super) fn of_conditions(&self, keep_non_finite: bool) -> LoadOptions {
         LoadOptions {
-            header: match self.header {
-                None => Header::Detect,
-                Some(true) => Header::Present,
-                Some(false) => Header::Absent,
-            },
+            header: self.header.unwrap_or_default(),
             delimiter: self.delimiter,
             decimal: self.decimal,
+            comment: Some(self.comment.clone()),
+            skip_lines: self.skip_lines,
             keep_non_finite,
             ..LoadOptions::default()
         }

@@ -234,8 +234,11 @@ fn a_run_goes_on_without_settings_longer_and_from_elsewhere() {
     let mut command = place.command(&["experiment", "table", "--resume", "--out", "../run"]);
     let answer = Answer::new(&command.current_dir(place.path("moved/inner")).output().unwrap());
     assert_eq!(answer.code, Some(0), "{}", answer.stderr);
-    // A file that is given anew is remembered.
+    // The folder says which preset it is of. A file that is gone is asked for; one that is given anew is remembered.
     std::fs::rename(place.path("moved/base.csv"), place.path("new.csv")).unwrap();
+    let words = ["there is no such file", "--set data.path=FILE"];
+    place.refuse(&["experiment", "--resume", "--out", "moved/run"], &words);
+    place.refuse(&["experiment", "--resume"], &["--out DIR"]);
     resume("moved/run", &["--set", "data.path=new.csv"]);
     let mut command = place.command(&["plot", "../run"]);
     let answer = Answer::new(&command.current_dir(place.path("moved/inner")).output().unwrap());

@@ -83,7 +83,7 @@ fn what_users_bring_is_read_said_or_refused_with_a_remedy() {
             &[],
             true,
             &[
-                "warning: column `Unnamed: 0` counts the rows",
+                "warning: column `Unnamed: 0` holds another whole number in every row",
                 "data.drop=[\"Unnamed: 0\"]",
             ],
         ),
@@ -208,7 +208,60 @@ fn what_users_bring_is_read_said_or_refused_with_a_remedy() {
             .into(),
             &[],
             true,
-            &["warning: column `Unnamed: 0` counts the rows"],
+            &["warning: column `Unnamed: 0` holds another whole number in every row"],
+        ),
+        (
+            "savetxt.txt",
+            format!("# a b c\n{}", text("", plain).trim_start().replace(',', " ")).into(),
+            &[],
+            true,
+            &[
+                "(without names, called 0 to 2)",
+                "1 comment line skipped",
+                "may hold the names (then: data.header=comment",
+            ],
+        ),
+        (
+            "savetxt.txt",
+            format!("# a b c\n{}", text("", plain).trim_start().replace(',', " ")).into(),
+            &["data.header=comment"],
+            true,
+            &["(a, b, c); the last comment above the first row holds the names"],
+        ),
+        (
+            "matlab.txt",
+            format!("% made by hand\n{}", text("", plain).trim_start().replace(',', " ")).into(),
+            &[],
+            false,
+            &["data.comment"],
+        ),
+        (
+            "matlab.txt",
+            format!("% made by hand\n{}", text("", plain).trim_start().replace(',', " ")).into(),
+            &["data.comment=%"],
+            true,
+            &["200 rows × 3 columns", "1 comment line skipped"],
+        ),
+        (
+            "station.csv",
+            format!("Station 7\nin 2024, by hand\n{base}").into(),
+            &[],
+            false,
+            &["data.skip_lines"],
+        ),
+        (
+            "station.csv",
+            format!("Station 7\nin 2024, by hand\n{base}").into(),
+            &["data.skip_lines=2"],
+            true,
+            &["200 rows × 3 columns (a, b, c)"],
+        ),
+        (
+            "ten.csv",
+            base.lines().take(11).collect::<Vec<_>>().join("\n").into(),
+            &[],
+            false,
+            &["ten.csv: 10 rows are too few", "11 rows at least", "data.split"],
         ),
         (
             "twins.csv",
@@ -237,13 +290,18 @@ fn what_users_bring_is_read_said_or_refused_with_a_remedy() {
     assert_eq!(of("run8")["likelihood_is_a_density"], false);
     assert_eq!(of("run9")["likelihood_is_a_density"], true);
     assert_eq!(of("run9")["dequantised_columns"][1]["name"], "stars");
-    place.succeed(&["sample", "run9", "-n", "20", "--out", "stars.csv"]);
+    place.succeed(&["sample", "run9", "-n", "2000", "--out", "stars.csv"]);
     let samples = std::fs::read_to_string(place.path("stars.csv")).unwrap();
     let mut lines = samples.lines();
     assert_eq!(lines.next(), Some("a,flag,stars"));
     for line in lines {
-        let stars: f64 = line.rsplit(',').next().unwrap().parse().unwrap();
-        assert_eq!(stars, stars.round(), "{line}");
+        let mut numbers = line.rsplit(',').map(|number| number.parse::<f64>().unwrap());
+        let (stars, flag) = (numbers.next().unwrap(), numbers.next().unwrap());
+        // No value that the column never has.
+        assert!(
+            [1.0, 2.0, 3.0, 4.0, 5.0].contains(&stars) && [0.0, 1.0].contains(&flag),
+            "{line}"
+        );
     }
     // Shuffled rows of a sorted table are as good as any: the test rows are not those of one end.
     let ordered: Vec<String> = sorted

@@ -85,7 +85,12 @@ pub struct RunConfig {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "lowercase",
+    deny_unknown_fields,
+    expecting = "data with their kind, as { kind = \"table\", path = \"measurements.csv\" }"
+)]
 #[non_exhaustive]
 pub enum DataConfig {
     /// A two-dimensional toy density, sampled anew for every batch.

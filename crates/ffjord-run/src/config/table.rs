@@ -29,9 +29,10 @@ pub struct TableConfig {
     /// Which array of a `.npz` archive; there must be only one if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<String>,
-    /// Whether text starts with column names; its first lines tell if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<bool>,
+    /// Whether text starts with column names (`true`, `false`), or a comment above the first row holds them (`comment`);
+    /// its first lines tell if absent.
+    #[serde(default, skip_serializing_if = "found", with = "header")]
+    pub header: Header,
     /// The columns to use, in this order, by name or number from 0; all if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "columns")]
     pub columns: Vec<String>,
@@ -44,6 +45,12 @@ pub struct TableConfig {
     /// The decimal sign of text; its first lines tell if absent.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "named")]
     pub decimal: Option<Decimal>,
+    /// What comments of text begin with; `#` if absent, and no line is a comment if empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Lines at the beginning of text that are no part of the table.
+    #[serde(default, skip_serializing_if = "none_skipped")]
+    pub skip_lines: u64,
     /// Which rows are trained on, and which validate and test.
     #[serde(default)]
     pub split: SplitConfig,
@@ -137,13 +144,11 @@ impl TableConfig {
     pub fn load_options(&self) -> LoadOptions {
         LoadOptions {
             array: self.array.clone(),
-            header: match self.header {
-                None => Header::Detect,
-                Some(true) => Header::Present,
-                Some(false) => Header::Absent,
-            },
+            header: self.header,
             delimiter: self.delimiter,
             decimal: self.decimal,
+            comment: self.comment.clone(),
+            skip_lines: self.skip_lines,
             columns: self.columns.clone(),
             drop: self.drop.clone(),
             labels: match &self.split {
@@ -179,6 +184,46 @@ fn columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D:
     })
 }
 
+fn found(header: &Header) -> bool {
+    *header == Header::Detect
+}
+
+// The signature is serde's.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn none_skipped(lines: &u64) -> bool {
+    *lines == 0
+}
+
+/// A header by its name, of which two are no strings.
+mod header {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged, expecting = "true, false or comment")]
+    enum Named {
+        Whether(bool),
+        Name(String),
+    }
+
+    pub fn serialize<S: Serializer>(header: &Header, serializer: S) -> Result<S::Ok, S::Error> {
+        let named = match header {
+            Header::Present => Some(Named::Whether(true)),
+            Header::Absent => Some(Named::Whether(false)),
+            other => other.name().map(|name| Named::Name(name.to_string())),
+        };
+        named.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Header, D::Error> {
+        match Option::<Named>::deserialize(deserializer)? {
+            None => Ok(Header::Detect),
+            Some(Named::Whether(true)) => Ok(Header::Present),
+            Some(Named::Whether(false)) => Ok(Header::Absent),
+            Some(Named::Name(name)) => name.parse().map_err(D::Error::custom),
+        }
+    }
+}
+
 /// Separators and decimal signs by their names.
 mod named {
     use super::*;
@@ -207,7 +252,7 @@ mod tests {
     fn every_key_has_its_short_form() {
         let config = parse(serde_json::json!({
             "path": "a.csv", "drop": "id", "columns": [0, "b"], "delimiter": ";", "decimal": ",", "header": false,
-            "split": { "column": "part" }, "dequantize": ["b"], "scale": "robust",
+            "comment": "%", "skip_lines": 2, "split": { "column": "part" }, "dequantize": ["b"], "scale": "robust",
         }))
         .unwrap();
         assert_eq!(
@@ -222,7 +267,10 @@ mod tests {
             (&stored["delimiter"], &stored["decimal"]),
             (&"semicolon".into(), &"comma".into())
         );
+        assert_eq!((&stored["header"], &stored["skip_lines"]), (&false.into(), &2.into()));
         assert_eq!(parse(stored), Ok(config));
+        let commented = parse(serde_json::json!({ "path": "a.csv", "header": "comment" })).unwrap();
+        assert_eq!(serde_json::to_value(&commented).unwrap()["header"], "comment");
         let plain = parse(serde_json::json!({ "path": "a.csv" })).unwrap();
         assert!(plain.dequantize.is_none() && plain.split == SplitConfig::Shuffled);
     }
@@ -232,6 +280,8 @@ mod tests {
         for (key, value, accepted) in [
             ("delimiter", serde_json::json!("x"), "semicolon (;)"),
             ("decimal", serde_json::json!(";"), "comma (,)"),
+            ("header", serde_json::json!("yes"), "comment"),
+            ("header", serde_json::json!(3), "comment"),
             ("split", serde_json::json!("random"), "`ordered`"),
             ("scale", serde_json::json!("big"), "`robust`"),
             ("drop", serde_json::json!(1.5), "name or number"),

@@ -1,30 +1,42 @@
-//! Lines of a text table without what is no part of it: byte-order marks, carriage returns, comments.
+//! Lines of a text table without what is no part of it: byte-order marks, carriage returns, comments, lines above it.
 
 use std::io::{self, BufRead, Read};
 
 use super::TextError;
 
-/// The bytes of lines that end in a line feed, all of them UTF-8. Comments (`#`) and lines of white space become empty
-/// lines, so that lines keep their numbers.
-pub(super) struct CleanLines<R> {
+/// The bytes of lines that end in a line feed, all of them UTF-8. Comments, lines of white space and lines that are to be
+/// skipped become empty lines, so that lines keep their numbers.
+pub(super) struct CleanLines<'a, R> {
     reader: R,
+    /// What comments begin with; there are none where it is empty.
+    sign: &'a str,
+    /// Lines at the beginning that are no part of the table.
+    skipped: u64,
     line: Vec<u8>,
     position: usize,
     number: u64,
-    /// Lines that began with `#`.
+    /// Lines that began with the sign of comments.
     pub comments: u64,
+    /// The last comment above the first line of the table, without its sign.
+    pub last_above: Option<String>,
+    /// Whether a line of the table has come.
+    begun: bool,
     /// What a first line `sep=;` says, which spreadsheets write and read.
     pub declared: Option<u8>,
 }
 
-impl<R: BufRead> CleanLines<R> {
-    pub(super) fn new(reader: R) -> Self {
+impl<'a, R: BufRead> CleanLines<'a, R> {
+    pub(super) fn new(reader: R, sign: &'a str, skipped: u64) -> Self {
         Self {
             reader,
+            sign,
+            skipped,
             line: Vec::new(),
             position: 0,
             number: 0,
             comments: 0,
+            last_above: None,
+            begun: false,
             declared: None,
         }
     }
@@ -50,15 +62,23 @@ impl<R: BufRead> CleanLines<R> {
         let Ok(text) = std::str::from_utf8(&self.line) else {
             return Err(io::Error::other(TextError::NotUtf8 { line: self.number }));
         };
-        let comment = text.starts_with('#');
-        self.comments += u64::from(comment);
+        let skipped = self.number <= self.skipped;
+        let comment = text
+            .strip_prefix(self.sign)
+            .filter(|_| !self.sign.is_empty() && !skipped);
+        self.comments += u64::from(comment.is_some());
+        if let Some(comment) = comment.filter(|_| !self.begun) {
+            self.last_above = Some(comment.trim().to_owned());
+        }
         if self.number == 1
             && let Some(&[delimiter]) = text.trim().strip_prefix("sep=").map(str::as_bytes)
         {
             self.declared = Some(delimiter);
             self.line.clear();
-        } else if comment || text.trim().is_empty() {
+        } else if skipped || comment.is_some() || text.trim().is_empty() {
             self.line.clear();
+        } else {
+            self.begun = true;
         }
         self.line.push(b'\n');
         Ok(true)
@@ -76,7 +96,7 @@ impl<R: BufRead> CleanLines<R> {
     }
 }
 
-impl<R: BufRead> Read for CleanLines<R> {
+impl<R: BufRead> Read for CleanLines<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position == self.line.len() && !self.advance()? {
             return Ok(0);

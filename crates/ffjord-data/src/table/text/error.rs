@@ -22,8 +22,9 @@ pub enum TextError {
     /// A field is not a number.
     #[error(
         "line {line}, column {column}{}: {text:?} is not a number; drop rows with missing values, leave columns that \
-         are not numeric out (data.drop, --drop), and see that separator and decimal sign are right (data.delimiter, \
-         data.decimal)",
+         are not numeric out (data.drop, --drop), and lines that stand above the table (data.skip_lines, --skip-lines), \
+         and see that separator, decimal sign and the sign of comments are right (data.delimiter, data.decimal, \
+         data.comment; in `eval` and `sample` --delimiter, --decimal, --comment)",
         called(name.as_deref())
     )]
     NotANumber {
@@ -54,7 +55,8 @@ pub enum TextError {
     /// A line has more or fewer fields than the first one.
     #[error(
         "line {line} has {given} fields where the first line has {expected}: all lines need the same number; see that \
-         the separator is right (data.delimiter, --delimiter)"
+         the separator is right (data.delimiter, --delimiter), and leave lines out that stand above the table \
+         (data.skip_lines, --skip-lines) or are comments of another sign than # (data.comment, --comment)"
     )]
     Ragged {
         /// Line of the file, from 1.
@@ -72,6 +74,23 @@ pub enum TextError {
     AmbiguousHeader {
         /// The line's first fields.
         first: String,
+    },
+    /// The names are to stand in a comment, and no comment stands above the first row.
+    #[error(
+        "no comment stands above the first row, where data.header=comment (--header comment) looks for the names: say \
+         what comments begin with (data.comment, --comment), or leave the header to be found"
+    )]
+    NoComment,
+    /// The comment that is to hold the names has more or fewer words than there are columns.
+    #[error(
+        "the last comment above the first row has {given} words where the row has {expected} fields: it does not hold \
+         the names that data.header=comment (--header comment) looks for"
+    )]
+    CommentNames {
+        /// Words of the comment.
+        given: usize,
+        /// Fields of the row.
+        expected: usize,
     },
     /// There is no row of numbers.
     #[error("there is no row of numbers in it")]

@@ -10,6 +10,7 @@ mod save;
 use std::{
     io::{BufRead, BufReader, Cursor, Read},
     path::Path,
+    str::FromStr,
 };
 
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -51,18 +52,48 @@ pub enum Header {
     Present,
     /// It does not.
     Absent,
+    /// It does not; the last comment above the first row holds the names, as `numpy.savetxt(…, header="x y")` writes them.
+    Comment,
+}
+
+impl Header {
+    /// Its name in settings; none for what the first lines tell.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Detect => None,
+            Self::Present => Some("true"),
+            Self::Absent => Some("false"),
+            Self::Comment => Some("comment"),
+        }
+    }
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Present, Self::Absent, Self::Comment]
+            .into_iter()
+            .find(|header| header.name() == Some(text))
+            .ok_or_else(|| {
+                format!(
+                    "unknown header `{text}`: accepted are true (the first line holds the names), false (it does not) \
+                     and comment (the last comment above the first row does)"
+                )
+            })
+    }
 }
 
 /// How a text table was read.
 ///
 /// ```
-/// use ffjord_data::table::{self, Decimal, Delimiter, LoadOptions};
+/// use ffjord_data::table::{self, Decimal, Delimiter, Header, LoadOptions};
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("table.csv");
 /// std::fs::write(&path, "# measured at night\nx\ty\n1.5\t2\n")?;
 /// let text = table::load(&path, &LoadOptions::default())?.reading.text.ok_or("it is a text")?;
 /// assert_eq!((text.delimiter, text.decimal), (Some(Delimiter::Tab), Decimal::Point));
-/// assert_eq!((text.header, text.comments, text.trailing), (true, 1, false));
+/// assert_eq!((text.header, text.comments, text.trailing), (Header::Present, 1, false));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +103,13 @@ pub struct TextReading {
     pub delimiter: Option<Delimiter>,
     /// The decimal sign.
     pub decimal: Decimal,
-    /// Whether the first line was taken for names.
-    pub header: bool,
-    /// Lines that began with `#`, which are left out.
+    /// Where the names were taken from.
+    pub header: Header,
+    /// Comments, which are left out.
     pub comments: u64,
+    /// Whether the last comment above the first row has a word for every column, so that it may hold their names, and was
+    /// not taken for them.
+    pub names_in_comment: bool,
     /// Whether every line ends in a separator, behind which there is no column.
     pub trailing: bool,
 }
@@ -83,7 +117,7 @@ pub struct TextReading {
 /// The bytes from which separator, decimal sign and header are found.
 const SAMPLE: u64 = 1 << 16;
 
-/// Reads a text table; lines that are empty or start with `#` are skipped.
+/// Reads a text table; comments and empty lines are left out.
 pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Table, DataError> {
     let tabs = path
         .to_string_lossy()
@@ -112,7 +146,7 @@ impl From<TextError> for Failure {
 }
 
 fn read(reader: impl BufRead, options: &LoadOptions, tabs: bool) -> Result<Table, Failure> {
-    let mut lines = CleanLines::new(reader);
+    let mut lines = CleanLines::new(reader, options.comment.as_deref().unwrap_or("#"), options.skip_lines);
     let mut sample = Vec::new();
     let read = lines.by_ref().take(SAMPLE).read_to_end(&mut sample);
     read.map_err(TextError::from_io)?;
@@ -145,12 +179,20 @@ fn read(reader: impl BufRead, options: &LoadOptions, tabs: bool) -> Result<Table
         let ending = sample_records.iter_mut().filter(|record| empty_end(record));
         ending.for_each(|record| drop(record.pop()));
     }
-    let first = match options.header {
-        Header::Present => FirstLine::Names,
-        Header::Absent => FirstLine::Row,
-        Header::Detect => first_line(&sample_records, dialect)?,
+    let header = match options.header {
+        Header::Detect => match first_line(&sample_records, dialect)? {
+            FirstLine::Names => Header::Present,
+            FirstLine::Row => Header::Absent,
+        },
+        known => known,
     };
-    let mut rows = RowReader::new(options, dialect, first == FirstLine::Names, trailing);
+    let above = lines.last_above.as_deref().map(|comment| fields(comment, dialect));
+    let mut rows = RowReader::new(options, dialect, header, trailing);
+    match (header, above) {
+        (Header::Comment, None) => return Err(TextError::NoComment.into()),
+        (Header::Comment, Some(names)) => rows.name(names),
+        (_, above) => rows.above = above,
+    }
     // Comments are counted while they pass by.
     let mut whole = Cursor::new(sample).chain(&mut lines);
     match dialect.delimiter.and_then(Delimiter::byte) {
@@ -174,6 +216,11 @@ fn read(reader: impl BufRead, options: &LoadOptions, tabs: bool) -> Result<Table
         }
     }
     rows.finish(lines.comments)
+}
+
+/// The fields of one line.
+fn fields(line: &str, dialect: Dialect) -> Vec<String> {
+    records(line, dialect.delimiter).into_iter().next().unwrap_or_default()
 }
 
 /// Calls `visit` with the fields of every line that has some, and the line's number.

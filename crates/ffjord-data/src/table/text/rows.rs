@@ -1,6 +1,6 @@
 //! From the fields of lines to the rows of a table.
 
-use super::{Failure, TextError, TextReading, dialect::Dialect};
+use super::{Failure, Header, TextError, TextReading, dialect::Dialect};
 use crate::{
     Matrix,
     table::{BadValue, LoadOptions, Reading, Selection, Table},
@@ -10,7 +10,7 @@ use crate::{
 pub(super) struct RowReader<'a> {
     options: &'a LoadOptions,
     dialect: Dialect,
-    header: bool,
+    header: Header,
     /// Whether the last field of every line is no column.
     trailing: bool,
     /// The fields of a row, once a line has told.
@@ -21,10 +21,12 @@ pub(super) struct RowReader<'a> {
     values: Vec<f64>,
     labels: Vec<String>,
     bad: Vec<BadValue>,
+    /// The fields of the last comment above the first row.
+    pub above: Option<Vec<String>>,
 }
 
 impl<'a> RowReader<'a> {
-    pub(super) fn new(options: &'a LoadOptions, dialect: Dialect, header: bool, trailing: bool) -> Self {
+    pub(super) fn new(options: &'a LoadOptions, dialect: Dialect, header: Header, trailing: bool) -> Self {
         Self {
             options,
             dialect,
@@ -36,7 +38,13 @@ impl<'a> RowReader<'a> {
             values: Vec::new(),
             labels: Vec::new(),
             bad: Vec::new(),
+            above: None,
         }
+    }
+
+    /// Takes the names of all fields, which do not stand in the first line.
+    pub(super) fn name(&mut self, names: Vec<String>) {
+        self.names = Some(names);
     }
 
     /// Takes the fields of a line.
@@ -45,7 +53,7 @@ impl<'a> RowReader<'a> {
         if self.trailing && fields.last().is_some_and(|last| last.is_empty()) {
             fields.pop();
         }
-        if self.header && self.names.is_none() {
+        if self.header == Header::Present && self.names.is_none() {
             self.names = Some(fields.iter().map(ToString::to_string).collect());
             return Ok(());
         }
@@ -69,6 +77,13 @@ impl<'a> RowReader<'a> {
                 names.insert(0, String::new());
             }
             width = names.len();
+            if self.header == Header::Comment && width != fields {
+                let error = TextError::CommentNames {
+                    given: width,
+                    expected: fields,
+                };
+                return Err(error.into());
+            }
             name_the_unnamed(names);
         }
         self.width = Some(width);
@@ -139,7 +154,12 @@ impl<'a> RowReader<'a> {
         let Some(selection) = self.selection.filter(|_| !self.values.is_empty()) else {
             return Err(TextError::Empty.into());
         };
+        let names_in_comment = self.header == Header::Absent
+            && self.above.is_some_and(|fields| {
+                Some(fields.len()) == self.width && fields.iter().all(|field| self.dialect.is_text(field))
+            });
         let text = TextReading {
+            names_in_comment,
             delimiter: self.dialect.delimiter,
             decimal: self.dialect.decimal,
             header: self.header,

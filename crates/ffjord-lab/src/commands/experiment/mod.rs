@@ -35,7 +35,7 @@ const WARNINGS: usize = 12;
 #[derive(Debug, Clone, Args)]
 pub struct Arguments {
     /// The preset to run; `--list` shows all
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "resume"])]
     preset: Option<String>,
     /// Lists the presets
     #[arg(long)]
@@ -59,7 +59,7 @@ pub struct Arguments {
     /// The run folder (default: runs/PRESET-seedSEED); of several seeds, the folder for run folders seedSEED
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Continues the run in the folder, if there is one
+    /// Continues the run in the folder, if there is one; with --out, the preset need not be said
     #[arg(long)]
     resume: bool,
     /// Also writes the metrics as event files for TensorBoard, into the run folder's `tensorboard/`; a run that is resumed
@@ -130,8 +130,13 @@ pub(super) fn run_until(
     stop: &mut Option<Arc<AtomicBool>>,
 ) -> Result<ExitCode> {
     let arguments = &arguments.placed();
-    let Some(preset) = arguments.preset.as_ref().filter(|_| !arguments.list) else {
+    if arguments.list {
         return list();
+    }
+    let preset = &match (&arguments.preset, &arguments.out) {
+        (Some(preset), _) => preset.clone(),
+        (None, Some(folder)) => plan::stored_preset(folder)?,
+        (None, None) => return Err(LabError::WithoutRun),
     };
     let seeds = arguments.seeds();
     if seeds.len() < 2 {

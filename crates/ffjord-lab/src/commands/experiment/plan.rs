@@ -6,7 +6,7 @@ use ffjord_run::config::{Preset, RunConfig, resolve, resolve_changed};
 use ffjord_run::{DataSummary, Provenance, RunFolder, RunLock, Started};
 use ffjord_train::{Communicator, agree};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a run is to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,6 +61,15 @@ pub(super) fn shared_plan(communicator: &dyn Communicator, plan: impl FnOnce() -
     };
     let (_, shown) = agree(communicator, own, Clone::clone)?;
     Ok(serde_json::from_slice(shown.first().map_or(&[], Vec::as_slice))?)
+}
+
+/// The preset of the run in a folder.
+///
+/// # Errors
+/// When the folder holds no run, or one that does not say.
+pub(super) fn stored_preset(folder: &Path) -> Result<String> {
+    let started = RunFolder::existing(folder)?.started()?;
+    Ok(started.ok_or(LabError::WithoutRun)?.preset)
 }
 
 /// The preset with its settings; of a run that is resumed, what it was begun with, and the settings given on top.
