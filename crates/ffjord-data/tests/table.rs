@@ -10,10 +10,14 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 fn load_bytes(name: &str, bytes: &[u8]) -> Result<Table, DataError> {
+    load_bytes_with(name, bytes, &LoadOptions::default())
+}
+
+fn load_bytes_with(name: &str, bytes: &[u8], options: &LoadOptions) -> Result<Table, DataError> {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    table::load(path, &LoadOptions::default())
+    table::load(path, options)
 }
 
 fn npy_error(bytes: &[u8]) -> NpyError {
@@ -450,6 +454,45 @@ fn what_was_concluded_is_said() {
         assert_eq!(table.names.unwrap(), ["Unnamed: 0", "a", "b"], "{text}");
         assert_eq!(table.values.row(1), [1.0, 2.5, 3.0]);
     }
+}
+
+#[test]
+fn a_stray_quotation_mark_costs_its_own_line_alone() {
+    let rows = |marked: &str| format!("a,b\n0.5,1.5\n{marked}\n1.5,2.5\n2.5,3\n");
+    // A name may take two lines, and a mark within a field that is left out is a character.
+    let named = load_bytes("a.csv", b"\"a\nlong\",b\n1.5,2\n").unwrap();
+    assert_eq!(named.names.unwrap()[0], "a\nlong");
+    let drop = LoadOptions {
+        drop: vec!["b".to_owned()],
+        ..LoadOptions::default()
+    };
+    assert_eq!(
+        load_bytes_with("a.csv", rows("4,5\" pipe").as_bytes(), &drop)
+            .unwrap()
+            .values
+            .rows(),
+        4
+    );
+    let keep = LoadOptions {
+        keep_non_finite: true,
+        ..LoadOptions::default()
+    };
+    for marked in ["\"3.5,4", "3.5,\"4"] {
+        let error = text_error(&rows(marked)).to_string();
+        assert!(
+            error.contains("line 3 opens a quotation mark that nothing closes"),
+            "{error}"
+        );
+        let kept = load_bytes_with("a.csv", rows(marked).as_bytes(), &keep).unwrap();
+        assert_eq!(
+            (kept.values.rows(), kept.values.row(3)),
+            (4, &[2.5, 3.0][..]),
+            "{marked}"
+        );
+        assert_eq!((kept.bad.len(), kept.bad[0].row), (1, 1), "{marked}");
+    }
+    let unclosed = text_error("\"a,b\n1,2\n3,4\n").to_string();
+    assert!(unclosed.contains("line 1 opens"), "{unclosed}");
 }
 
 #[test]

@@ -59,12 +59,18 @@ pub enum LabError {
         path: PathBuf,
     },
     /// A condition that samples cannot be given.
-    #[error("{}: row {row} (from 0, below any header) holds a value that is not finite: leave it out", .path.display())]
+    #[error("{what}: samples cannot be given it; leave the row out")]
     BadCondition {
-        /// The file.
-        path: PathBuf,
-        /// The row.
-        row: usize,
+        /// The file, the row and what stands there.
+        what: String,
+    },
+    /// An error, and what may be the reason.
+    #[error("{source}. {hint}")]
+    Hinted {
+        /// The error.
+        source: Box<LabError>,
+        /// The hint.
+        hint: String,
     },
     /// Rows of a file could not be evaluated.
     #[error("{}, rows counted from 0 below any header: {source}", .path.display())]
@@ -240,6 +246,18 @@ impl LabError {
         move |source| Self::ColumnsOfFile {
             path,
             source: Box::new(source),
+        }
+    }
+
+    /// Adds a hint to an error, if there is one.
+    pub fn with_hint(hint: Option<&String>) -> impl FnOnce(Self) -> Self {
+        let hint = hint.cloned();
+        move |source| match hint {
+            Some(hint) => Self::Hinted {
+                source: Box::new(source),
+                hint,
+            },
+            None => source,
         }
     }
 

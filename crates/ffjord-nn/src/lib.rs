@@ -46,4 +46,4 @@ pub use parameter::{Parameter, ParameterBuilder, load_parameters};
 pub use residual::Residual;
 pub use spectral::{bound_spectral_norms, spectral_norm};
 pub use unet::{UNet, UNetConfig};
-pub use zero_start::zero_last_layer;
+pub use zero_start::{zero_field, zero_last_layer};

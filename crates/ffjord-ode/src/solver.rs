@@ -162,6 +162,34 @@ impl<C> Solver<C> {
         }
     }
 
+    /// The size of an adaptive solve's first step, which is chosen by two evaluations unless it is set; steps that do not
+    /// follow the error have none.
+    ///
+    /// ```
+    /// use ffjord_ode::{Method, Solver, Tolerance};
+    /// let slow = |_t: f64, y: &[f64; 1], dy: &mut [f64; 1]| dy[0] = -0.1 * y[0];
+    /// let solver = Solver::new(Method::Bosh3).adaptive(Tolerance::new(1e-2, 1e-2)?);
+    /// let chosen = solver.clone().solve(&slow, &[1.0], 0.0, 1.0)?.stats.nfe;
+    /// let whole = solver.first_step(1.0).solve(&slow, &[1.0], 0.0, 1.0)?.stats.nfe;
+    /// assert_eq!((whole, chosen > whole), (4, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn first_step(self, size: f64) -> Solver
+    where
+        C: Into<StepControl>,
+    {
+        let control = match self.control.into() {
+            StepControl::Adaptive(settings) => StepControl::Adaptive(settings.first_step(size)),
+            other => other,
+        };
+        Solver {
+            method: self.method,
+            control,
+            limits: self.limits,
+        }
+    }
+
     /// Budget of attempted steps; 100,000 unless set.
     #[must_use]
     pub fn max_steps(mut self, limit: usize) -> Self {

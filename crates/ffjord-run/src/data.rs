@@ -85,7 +85,7 @@ pub(crate) enum TrainingRows {
 /// let config = resolve(&Preset::find("table")?, &settings, None)?;
 /// let file = RunData::load(&config, &Streams::new(0), "".as_ref())?.file.ok_or("a table")?;
 /// assert!(file.reading.contains("400 rows × 2 columns (x, y)"), "{}", file.reading);
-/// assert!(file.left_out.is_empty() && file.on_lattice.is_empty());
+/// assert!(file.left_out.is_empty() && file.unbounded.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -101,8 +101,9 @@ pub struct TableFile {
     pub left_out: Vec<String>,
     /// The lattices, in the table's units, of the modelled columns that noise is added to, `[D]`.
     pub dequantized: Vec<Option<Lattice>>,
-    /// The modelled columns that lie on a lattice and have no noise, so that the likelihood is none of a density.
-    pub on_lattice: Vec<String>,
+    /// The modelled columns in which a density can be unbounded: those on a lattice without noise, with a frequent value,
+    /// or that depend on others. The likelihood is none of a density then.
+    pub unbounded: Vec<String>,
 }
 
 impl fmt::Debug for RunData {
@@ -282,6 +283,7 @@ impl RunData {
             array: file.and_then(|file| file.array.clone()),
             left_out: file.map(|file| file.left_out.clone()).unwrap_or_default(),
             dequantized: file.map(|file| file.dequantized.clone()).unwrap_or_default(),
+            unbounded: file.map(|file| file.unbounded.clone()).unwrap_or_default(),
             source: None,
             image: self.image,
         }
@@ -441,11 +443,11 @@ impl RunData {
                     Some(_) => cut.rest.iter().map(|&column| table.dequantized[column]).collect(),
                     None => Vec::new(),
                 },
-                on_lattice: named(
+                unbounded: named(
                     &cut.rest
                         .iter()
                         .copied()
-                        .filter(|column| table.on_lattice.contains(column))
+                        .filter(|column| table.unbounded.contains(column))
                         .collect::<Vec<_>>(),
                 ),
             }),

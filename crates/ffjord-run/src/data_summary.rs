@@ -39,6 +39,9 @@ pub struct DataSummary {
     /// The lattices, in original units, of the columns that noise was added to, `[D]`; none where there was no noise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dequantized: Vec<Option<Lattice>>,
+    /// Columns in which a density of the training data can be unbounded, so that likelihoods are none of a density.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unbounded: Vec<String>,
     /// Where the training data lie, for runs of own tables and pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<DataSource>,
@@ -117,7 +120,25 @@ impl DataSource {
     }
 }
 
+/// A sentence on the columns in which a density is unbounded, if there are some.
+pub(crate) fn no_density(unbounded: &[String]) -> Option<String> {
+    let columns = match unbounded {
+        [] => return None,
+        [one] => format!("column `{one}` holds values"),
+        several => format!("columns {} hold values", several.join(", ")),
+    };
+    Some(format!(
+        "this is no likelihood of a density: {columns} on which a density can be as large as it likes, see the warnings of \
+         the training"
+    ))
+}
+
 impl DataSummary {
+    /// A sentence where the likelihood is none of a density, on why.
+    pub fn no_density(&self) -> Option<String> {
+        no_density(&self.unbounded)
+    }
+
     /// The number of columns that a row is given.
     pub fn given_len(&self) -> usize {
         self.given.as_ref().map_or(0, |given| given.names.len())

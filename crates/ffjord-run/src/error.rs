@@ -107,7 +107,10 @@ pub enum RunError {
         name: String,
     },
     /// Several columns of a table have the name that is asked for.
-    #[error("several columns are named `{name}`: give every column a name of its own")]
+    #[error(
+        "several columns are named `{name}`: give every column a name of its own, or choose columns by their numbers with \
+         --set 'data.columns=[0, 1]'"
+    )]
     AmbiguousColumn {
         /// The name.
         name: String,

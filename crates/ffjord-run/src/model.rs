@@ -13,7 +13,7 @@ use ffjord_flow::{
     Architecture, Bijection, Chain, Cnf, CnfSettings, ColumnSplines, Density, DiscreteFlowConfig, Flow, Jitter,
     MovingBatchNorm, Pass, PathIntegral, RationalQuadraticSpline, StandardNormal, TraceMode,
 };
-use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField};
+use ffjord_nn::{Mlp, MlpConfig, Residual, VectorField, zero_field};
 use rand::RngCore;
 use std::sync::Arc;
 
@@ -316,6 +316,9 @@ fn continuous_parts(
     }
     for _ in 0..config.model.blocks {
         let field = vector_field(&config.model, (dimension, given), dtype, rng)?;
+        if config.model.zero_field {
+            zero_field(field.parameters())?;
+        }
         let cnf = placement
             .flow(field, settings.clone())?
             .with_random_end_time(config.training.end_time_spread)?;

@@ -26,8 +26,8 @@ pub(crate) struct OwnTable {
     pub left_out: Vec<String>,
     /// The lattices of the columns that noise is added to, in the table's units, `[D]`.
     pub dequantized: Vec<Option<Lattice>>,
-    /// Columns on a coarse lattice that no noise is added to.
-    pub on_lattice: Vec<usize>,
+    /// Columns in which a density can be unbounded, so that the likelihood is none of a density.
+    pub unbounded: Vec<usize>,
     /// What was read, in one line.
     pub reading: String,
     /// What a density of the table will suffer from.
@@ -85,8 +85,8 @@ impl OwnTable {
             }
             other => other,
         })?;
-        let single = (config.model.precision == Precision::F32).then_some(&standardizer);
-        let mut findings = diagnose(&table.values, split.train.len(), single);
+        let scaled = (&standardizer, config.model.precision == Precision::F32);
+        let mut findings = diagnose(&table.values, split.train.len(), Some(scaled));
         findings.extend(indices(&table, &columns, &findings));
         let fatal: Vec<String> = findings
             .iter()
@@ -111,13 +111,12 @@ impl OwnTable {
             _ => true,
         };
         warnings.extend(findings.iter().filter(open).map(|finding| finding.describe(&columns)));
-        let on_lattice = findings.iter().filter(open).filter_map(|finding| match finding {
-            Finding::OnLattice { column, .. } => Some(*column),
-            _ => None,
-        });
+        let mut unbounded: Vec<usize> = findings.iter().filter(open).filter_map(Finding::unbounded).collect();
+        unbounded.sort_unstable();
+        unbounded.dedup();
         Ok(Self {
             reading: reading(own, &table, &split, streams),
-            on_lattice: on_lattice.collect(),
+            unbounded,
             splits: Splits {
                 train: standardizer.apply(&parts.train)?,
                 validation: standardizer.apply(&parts.validation)?,
@@ -194,7 +193,8 @@ fn dequantized(
                 }
             }
             if lattices.iter().all(Option::is_none) {
-                warnings.push("data.dequantize: no column lies on a coarse lattice, so no noise is added".to_string());
+                warnings.push("data.dequantize: no column lies on a coarse lattice, so no noise is added; one on a finer lattice can be \
+                     named, as in --set 'data.dequantize=[\"price\"]'".to_string());
             }
         }
         DequantizeConfig::Columns(wanted) => {
@@ -360,15 +360,15 @@ mod tests {
         // Other rows, and other noise.
         assert_ne!(stars(&noisy, 3)?, stars(&noisy, 4)?);
         let file = noisy.file.as_ref();
-        assert!(file.is_some_and(|file| file.on_lattice.is_empty() && file.dequantized[0].is_none()));
+        assert!(file.is_some_and(|file| file.unbounded.is_empty() && file.dequantized[0].is_none()));
         assert_eq!(
             file.and_then(|file| file.dequantized[1]).map(|lattice| lattice.step),
             Some(1.0)
         );
-        assert_eq!(plain.file.map(|file| file.on_lattice), Some(vec!["stars".to_string()]));
+        assert_eq!(plain.file.map(|file| file.unbounded), Some(vec!["stars".to_string()]));
         // What is given is not modelled.
         let given = load(&path, &["data.given=[\"stars\"]"])?.file;
-        assert!(given.is_some_and(|file| file.warnings.is_empty() && file.on_lattice.is_empty()));
+        assert!(given.is_some_and(|file| file.warnings.is_empty() && file.unbounded.is_empty()));
         for (settings, words) in [
             (
                 &["data.dequantize=[\"y\"]"][..],

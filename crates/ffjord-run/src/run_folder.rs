@@ -412,7 +412,7 @@ fn difference_of(stored: &RunConfig, given: &RunConfig) -> Result<Option<String>
         true => "",
         false => {
             "; more iterations are possible where neither `training.schedule` nor `training.tolerance` depends on \
-             their number"
+             their number, as in runs with --set 'training.schedule={ kind = \"constant\", rate = 1e-3 }'"
         }
     };
     Ok(Some(format!(

@@ -1,8 +1,8 @@
 //! A trained flow as it is used: opened, asked for densities and samples.
 
-use crate::config::RunConfig;
-use crate::data_summary::{DataSummary, ImageFormat};
-use crate::dequantize::{NOISE, spread};
+use crate::config::{DataConfig, RunConfig, TableConfig};
+use crate::data_summary::{DataSummary, ImageFormat, no_density};
+use crate::dequantize::spread_by_value;
 use crate::error::{Result, RunError};
 use crate::evaluation::log_likelihoods;
 use crate::given::{GivenColumns, by_name, listed};
@@ -82,6 +82,8 @@ pub struct Trained {
     array: Option<String>,
     left_out: Vec<String>,
     dequantized: Vec<Option<Lattice>>,
+    unbounded: Vec<String>,
+    table: Option<TableConfig>,
     image: Option<ImageFormat>,
     units: Units,
 }
@@ -133,13 +135,23 @@ impl Trained {
             config.solver.test.block_rows = block_rows.unwrap_or(config.solver.test.block_rows);
             Ok(config)
         };
+        let mut table = None;
+        let mut of_table = |config: &RunConfig| {
+            if let DataConfig::Table(own) = &config.data {
+                table = Some(own.clone());
+            }
+        };
         let (model, data) = if path.is_dir() {
             let folder = RunFolder::existing(path)?;
-            (folder.model_under(&configured(&folder)?)?, folder.data()?)
+            let config = configured(&folder)?;
+            of_table(&config);
+            (folder.model_under(&config)?, folder.data()?)
         } else if weights {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let folder = RunFolder::existing(parent.unwrap_or(Path::new(".")))?;
-            (folder.model_from_under(&configured(&folder)?, path)?, folder.data()?)
+            let config = configured(&folder)?;
+            of_table(&config);
+            (folder.model_from_under(&config, path)?, folder.data()?)
         } else {
             let model = original_in_blocks(path, block_rows.unwrap_or(BLOCK_ROWS))?;
             let data = DataSummary {
@@ -157,6 +169,7 @@ impl Trained {
             array,
             left_out,
             dequantized,
+            unbounded,
             given,
             ..
         } = data;
@@ -173,6 +186,8 @@ impl Trained {
             array,
             left_out,
             dequantized,
+            unbounded,
+            table,
             image,
             units: Units::default(),
         })
@@ -212,6 +227,21 @@ impl Trained {
     /// The lattices, in the training data's units, of the columns that noise was added to, `[D]`; empty where none was.
     pub fn dequantized(&self) -> &[Option<Lattice>] {
         &self.dequantized
+    }
+
+    /// A sentence where the likelihood is none of a density, on why.
+    pub fn no_density(&self) -> Option<String> {
+        no_density(&self.unbounded)
+    }
+
+    /// How the training data's file was to be read, of runs of own tables.
+    pub fn table(&self) -> Option<&TableConfig> {
+        self.table.as_ref()
+    }
+
+    /// The map from the training data's units to the model's for what rows are given; none of other runs.
+    pub fn given_standardizer(&self) -> Option<&Standardizer> {
+        self.given.as_ref().map(|given| &given.standardizer)
     }
 
     /// Shape and levels, of flows of images.
@@ -277,8 +307,8 @@ impl Trained {
         }
     }
 
-    /// Standardised rows with noise on the columns that lie on a lattice, as the model knows them: a function of the row's
-    /// number alone.
+    /// Standardised rows with noise on the columns that lie on a lattice, as the model knows them: a function of the row
+    /// alone, so that its density depends neither on its place nor on rows beside it.
     ///
     /// # Errors
     /// Those of matrices.
@@ -290,7 +320,7 @@ impl Trained {
         let steps: Vec<f64> = pairs
             .map(|(lattice, std)| lattice.map_or(0.0, |lattice| lattice.step / std))
             .collect();
-        let x = spread(&rows.x, &steps, &mut Streams::new(0).rng(Purpose::Test, 0, NOISE))?;
+        let x = spread_by_value(&rows.x, &steps, &Streams::new(0))?;
         Rows::new(x, rows.given)
     }
 

@@ -27,7 +27,7 @@ pub fn run(file: &Path, samples: &Path) -> Outcome<(f64, f64)> {
     let split = RowSplit::shuffled(&SplitRule::default(), rows, &mut streams.rng(Purpose::Split, 0, 0))?;
     let parts = split.apply(&table.values)?;
     let scale = Standardizer::fit(&parts.train, table.names.as_deref(), ConstantColumns::Reject)?;
-    for finding in diagnose(&table.values, parts.train.rows(), Some(&scale)) {
+    for finding in diagnose(&table.values, parts.train.rows(), Some((&scale, true))) {
         println!("beware: {}", finding.describe(&table.column_names()));
     }
     let tensor = |part: &Matrix<f64>| {

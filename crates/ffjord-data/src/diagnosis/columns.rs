@@ -17,7 +17,7 @@ const LEFT: f64 = 0.75;
 /// Deviations outside of these have squares that double precision does not hold well.
 const DEVIATIONS: std::ops::Range<f64> = 1e-150..1e150;
 
-pub(super) fn examine(table: &Matrix<f64>, column: usize, single: Option<&Standardizer>) -> Vec<Finding> {
+pub(super) fn examine(table: &Matrix<f64>, column: usize, scaled: Option<(&Standardizer, bool)>) -> Vec<Finding> {
     let values: Vec<f64> = table.iter_rows().map(|row| row[column]).collect();
     let Some(&first) = values.first() else {
         return Vec::new();
@@ -39,16 +39,29 @@ pub(super) fn examine(table: &Matrix<f64>, column: usize, single: Option<&Standa
     let mut sorted: Vec<f64> = values.iter().step_by(step).copied().collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let mut findings: Vec<Finding> = repetition(column, &sorted, deviation).into_iter().collect();
-    if let Some(scale) = single {
-        findings.extend(lost_digits(column, &values, &sorted, scale));
+    if let Some((scale, single)) = scaled {
+        findings.extend(lost_digits(column, &values, &sorted, scale, single));
     }
     findings
 }
 
 /// Whether values are an index: whole numbers that go up row by row with few gaps, or all of as many as there are rows in
-/// another order.
+/// another order; or anything that goes up or down by the same step, as a clock does.
 fn counts_rows(values: &[f64]) -> bool {
-    if values.len() < 3 || values.iter().any(|value| value.fract() != 0.0) {
+    if values.len() < 3 {
+        return false;
+    }
+    let step = (values[values.len() - 1] - values[0]) / (values.len() - 1) as f64;
+    let largest = values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+    let off = |(row, value): (usize, &f64)| (value - (values[0] + row as f64 * step)).abs();
+    if values
+        .iter()
+        .enumerate()
+        .all(|place| off(place) <= 1e-6 * step.abs() + 1e-14 * largest)
+    {
+        return true;
+    }
+    if values.iter().any(|value| value.fract() != 0.0) {
         return false;
     }
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -96,7 +109,7 @@ fn repetition(column: usize, sorted: &[f64], deviation: f64) -> Option<Finding> 
     (times > 2 && share > SPIKE).then_some(Finding::Spike { column, value, share })
 }
 
-fn lost_digits(column: usize, values: &[f64], sorted: &[f64], scale: &Standardizer) -> Option<Finding> {
+fn lost_digits(column: usize, values: &[f64], sorted: &[f64], scale: &Standardizer, single: bool) -> Option<Finding> {
     let (mean, deviation) = (*scale.means().get(column)?, *scale.stds().get(column)?);
     let different = |values: &mut dyn Iterator<Item = f64>| {
         let mut last = f64::NAN;
@@ -105,12 +118,14 @@ fn lost_digits(column: usize, values: &[f64], sorted: &[f64], scale: &Standardiz
             .count()
     };
     let distinct = different(&mut sorted.iter().copied());
-    let left = different(
-        &mut sorted
-            .iter()
-            .map(|value| f64::from(((value - mean) / deviation) as f32)),
-    );
-    if left as f64 >= LEFT * distinct as f64 {
+    let scaled = || sorted.iter().map(|value| (value - mean) / deviation);
+    let enough = |left: usize| left as f64 >= LEFT * distinct as f64;
+    let double = different(&mut scaled());
+    let left = match single {
+        true => different(&mut scaled().map(|value| f64::from(value as f32))),
+        false => double,
+    };
+    if enough(left) {
         return None;
     }
     let far = |value: &f64| (value - mean).abs();
@@ -122,6 +137,7 @@ fn lost_digits(column: usize, values: &[f64], sorted: &[f64], scale: &Standardiz
         column,
         distinct,
         left,
+        double_helps: single && enough(double),
         row,
         value: *value,
     })

@@ -8,6 +8,7 @@ mod lattice;
 pub use lattice::Lattice;
 
 use crate::{Matrix, Standardizer};
+use std::collections::HashSet;
 
 /// Something about a table that a density of it will suffer from. Columns and rows count from 0.
 ///
@@ -66,7 +67,7 @@ pub enum Finding {
         /// The part of the rows that have it, in (0, 1].
         share: f64,
     },
-    /// Values that differ become the same in single precision once the column is scaled.
+    /// Values that differ become the same once the column is scaled and rounded to the model's precision.
     LostDigits {
         /// The column.
         column: usize,
@@ -74,6 +75,8 @@ pub enum Finding {
         distinct: usize,
         /// How many are left.
         left: usize,
+        /// Whether that is in single precision, and double precision would keep them apart.
+        double_helps: bool,
         /// The row of the value farthest out.
         row: usize,
         /// That value.
@@ -93,6 +96,11 @@ pub enum Finding {
         /// The others, which stand before it.
         of: Vec<usize>,
     },
+    /// Many rows stand in the table several times.
+    RepeatedRows {
+        /// The part of the rows that are the same as one before them, in (0, 1].
+        share: f64,
+    },
     /// There are few rows for so many columns.
     FewRows {
         /// Rows to train on.
@@ -103,6 +111,18 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// The column in which a density of the table is unbounded for this reason, so that a likelihood of it means nothing.
+    pub fn unbounded(&self) -> Option<usize> {
+        match self {
+            Self::OnLattice { column, .. }
+            | Self::FewValues { column, .. }
+            | Self::Spike { column, .. }
+            | Self::Copy { column, .. }
+            | Self::Dependent { column, .. } => Some(*column),
+            _ => None,
+        }
+    }
+
     /// Whether nothing can be trained on such a table.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Constant { .. } | Self::OutOfRange { .. })
@@ -125,8 +145,8 @@ impl Finding {
                 drop(column)
             ),
             Self::CountsRows { column } => format!(
-                "column `{}` holds another whole number in every row, as an index does, and is trained on as any other: leave it \
-                 out with {}",
+                "column `{}` goes on from row to row as an index or a clock does, or holds another whole number in every row, \
+                 and is trained on as any other: leave it out with {}",
                 name(column),
                 drop(column)
             ),
@@ -161,13 +181,24 @@ impl Finding {
                 column,
                 distinct,
                 left,
+                double_helps,
                 row,
                 value,
             } => format!(
-                "column `{}` has {distinct} different values, of which {left} are left in single precision after \
-                 scaling, because of outliers such as {value:e} in row {row}: scale by the middle half of the values \
-                 with --set data.scale=robust, compute with --set model.precision=f64, or drop the row",
-                name(column)
+                "column `{}` has {distinct} different values, of which {left} are left in {} after scaling, because of \
+                 outliers such as {value:e} in row {row}: scale by the middle half of the values with \
+                 --set data.scale=robust,{} or drop the row",
+                name(column),
+                if *double_helps {
+                    "single precision"
+                } else {
+                    "the model's precision"
+                },
+                if *double_helps {
+                    " compute with --set model.precision=f64,"
+                } else {
+                    ""
+                },
             ),
             Self::Copy { column, of } => format!(
                 "column `{}` is a copy of `{}`, so that a density of both is unbounded: leave it out with {}",
@@ -182,6 +213,11 @@ impl Finding {
                 crate::table::listed(of.iter().map(name)),
                 drop(column)
             ),
+            Self::RepeatedRows { share } => format!(
+                "{:.0} % of the rows are the same as one before them in all columns, so that test rows are rows that were \
+                 trained on, and a density is unbounded on them: take every row once",
+                100.0 * share
+            ),
             Self::FewRows { rows, columns } => format!(
                 "{rows} training rows are few for {columns} columns, so that a flow soon knows them by heart: give \
                  more rows, a small network (--set 'model.hidden=[16]'), noise in training (--set model.start.noise=0.15) \
@@ -191,12 +227,25 @@ impl Finding {
     }
 }
 
+/// From this part of the rows on, repetitions are worth a word.
+const REPEATED_ROWS: f64 = 0.05;
+
+/// The part of the rows that are the same as one before them.
+fn repeated_rows(table: &Matrix<f64>) -> f64 {
+    let mut seen = HashSet::with_capacity(table.rows());
+    // Zeros are the same with either sign.
+    let bits = |row: &[f64]| -> Vec<u64> { row.iter().map(|value| (value + 0.0).to_bits()).collect() };
+    let repeated = table.iter_rows().filter(|row| !seen.insert(bits(row))).count();
+    repeated as f64 / table.rows().max(1) as f64
+}
+
 /// How many rows a column should have at least: fewer, and their number is worth a word.
 const ROWS_A_COLUMN: usize = 20;
 
 /// Examines a whole table `[N, D]` in the order of its file, of which `train` rows are trained on.
 ///
-/// With `single`, the map by which columns are scaled before they are rounded to single precision, also what that costs.
+/// With `scaled`, the map by which columns are scaled and whether they are rounded to single precision then, also what that
+/// costs.
 ///
 /// ```
 /// use ffjord_data::{Finding, Matrix, diagnose};
@@ -206,13 +255,21 @@ const ROWS_A_COLUMN: usize = 20;
 /// assert_eq!(diagnose(&table, 243, None), [Finding::Constant { column: 1, value: 2.5 }]);
 /// # Ok::<(), ffjord_data::DataError>(())
 /// ```
-pub fn diagnose(table: &Matrix<f64>, train: usize, single: Option<&Standardizer>) -> Vec<Finding> {
+pub fn diagnose(table: &Matrix<f64>, train: usize, scaled: Option<(&Standardizer, bool)>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for column in 0..table.columns() {
-        findings.extend(columns::examine(table, column, single));
+        findings.extend(columns::examine(table, column, scaled));
     }
     if !findings.iter().any(Finding::is_fatal) {
         findings.extend(dependence::examine(table));
+    }
+    // Where every column has few values, rows meet by chance.
+    let coarse = |finding: &Finding| matches!(finding, Finding::OnLattice { .. } | Finding::FewValues { .. });
+    if findings.iter().filter(|finding| coarse(finding)).count() < table.columns() {
+        let share = repeated_rows(table);
+        if share > REPEATED_ROWS {
+            findings.push(Finding::RepeatedRows { share });
+        }
     }
     if train < ROWS_A_COLUMN * table.columns() {
         findings.push(Finding::FewRows {
@@ -334,9 +391,7 @@ mod tests {
         let times = |row: usize| 1.7e9 + 60.0 * row as f64;
         let columns = [&index as &dyn Fn(usize) -> f64, &gaps, &times];
         let found = found(&table(3, |row, column| columns[column](row)));
-        let counting = [Finding::CountsRows { column: 0 }, Finding::CountsRows { column: 1 }];
-        assert!(found.starts_with(&counting), "{found:?}");
-        assert!(!found.contains(&Finding::CountsRows { column: 2 }), "{found:?}");
+        assert_eq!(found, [0, 1, 2].map(|column| Finding::CountsRows { column }));
     }
 
     #[test]
@@ -379,6 +434,30 @@ mod tests {
     }
 
     #[test]
+    fn clocks_and_repeated_rows_are_found() {
+        for step in [60.0, 0.1, -3.0] {
+            let clock = table(2, |row, column| match column {
+                0 => 1.7e9 + step * row as f64,
+                _ => noise(row, 1),
+            });
+            assert_eq!(found(&clock), [Finding::CountsRows { column: 0 }], "{step}");
+        }
+        let twice = table(2, |row, column| noise(row % 200, column));
+        assert!(
+            found(&twice)
+                .iter()
+                .any(|finding| matches!(finding, Finding::RepeatedRows { share: 0.5 }))
+        );
+        // Two flags meet by chance.
+        let flags = table(2, |row, column| f64::from(noise(row, column) > 0.0));
+        assert!(
+            !found(&flags)
+                .iter()
+                .any(|finding| matches!(finding, Finding::RepeatedRows { .. }))
+        );
+    }
+
+    #[test]
     fn an_outlier_that_takes_the_digits_is_named() {
         let table = table(2, |row, column| {
             if (row, column) == (17, 1) {
@@ -388,12 +467,13 @@ mod tests {
             }
         });
         let scale = Standardizer::fit(&table, None, crate::ConstantColumns::Reject).unwrap();
-        let found = diagnose(&table, 324, Some(&scale));
+        let found = diagnose(&table, 324, Some((&scale, true)));
         let [
             Finding::LostDigits {
                 column: 1,
                 distinct: 400,
                 left,
+                double_helps: true,
                 row: 17,
                 value: 1e9,
             },
@@ -402,8 +482,28 @@ mod tests {
             panic!("{found:?}");
         };
         assert!(left < 100, "{left}");
+        // Double precision has its limits, too, and is no remedy then.
+        assert_eq!(diagnose(&table, 324, Some((&scale, false))), []);
+        let mut farther = table.clone();
+        farther.as_mut_slice()[2 * 17 + 1] = 1e30;
+        let scale = Standardizer::fit(&farther, None, crate::ConstantColumns::Reject).unwrap();
+        for single in [true, false] {
+            let found = diagnose(&farther, 324, Some((&scale, single)));
+            assert!(
+                matches!(
+                    found[..],
+                    [Finding::LostDigits {
+                        double_helps: false,
+                        ..
+                    }]
+                ),
+                "{found:?}"
+            );
+            let said = found[0].describe(&[]);
+            assert!(said.contains("data.scale=robust") && !said.contains("f64"), "{said}");
+        }
         let robust = Standardizer::robust(&table, None).unwrap();
-        assert_eq!(diagnose(&table, 324, Some(&robust)), []);
+        assert_eq!(diagnose(&table, 324, Some((&robust, true))), []);
         assert!(matches!(
             diagnose(&table, 30, None)[..],
             [Finding::FewRows { rows: 30, columns: 2 }]

@@ -138,9 +138,17 @@ impl SolveConfig {
     pub fn build(&self) -> Result<SolveSettings> {
         let solver = Solver::new(self.method);
         let solver = match self.control {
-            StepConfig::Adaptive { rtol, atol } => {
+            StepConfig::Adaptive { rtol, atol, first_step } => {
                 let tolerance = Tolerance::new(rtol, atol).map_err(|error| FlowError::config("control", error))?;
-                solver.adaptive(tolerance)
+                let solver = solver.adaptive(tolerance);
+                match first_step {
+                    Some(size) if size > 0.0 && size.is_finite() => solver.first_step(size),
+                    Some(size) => {
+                        let reason = format!("it is {size}: accepted are positive, finite numbers");
+                        return Err(FlowError::config("control.first_step", reason));
+                    }
+                    None => solver,
+                }
             }
             StepConfig::Fixed { steps } => solver.fixed_steps(at_least_one("control.steps", steps)?),
         };
@@ -160,7 +168,7 @@ impl SolveConfig {
 ///
 /// ```
 /// use ffjord_flow::config::StepConfig;
-/// assert_eq!(StepConfig::default(), StepConfig::Adaptive { rtol: 1e-5, atol: 1e-5 });
+/// assert_eq!(StepConfig::default(), StepConfig::Adaptive { rtol: 1e-5, atol: 1e-5, first_step: None });
 /// let fixed: StepConfig = serde_json::from_str(r#"{"kind": "fixed", "steps": 20}"#)?;
 /// assert_eq!(fixed, StepConfig::Fixed { steps: 20 });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -179,6 +187,9 @@ pub enum StepConfig {
         rtol: f64,
         /// Absolute tolerance.
         atol: f64,
+        /// The size of the first step, for flows that one step solves; two evaluations choose it if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first_step: Option<f64>,
     },
     /// A number of equal steps.
     Fixed {
@@ -190,7 +201,11 @@ pub enum StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         let (rtol, atol) = (Tolerance::FFJORD.rtol(), Tolerance::FFJORD.atol());
-        Self::Adaptive { rtol, atol }
+        Self::Adaptive {
+            rtol,
+            atol,
+            first_step: None,
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use crate::terminal::say;
 use clap::Args;
 use ffjord_run::{DeviceName, Provenance};
 use ffjord_study::bench::{
-    Ceiling, Division, Measurement, Method, Repetitions, ThreadScaling, Workload, add_to_history, all, header,
-    load_average, read_history, row, select, thread_scaling,
+    Ceiling, Division, Measurement, Method, Repetitions, ThreadScaling, Workload, add_to_history, all, convolutions,
+    header, load_average, read_history, row, select, thread_scaling,
 };
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Adds everything that was measured to the runs in this file, with commit and machine
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Convolutions of images on one thread and both of their gradients, as parts of the product ceiling, and nothing else
+    #[arg(long, conflicts_with_all = ["device", "block_rows", "accumulate_rows", "tape_mb", "quick"])]
+    convolutions: bool,
     /// Only workloads and solvers whose line contains this, such as `W1` or `dopri5`
     #[arg(long, value_name = "W", default_value = "")]
     filter: String,
@@ -55,6 +58,9 @@ impl Arguments {
 /// # Errors
 /// When nothing fits the filter, a solve fails, or the file holds something else or cannot be written.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.convolutions {
+        return of_convolutions(arguments);
+    }
     let repetitions = if arguments.quick {
         Repetitions {
             warm_up: 2,
@@ -110,6 +116,31 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "ceiling": ceiling,
             "measurements": measurements,
             "thread_scaling": scaling,
+        });
+        add_to_history(path, run)?;
+        say!("{}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Times convolutions.
+fn of_convolutions(arguments: &Arguments) -> Result<ExitCode> {
+    arguments.json.as_deref().map(read_history).transpose()?;
+    let load_before = load_average();
+    let speeds = convolutions(|name| name.contains(&arguments.filter))?;
+    say!(
+        "parts of the product ceiling on one thread\n| convolution | forward | adjoint | weights |\n|---|---|---|---|"
+    );
+    for speed in &speeds {
+        let part = |part: f64| format!("{:.0} %", 100.0 * part);
+        let [forward, adjoint, weights] = [speed.forward, speed.adjoint, speed.weights].map(part);
+        say!("| {} | {forward} | {adjoint} | {weights} |", speed.name);
+    }
+    if let Some(path) = &arguments.json {
+        let run = json!({
+            "provenance": Provenance::now(),
+            "load_average": { "before": load_before, "after": load_average() },
+            "convolutions": speeds,
         });
         add_to_history(path, run)?;
         say!("{}", path.display());

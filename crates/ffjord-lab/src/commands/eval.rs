@@ -3,7 +3,7 @@
 use super::eval_vae;
 use super::reading::ReadArguments;
 use super::rows::RowsOfFiles;
-use super::units::suspicion;
+use super::units::suspicions;
 use crate::error::{LabError, Result};
 use crate::terminal::{say, tell};
 use crate::together::{Together, require_alone};
@@ -96,7 +96,7 @@ fn evaluate(arguments: &Arguments, communicator: &dyn Communicator) -> Result<Ex
     let files = RowsOfFiles::load(&trained, data, &arguments.read, arguments.given.as_deref())?;
     if first {
         files.said.iter().for_each(|line| say!("{line}"));
-        if let Some(suspicion) = suspicion(&trained, &files.rows.x, arguments.standardized) {
+        for suspicion in suspicions(&trained, &files.rows, arguments.standardized) {
             tell!("{suspicion}");
         }
     }
@@ -150,6 +150,9 @@ fn evaluate(arguments: &Arguments, communicator: &dyn Communicator) -> Result<Ex
             likelihood.nfe,
             out.display()
         );
+        if let Some(why) = trained.no_density() {
+            say!("{why}");
+        }
         if let Some(format) = trained.image() {
             let error = format.bits_of(likelihood.standard_error);
             say!(

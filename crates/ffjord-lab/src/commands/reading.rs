@@ -2,8 +2,9 @@
 
 use clap::Args;
 use ffjord_data::table::{Decimal, Delimiter, Header, LoadOptions};
+use ffjord_run::Trained;
 
-/// How files of rows are read; what is not said is found from the file.
+/// How files of rows are read; what is not said is as the run was told of its own file, or is found.
 #[derive(Debug, Default, Args)]
 pub struct ReadArguments {
     /// The array of a `.npz` file (default: `x` if there is one, else the only one)
@@ -24,35 +25,47 @@ pub struct ReadArguments {
     /// The decimal sign of text: point or comma
     #[arg(long, value_name = "NAME")]
     decimal: Option<Decimal>,
-    /// What comments of text begin with; nothing for text without comments
-    #[arg(long, value_name = "SIGN", default_value = "#")]
-    comment: String,
-    /// Lines at the beginning of text that are no part of the table
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    skip_lines: u64,
+    /// What comments of text begin with; nothing for text without comments (default: #)
+    #[arg(long, value_name = "SIGN")]
+    comment: Option<String>,
+    /// Lines at the beginning of text that are no part of the table (default: 0, whatever the training data's file had)
+    #[arg(long, value_name = "N")]
+    skip_lines: Option<u64>,
 }
 
 impl ReadArguments {
     /// The options for the file of rows, with values that are not finite.
-    pub(super) fn of_rows(&self) -> LoadOptions {
+    pub(super) fn of_rows(&self, trained: &Trained) -> LoadOptions {
         LoadOptions {
             array: self.array.clone(),
             columns: self.columns.clone(),
             drop: self.drop.clone(),
-            ..self.of_conditions(true)
+            ..self.of_conditions(trained)
         }
     }
 
-    /// The options for a file of conditions.
-    pub(super) fn of_conditions(&self, keep_non_finite: bool) -> LoadOptions {
+    /// The options for a file of conditions, with values that are not finite.
+    pub(super) fn of_conditions(&self, trained: &Trained) -> LoadOptions {
+        let own = trained.table();
         LoadOptions {
-            header: self.header.unwrap_or_default(),
-            delimiter: self.delimiter,
-            decimal: self.decimal,
-            comment: Some(self.comment.clone()),
-            skip_lines: self.skip_lines,
-            keep_non_finite,
+            header: self.header.or(own.map(|own| own.header)).unwrap_or_default(),
+            delimiter: self.delimiter.or(own.and_then(|own| own.delimiter)),
+            decimal: self.decimal.or(own.and_then(|own| own.decimal)),
+            comment: self.comment.clone().or_else(|| own.and_then(|own| own.comment.clone())),
+            skip_lines: self.skip_lines.unwrap_or(0),
+            keep_non_finite: true,
             ..LoadOptions::default()
         }
+    }
+
+    /// A sentence on lines that were skipped above the training data and are not skipped here: another file may have none.
+    pub(super) fn not_skipped(&self, trained: &Trained) -> Option<String> {
+        let skipped = trained.table().map_or(0, |own| own.skip_lines);
+        (skipped > 0 && self.skip_lines.is_none()).then(|| {
+            format!(
+                "{skipped} lines were skipped above the training data (data.skip_lines): say --skip-lines {skipped} if this \
+                 file has them, too, or --skip-lines 0"
+            )
+        })
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{LabError, Result};
 use candle_core::DType;
 use ffjord_data::DataError;
 use ffjord_data::image::{ImageRows, read_images};
-use ffjord_data::table::{self, LoadOptions, NpyError, Table};
+use ffjord_data::table::{self, Header, LoadOptions, NpyError, Table};
 use ffjord_run::{ImageFormat, Matrix, Rows, Scores, Trained};
 use std::path::{Path, PathBuf};
 
@@ -84,10 +84,21 @@ impl RowsOfFiles {
         if let Some(format) = trained.image() {
             return Self::load_images(trained, format, data, given);
         }
-        let table = load_rows(data, &read.of_rows(), trained.array())?;
+        let hint = read.not_skipped(trained);
+        let loaded = Self::load_table(trained, data, read, given);
+        let mut loaded = loaded.map_err(LabError::with_hint(hint.as_ref()))?;
+        loaded.said.extend(hint);
+        Ok(loaded)
+    }
+
+    fn load_table(trained: &Trained, data: &Path, read: &ReadArguments, given: Option<&Path>) -> Result<Self> {
+        let options = read.of_rows(trained);
+        let table = load_rows(data, &options, trained.array())?;
+        let table = named_by_comment(trained, data, &options, table);
         let mut said = vec![format!("read {}: {}", data.display(), table.describe())];
         let table = trained.familiar(table);
-        let conditions = given.map(|path| load(path, &read.of_conditions(true)).map(|table| (path, table)));
+        let of_conditions = read.of_conditions(trained);
+        let conditions = given.map(|path| load(path, &of_conditions).map(|table| (path, table)));
         let conditions = conditions.transpose()?;
         said.extend(
             conditions
@@ -203,24 +214,47 @@ impl RowsOfFiles {
 /// The conditions of samples, as the model of a conditional run takes them; of another run, the whole table.
 ///
 /// # Errors
-/// When the file cannot be read, or lacks a column of the condition.
-pub(super) fn load_conditions(trained: &Trained, path: &Path, read: &ReadArguments) -> Result<Matrix<f64>> {
+/// When the file cannot be read, lacks a column of the condition, or has a value there that is not finite.
+pub(super) fn load_conditions(trained: &Trained, path: &Path, read: &ReadArguments) -> Result<(Matrix<f64>, String)> {
     // Columns that are none of the condition may hold anything.
-    let table = load(path, &read.of_conditions(true))?;
-    let values = match trained.given() {
-        Some(columns) => columns.conditions(&table).map_err(LabError::columns_of(path))?,
-        None => table.values.clone(),
+    let table = load(path, &read.of_conditions(trained))?;
+    let (values, columns) = match trained.given() {
+        Some(columns) => {
+            let values = columns.conditions(&table).map_err(LabError::columns_of(path))?;
+            (values, columns.names.clone())
+        }
+        None => (table.values.clone(), table.column_names()),
     };
-    match values
-        .iter_rows()
-        .position(|row| row.iter().any(|value| !value.is_finite()))
-    {
-        Some(row) => Err(LabError::BadCondition {
-            path: path.to_path_buf(),
-            row,
-        }),
-        None => Ok(values),
+    let said = format!("read {}: {}", path.display(), table.describe());
+    let origin = Origin::new(path, &table, columns);
+    let bad = (0..values.rows()).find_map(|row| origin.blame(row, &values, &values, &f64::is_finite));
+    match bad {
+        Some(what) => Err(LabError::BadCondition { what }),
+        None => Ok((values, said)),
     }
+}
+
+/// A table whose names stand in a comment, where they are the run's: by position its columns could be other ones.
+fn named_by_comment(trained: &Trained, path: &Path, options: &LoadOptions, table: Table) -> Table {
+    let own: Vec<&String> = trained
+        .columns()
+        .into_iter()
+        .flatten()
+        .chain(trained.given().into_iter().flat_map(|given| &given.names))
+        .collect();
+    if own.is_empty() || !table.reading.text.is_some_and(|text| text.names_in_comment) {
+        return table;
+    }
+    let options = LoadOptions {
+        header: Header::Comment,
+        ..options.clone()
+    };
+    // Of columns that are chosen by number the comment may have no names.
+    let named = table::load(path, &options).ok().filter(|named| {
+        let names = named.column_names();
+        own.iter().all(|name| names.contains(name))
+    });
+    named.unwrap_or(table)
 }
 
 /// The table in a file, or an array of an archive: if none is asked for, the one that the model was trained on, or else the

@@ -2,8 +2,9 @@
 
 use super::reading::ReadArguments;
 use super::rows::load_conditions;
+use super::units::of_conditions;
 use crate::error::{LabError, Result};
-use crate::terminal::say;
+use crate::terminal::{say, tell};
 use crate::together::{Together, require_alone};
 use candle_core::DType;
 use clap::Args;
@@ -119,7 +120,13 @@ fn draw(arguments: &Arguments, communicator: &dyn Communicator) -> Result<ExitCo
     let format = Format::of(&arguments.out, trained.image())?;
     let samples = match &arguments.given {
         Some(path) => {
-            let conditions = load_conditions(&trained, path, &arguments.read)?;
+            let (conditions, said) = load_conditions(&trained, path, &arguments.read)?;
+            if communicator.rank() == 0 {
+                say!("{said}");
+                if let Some(suspicion) = of_conditions(&trained, &conditions, arguments.standardized) {
+                    tell!("{suspicion}");
+                }
+            }
             trained.sample_given_together(&repeated(&conditions, number)?, arguments.seed, communicator)?
         }
         None => trained.sample_together(number, arguments.temperature, arguments.seed, communicator)?,

@@ -47,6 +47,12 @@ impl Outcome {
         self.at(keys)?.as_str()
     }
 
+    /// The texts of a list at a path of keys parted by dots.
+    pub fn texts(&self, keys: &str) -> Vec<&str> {
+        let list = self.at(keys).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     fn at(&self, keys: &str) -> Option<&Value> {
         keys.split('.').try_fold(&self.0, |value, key| value.get(key))
     }

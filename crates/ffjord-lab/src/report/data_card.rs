@@ -28,6 +28,11 @@ pub(super) fn section(record: &RunRecord) -> Markup {
             },
             None => {},
         }
+        @if let Some(outcome) = &record.outcome {
+            @if let Some(read) = outcome.text("table.read") { p { (read) "." } }
+            @for warning in outcome.texts("table.warnings") { p.soft { "Warning: " (warning) "." } }
+        }
+        @if let Some(why) = record.data.as_ref().and_then(DataSummary::no_density) { p { b { (why) "." } } }
         @match &record.data {
             Some(data) => (of_rows(data)),
             None => (missing("There is no data.json that says more of the rows.")),

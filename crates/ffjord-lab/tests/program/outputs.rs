@@ -44,7 +44,7 @@ fn rows_that_are_not_finite_are_named_and_the_others_evaluated() {
     assert!(found[2].is_nan(), "{found:?}");
 
     // What single precision cannot hold is infinite for the model.
-    place.write("large.csv", "1e200,0\n".repeat(7));
+    place.write("large.csv", "1e200,0\n".repeat(22));
     let answer = place.run(&["eval", "run", "--data", "large.csv", "--out", "scores.csv"]);
     assert_eq!(answer.code, Some(3), "{}", answer.stderr);
     assert!(

@@ -246,6 +246,75 @@ fn a_run_goes_on_without_settings_longer_and_from_elsewhere() {
 }
 
 #[test]
+fn a_row_of_a_lattice_has_its_score_wherever_it_stands() {
+    let place = Place::new();
+    let lines = |order: &[usize], stars: &dyn Fn(usize) -> f64| {
+        let row = |row: &usize| format!("{:?},{}\n", numbers(200)[*row][0], stars(*row));
+        format!("a,stars\n{}", order.iter().map(row).collect::<String>())
+    };
+    let stars = |row: usize| (row * 13 % 5) as f64;
+    let order: Vec<usize> = (0..200).collect();
+    place.write("stars.csv", lines(&order, &stars));
+    place.succeed(&table(
+        "run",
+        &["--set", "data.path=stars.csv", "--set", "data.dequantize=true"],
+    ));
+    let (_, scores) = eval(&place, "stars.csv", &[]);
+    let backwards: Vec<usize> = (0..199).rev().collect();
+    place.write("backwards.csv", lines(&backwards, &stars));
+    let (answer, of_backwards) = eval(&place, "backwards.csv", &[]);
+    assert!(
+        backwards
+            .iter()
+            .zip(&of_backwards)
+            .all(|(row, score)| scores[*row] == *score)
+    );
+    assert!(!answer.stderr.contains("lattice"), "{}", answer.stderr);
+    // What lies between the points is scored with a word.
+    place.write(
+        "between.csv",
+        lines(&order, &|row| stars(row) + if row == 3 { 0.5 } else { 0.0 }),
+    );
+    let (answer, _) = eval(&place, "between.csv", &[]);
+    let said = "column `stars` has values between the points of the lattice of step 1";
+    assert!(
+        answer.stderr.contains(said) && answer.stderr.contains("4.5 (1 in all)"),
+        "{}",
+        answer.stderr
+    );
+    // Without noise the number is none of a density, and every command says so.
+    place.succeed(&table("bare", &["--set", "data.path=stars.csv"]));
+    let said = place.succeed(&["eval", "bare", "--data", "stars.csv", "--out", "bare.csv"]);
+    assert!(said.contains("no likelihood of a density: column `stars`"), "{said}");
+    place.succeed(&["report", "bare", "--out", "report.html"]);
+    let page = std::fs::read_to_string(place.path("report.html")).unwrap();
+    assert!(page.contains("no likelihood of a density") && page.contains("200 rows × 2 columns"));
+}
+
+#[test]
+fn files_are_read_as_the_run_was_told_of_its_own() {
+    let place = trained(&[]);
+    let (_, expected) = eval(&place, "base.csv", &[]);
+    // Names in a comment count where they are the run's.
+    let turned = text("", |row, [a, b, c]| plain(row, [c, a, b]));
+    place.write("comment.csv", format!("# c,a,b\n{}", turned.trim_start()));
+    assert_eq!(eval(&place, "comment.csv", &[]).1, expected);
+
+    let body = text("", plain).trim_start().to_string();
+    place.write("own.csv", format!("% by hand\n% a,b,c\n{body}"));
+    let settings = ["data.path=own.csv", "data.comment=%", "data.header=comment"];
+    place.succeed(&table("told", &settings.map(|setting| ["--set", setting]).concat()));
+    place.succeed(&["eval", "told", "--data", "own.csv", "--out", "told.csv"]);
+    // Lines above a table are no part of other files by themselves.
+    place.write("above.csv", format!("Station 7\nby hand\n{}", text("a,b,c", plain)));
+    let settings = ["data.path=above.csv", "data.skip_lines=2"];
+    place.succeed(&table("above", &settings.map(|setting| ["--set", setting]).concat()));
+    let arguments = ["eval", "above", "--data", "above.csv", "--out", "above.out.csv"];
+    place.refuse(&arguments, &["say --skip-lines 2"]);
+    place.succeed(&[&arguments[..], &["--skip-lines", "2"]].concat());
+}
+
+#[test]
 fn a_folder_in_use_is_left_alone() {
     let place = trained(&[]);
     let lock = ffjord_run::RunLock::take(&place.path("run")).unwrap();

@@ -83,7 +83,7 @@ fn what_users_bring_is_read_said_or_refused_with_a_remedy() {
             &[],
             true,
             &[
-                "warning: column `Unnamed: 0` holds another whole number in every row",
+                "warning: column `Unnamed: 0` goes on from row to row as an index",
                 "data.drop=[\"Unnamed: 0\"]",
             ],
         ),
@@ -208,7 +208,7 @@ fn what_users_bring_is_read_said_or_refused_with_a_remedy() {
             .into(),
             &[],
             true,
-            &["warning: column `Unnamed: 0` holds another whole number in every row"],
+            &["warning: column `Unnamed: 0` goes on from row to row as an index"],
         ),
         (
             "savetxt.txt",

@@ -98,6 +98,10 @@ pub struct ModelConfig {
     /// `cnf`, `vae`: whether the field is `f(z, t) − z`.
     #[serde(default)]
     pub residual: bool,
+    /// `cnf`: whether fields are zero at the start of training, so that a flow begins as the maps that it starts with; flows of
+    /// images have `model.image.zero_last_layer`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zero_field: bool,
     /// `cnf`: whether moving batch normalisation stands before, between and after the blocks.
     #[serde(default)]
     pub batch_norm: bool,
@@ -124,6 +128,7 @@ impl ModelConfig {
         let keys = [
             ("layer", ModelKind::Cnf, "cnf", self.layer.is_some()),
             ("residual", ModelKind::Cnf, "cnf", self.residual),
+            ("zero_field", ModelKind::Cnf, "cnf", self.zero_field),
             ("batch_norm", ModelKind::Cnf, "cnf", self.batch_norm),
             ("end_time", ModelKind::Cnf, "cnf", self.end_time.is_some()),
             ("learn_end_time", ModelKind::Cnf, "cnf", self.learn_end_time),
@@ -131,7 +136,8 @@ impl ModelConfig {
             ("tail_bound", ModelKind::Spline, "spline", self.tail_bound.is_some()),
         ];
         // A posterior may be a continuous flow.
-        let of_posterior = |key: &str| self.kind == ModelKind::Vae && !["batch_norm", "image"].contains(&key);
+        let of_posterior =
+            |key: &str| self.kind == ModelKind::Vae && !["batch_norm", "image", "zero_field"].contains(&key);
         keys.into_iter()
             .find(|(key, kind, _, given)| {
                 let own = *kind == self.kind || (*kind == ModelKind::Cnf && of_posterior(key));

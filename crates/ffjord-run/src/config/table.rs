@@ -24,7 +24,7 @@ pub struct TableConfig {
     pub path: PathBuf,
     /// Columns that the others are given, by name or, where the table has no names, by number from 0: the flow is of
     /// p(rest | given). None for the density of whole rows.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "columns")]
     pub given: Vec<String>,
     /// Which array of a `.npz` archive; there must be only one if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ pub enum SplitConfig {
     /// The same parts of the rows as they stand, test last: for time series.
     Ordered,
     /// What a column says of every row: train, validation or test, or 0, 1 or 2.
-    Column(String),
+    Column(#[serde(deserialize_with = "column")] String),
 }
 
 /// How the columns of an own table are scaled.
@@ -160,6 +160,21 @@ impl TableConfig {
     }
 }
 
+/// The name or number of a column.
+fn column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Column::deserialize(deserializer)? {
+        Column::Number(number) => number.to_string(),
+        Column::Name(name) => name,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a column's name or number")]
+enum Column {
+    Number(u64),
+    Name(String),
+}
+
 /// Names or numbers of columns; one may stand without a list around it.
 fn columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
@@ -167,12 +182,6 @@ fn columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D:
     enum Columns {
         One(Column),
         Several(Vec<Column>),
-    }
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a column's name or number")]
-    enum Column {
-        Number(u64),
-        Name(String),
     }
     let text = |column| match column {
         Column::Number(number) => number.to_string(),
@@ -271,6 +280,11 @@ mod tests {
         assert_eq!(parse(stored), Ok(config));
         let commented = parse(serde_json::json!({ "path": "a.csv", "header": "comment" })).unwrap();
         assert_eq!(serde_json::to_value(&commented).unwrap()["header"], "comment");
+        let numbered = parse(serde_json::json!({ "path": "a.csv", "given": "b", "split": { "column": 2 } })).unwrap();
+        assert_eq!(
+            (numbered.given, numbered.split),
+            (vec!["b".to_string()], SplitConfig::Column("2".to_string()))
+        );
         let plain = parse(serde_json::json!({ "path": "a.csv" })).unwrap();
         assert!(plain.dequantize.is_none() && plain.split == SplitConfig::Shuffled);
     }

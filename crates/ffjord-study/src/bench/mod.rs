@@ -1,6 +1,7 @@
 //! Timing whole workloads: training iterations, likelihoods and samples of flows as users run them.
 
 mod ceiling;
+mod convolutions;
 mod history;
 mod measurement;
 mod memory;
@@ -13,6 +14,7 @@ mod subject;
 mod workload;
 
 pub use ceiling::Ceiling;
+pub use convolutions::{ConvolutionSpeed, convolutions};
 pub use history::{add_to_history, read_history};
 pub use measurement::{Measurement, Repetitions};
 pub(crate) use memory::{peak_mb, peak_mb_of, reset_peak};

@@ -44,6 +44,7 @@ pub fn integrate(folder: &RunFolder, precision: Precision, tolerance: f64, grid:
     config.solver.test.control = StepConfig::Adaptive {
         rtol: tolerance,
         atol: tolerance,
+        first_step: None,
     };
     config.solver.test.trace = TraceConfig::Exact;
     // What is wrong with the settings is an error of the call, not of the integral.

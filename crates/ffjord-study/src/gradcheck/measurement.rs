@@ -18,6 +18,8 @@ const REPETITIONS: usize = 3;
 /// How many times as many steps as the run's solver takes the solution stands for the exact one with.
 const FINER: usize = 8;
 
+/// Gradients shorter than this, as of a field that is zero, are compared as if they were so long.
+const SMALLEST: f64 = 1e-4;
 /// The largest error accepted of an adjoint that claims the gradient of its own steps.
 const LIMIT: f64 = 1e-6;
 
@@ -55,7 +57,7 @@ impl GradientError {
                     size += difference.powi(2);
                 }
             }
-            (error / size).sqrt()
+            (error / size.max(SMALLEST.powi(2))).sqrt()
         };
         Self {
             parameters: error(Kind::Parameters),

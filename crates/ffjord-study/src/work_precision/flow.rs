@@ -126,7 +126,11 @@ impl TrainedFlow {
                 ref control => {
                     let tolerance = control.tolerance();
                     let (rtol, atol) = tolerance.map_or((0.0, 0.0), |t| (t.rtol(), t.atol()));
-                    StepConfig::Adaptive { rtol, atol }
+                    StepConfig::Adaptive {
+                        rtol,
+                        atol,
+                        first_step: None,
+                    }
                 }
             },
             trace: TraceConfig::Exact,

@@ -93,6 +93,10 @@ pub struct TrainerOptions {
     /// Iterations between validations, at least 1, and 50 unless set; a last one follows the last iteration.
     #[serde(default = "validate_every")]
     pub validate_every: u64,
+    /// Whether there is a validation before the first iteration, so that the weights of the start are kept as the best ones
+    /// should training not improve on them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub validate_at_start: bool,
     /// Validations without improvement, at least 1, after which training stops early.
     ///
     /// The first finite validation always is an improvement, so a run of fewer than `(patience + 1) · validate_every`
@@ -151,6 +155,7 @@ impl TrainerOptions {
             clip_norm: None,
             average: None,
             validate_every: validate_every(),
+            validate_at_start: false,
             patience: None,
             patience_from: 0,
             checkpoint_every: checkpoint_every(),
@@ -169,6 +174,7 @@ impl TrainerOptions {
         clip_norm: f64 => Some(clip_norm),
         average: f64 => Some(average),
         validate_every: u64 => validate_every,
+        validate_at_start: bool => validate_at_start,
         patience: u32 => Some(patience),
         patience_from: u64 => patience_from,
         checkpoint_every: u64 => checkpoint_every,

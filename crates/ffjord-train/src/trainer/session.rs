@@ -111,6 +111,9 @@ impl<'t, 'a, M: Model> Session<'t, 'a, M> {
         let options = &self.trainer.options;
         let (total, validate_every, save_every) =
             (options.iterations, options.validate_every, options.checkpoint_every);
+        if options.validate_at_start && self.iteration == 0 {
+            self.validate()?;
+        }
         loop {
             if self.out_of_patience() {
                 return Ok(TrainingEnd::StoppedEarly);

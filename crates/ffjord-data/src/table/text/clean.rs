@@ -3,15 +3,25 @@
 use std::io::{self, BufRead, Read};
 
 use super::TextError;
+use crate::table::LoadOptions;
 
 /// The bytes of lines that end in a line feed, all of them UTF-8. Comments, lines of white space and lines that are to be
 /// skipped become empty lines, so that lines keep their numbers.
+///
+/// A name in quotation marks may go on in the next line. Below the first record a mark that its line does not close is an
+/// error, or an apostrophe, since it would make one field of all lines behind it.
 pub(super) struct CleanLines<'a, R> {
     reader: R,
     /// What comments begin with; there are none where it is empty.
     sign: &'a str,
     /// Lines at the beginning that are no part of the table.
     skipped: u64,
+    /// Whether marks that nothing closes become apostrophes, so that they cost their own line alone.
+    lenient: bool,
+    /// The line in which the first record opened a quotation mark that is still open.
+    open_since: Option<u64>,
+    /// Whether the first record is complete.
+    first_read: bool,
     line: Vec<u8>,
     position: usize,
     number: u64,
@@ -26,11 +36,14 @@ pub(super) struct CleanLines<'a, R> {
 }
 
 impl<'a, R: BufRead> CleanLines<'a, R> {
-    pub(super) fn new(reader: R, sign: &'a str, skipped: u64) -> Self {
+    pub(super) fn new(reader: R, options: &'a LoadOptions) -> Self {
         Self {
             reader,
-            sign,
-            skipped,
+            sign: options.comment.as_deref().unwrap_or("#"),
+            skipped: options.skip_lines,
+            lenient: options.keep_non_finite,
+            open_since: None,
+            first_read: false,
             line: Vec::new(),
             position: 0,
             number: 0,
@@ -50,7 +63,10 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
             return Err(io::Error::other(TextError::Read { line, source }));
         }
         if self.line.is_empty() {
-            return Ok(false);
+            return match self.open_since.take() {
+                Some(line) => Err(io::Error::other(TextError::OpenQuote { line })),
+                None => Ok(false),
+            };
         }
         self.number += 1;
         if self.number == 1 {
@@ -79,6 +95,25 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
             self.line.clear();
         } else {
             self.begun = true;
+            let open = ends_quoted(text, self.open_since.is_some());
+            match (self.first_read, open) {
+                // Its field is no number with it, and the row is one that is left out.
+                (true, true) if self.lenient => {
+                    let marks = self.line.iter_mut().filter(|byte| **byte == b'"');
+                    marks.for_each(|mark| *mark = b'\'');
+                }
+                (true, true) => return Err(io::Error::other(TextError::OpenQuote { line: self.number })),
+                (false, true) => {
+                    let since = *self.open_since.get_or_insert(self.number);
+                    if self.number - since > LONGEST_NAME {
+                        return Err(io::Error::other(TextError::OpenQuote { line: since }));
+                    }
+                }
+                (_, false) => {
+                    self.open_since = None;
+                    self.first_read = true;
+                }
+            }
         }
         self.line.push(b'\n');
         Ok(true)
@@ -94,6 +129,26 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
         }
         Ok(())
     }
+}
+
+/// Lines that names in quotation marks may take.
+const LONGEST_NAME: u64 = 100;
+
+/// Whether a line ends within quotation marks, given whether it begins so. A mark opens a field where it is the field's
+/// first character, and two in a row stand for one.
+fn ends_quoted(line: &str, mut quoted: bool) -> bool {
+    let mut before = ',';
+    for character in line.chars() {
+        match (quoted, character) {
+            (true, '"') => quoted = false,
+            // The second of two in a row: still within.
+            (false, '"') if before == '"' => quoted = true,
+            (false, '"') => quoted = matches!(before, ',' | ';' | '\t' | '|'),
+            _ => (),
+        }
+        before = character;
+    }
+    quoted
 }
 
 impl<R: BufRead> Read for CleanLines<'_, R> {

@@ -75,6 +75,12 @@ pub enum TextError {
         /// The line's first fields.
         first: String,
     },
+    /// A quotation mark is opened and not closed.
+    #[error("line {line} opens a quotation mark that nothing closes: close it, or leave it out")]
+    OpenQuote {
+        /// Line of the file, from 1.
+        line: u64,
+    },
     /// The names are to stand in a comment, and no comment stands above the first row.
     #[error(
         "no comment stands above the first row, where data.header=comment (--header comment) looks for the names: say \

@@ -146,7 +146,7 @@ impl From<TextError> for Failure {
 }
 
 fn read(reader: impl BufRead, options: &LoadOptions, tabs: bool) -> Result<Table, Failure> {
-    let mut lines = CleanLines::new(reader, options.comment.as_deref().unwrap_or("#"), options.skip_lines);
+    let mut lines = CleanLines::new(reader, options);
     let mut sample = Vec::new();
     let read = lines.by_ref().take(SAMPLE).read_to_end(&mut sample);
     read.map_err(TextError::from_io)?;

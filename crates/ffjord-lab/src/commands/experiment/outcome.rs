@@ -122,10 +122,10 @@ impl Outcome<'_> {
             "table": data.file.as_ref().map(|file| json!({
                 "read": file.reading,
                 "warnings": file.warnings,
-                // With noise the likelihood is that of a density; on a bare lattice it is not.
                 "dequantised_columns": self.dequantised(),
-                "bare_lattice_columns": file.on_lattice,
-                "likelihood_is_a_density": file.on_lattice.is_empty(),
+                "unbounded_columns": file.unbounded,
+                // On a lattice without noise, for example, it is not.
+                "likelihood_is_a_density": file.unbounded.is_empty(),
             })),
             "bits_per_dimension": data.image.map(|image| {
                 json!({
@@ -164,20 +164,19 @@ impl Outcome<'_> {
     pub fn report(&self) {
         let test = &self.test;
         say!(
-            "test NLL {:.4} ± {:.4} nats ({} rows, {:.0} evaluations)",
+            "test NLL {:.4} ± {:.4} nats{} ({} rows, {:.0} evaluations)",
             test.nll,
             test.standard_error,
+            if self.data.file.is_some() {
+                " of standardised rows"
+            } else {
+                ""
+            },
             test.rows,
             test.nfe
         );
-        if let Some(file) = self.data.file.as_ref().filter(|file| !file.on_lattice.is_empty()) {
-            say!(
-                "this is no likelihood of a density: {} on a lattice, see the warning",
-                match file.on_lattice.as_slice() {
-                    [one] => format!("column `{one}` lies"),
-                    several => format!("columns {} lie", several.join(", ")),
-                }
-            );
+        if let Some(why) = self.data.summary().no_density() {
+            say!("{why}");
         }
         if let Some(image) = self.data.image {
             say!(

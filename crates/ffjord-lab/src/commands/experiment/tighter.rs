@@ -42,7 +42,7 @@ impl Tighter {
         streams: &Streams,
     ) -> Result<Option<Self>> {
         let rows = config.evaluation.tighter_rows.min(data.test.rows());
-        let StepConfig::Adaptive { rtol, atol } = config.solver.test.control else {
+        let StepConfig::Adaptive { rtol, atol, first_step } = config.solver.test.control else {
             return Ok(None);
         };
         if rows == 0 || config.model.kind != ModelKind::Cnf {
@@ -50,7 +50,7 @@ impl Tighter {
         }
         let (rtol, atol) = (FACTOR * rtol, FACTOR * atol);
         let mut tight = config.clone();
-        tight.solver.test.control = StepConfig::Adaptive { rtol, atol };
+        tight.solver.test.control = StepConfig::Adaptive { rtol, atol, first_step };
         // Such tolerances lie below what single precision can tell apart.
         tight.model.precision = Precision::F64;
         let model = folder.model_under(&tight)?;
