@@ -114,6 +114,14 @@ impl RunFolder {
                         .to_string(),
                 );
             }
+            let (before, now) = (stored.training.options.iterations, config.training.options.iterations);
+            let trained = folder.store().load()?.map_or(0, |checkpoint| checkpoint.iteration);
+            if now < before && now < trained {
+                return refuse(format!(
+                    "the run has trained {trained} iterations already, and training.iterations={now} are fewer: leave it out, \
+                     or write elsewhere with --out DIR"
+                ));
+            }
             if stored.data.file() != config.data.file() {
                 folder.write_data(config, data)?;
             }

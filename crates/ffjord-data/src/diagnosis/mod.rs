@@ -215,7 +215,7 @@ impl Finding {
             ),
             Self::RepeatedRows { share } => format!(
                 "{:.0} % of the rows are the same as one before them in all columns, so that test rows are rows that were \
-                 trained on, and a density is unbounded on them: take every row once",
+                 trained on: take every row once",
                 100.0 * share
             ),
             Self::FewRows { rows, columns } => format!(

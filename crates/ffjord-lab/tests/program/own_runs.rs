@@ -221,6 +221,16 @@ fn a_run_goes_on_without_settings_longer_and_from_elsewhere() {
     resume("short", &["--set", "training.iterations=8"]);
     assert!(weights("short") == weights("long"));
     assert_eq!(json(&place.path("short/config.json"))["training"]["iterations"], 8);
+    let fewer = [
+        "experiment",
+        "table",
+        "--resume",
+        "--out",
+        "short",
+        "--set",
+        "training.iterations=6",
+    ];
+    place.refuse(&fewer, &["has trained 8 iterations already"]);
     place.refuse(
         &["experiment", "toy-moons", "--resume", "--out", "run"],
         &["run of the preset `table`", "`toy-moons`"],

@@ -102,7 +102,6 @@ pub(super) fn events(folder: &RunFolder, wanted: bool) -> Result<Option<TensorBo
     Ok(Some(events))
 }
 
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once. Only one can be had.
 /// The file of metrics, up to the checkpoint that training goes on from.
 ///
 /// # Errors
