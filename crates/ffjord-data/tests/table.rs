@@ -477,6 +477,13 @@ fn a_stray_quotation_mark_costs_its_own_line_alone() {
         keep_non_finite: true,
         ..LoadOptions::default()
     };
+    // Text in a row may take several lines, with separators and signs of comments in them.
+    let long = rows("4,\"one, \"\"two\"\"\n# three,\n\nfour\"");
+    let read = load_bytes_with("a.csv", long.as_bytes(), &drop).unwrap();
+    assert_eq!(
+        (read.values.rows(), read.values.row(1), read.values.row(3)),
+        (4, &[4.0][..], &[2.5][..])
+    );
     for marked in ["\"3.5,4", "3.5,\"4"] {
         let error = text_error(&rows(marked)).to_string();
         assert!(
@@ -491,6 +498,10 @@ fn a_stray_quotation_mark_costs_its_own_line_alone() {
         );
         assert_eq!((kept.bad.len(), kept.bad[0].row), (1, 1), "{marked}");
     }
+    // The mark that opens the next field does not close it.
+    let quoted = "a,b\n\"1\",\"2\"\n\"3,\"4\"\n\"5\",\"6\"\n";
+    let kept = load_bytes_with("a.csv", quoted.as_bytes(), &keep).unwrap();
+    assert_eq!((kept.values.rows(), kept.values.row(2)), (3, &[5.0, 6.0][..]));
     let unclosed = text_error("\"a,b\n1,2\n3,4\n").to_string();
     assert!(unclosed.contains("line 1 opens"), "{unclosed}");
 }

@@ -1,5 +1,6 @@
 //! Lines of a text table without what is no part of it: byte-order marks, carriage returns, comments, lines above it.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 
 use super::TextError;
@@ -8,8 +9,8 @@ use crate::table::LoadOptions;
 /// The bytes of lines that end in a line feed, all of them UTF-8. Comments, lines of white space and lines that are to be
 /// skipped become empty lines, so that lines keep their numbers.
 ///
-/// A name in quotation marks may go on in the next line. Below the first record a mark that its line does not close is an
-/// error, or an apostrophe, since it would make one field of all lines behind it.
+/// A field in quotation marks may go on in the next lines. A mark that none of these closes is an error, or an apostrophe, since
+/// it would make one field of all lines behind it.
 pub(super) struct CleanLines<'a, R> {
     reader: R,
     /// What comments begin with; there are none where it is empty.
@@ -18,10 +19,10 @@ pub(super) struct CleanLines<'a, R> {
     skipped: u64,
     /// Whether marks that nothing closes become apostrophes, so that they cost their own line alone.
     lenient: bool,
-    /// The line in which the first record opened a quotation mark that is still open.
-    open_since: Option<u64>,
-    /// Whether the first record is complete.
-    first_read: bool,
+    /// Lines that were read ahead, as they stand.
+    ahead: VecDeque<Vec<u8>>,
+    /// Lines to come that go on with a field in quotation marks.
+    continued: usize,
     line: Vec<u8>,
     position: usize,
     number: u64,
@@ -42,8 +43,8 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
             sign: options.comment.as_deref().unwrap_or("#"),
             skipped: options.skip_lines,
             lenient: options.keep_non_finite,
-            open_since: None,
-            first_read: false,
+            ahead: VecDeque::new(),
+            continued: 0,
             line: Vec::new(),
             position: 0,
             number: 0,
@@ -56,17 +57,13 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
 
     /// Takes the next line in; false at the end.
     fn advance(&mut self) -> io::Result<bool> {
-        self.line.clear();
         self.position = 0;
-        if let Err(source) = self.reader.read_until(b'\n', &mut self.line) {
-            let line = self.number;
-            return Err(io::Error::other(TextError::Read { line, source }));
-        }
+        self.line = match self.ahead.pop_front() {
+            Some(line) => line,
+            None => self.read_line()?,
+        };
         if self.line.is_empty() {
-            return match self.open_since.take() {
-                Some(line) => Err(io::Error::other(TextError::OpenQuote { line })),
-                None => Ok(false),
-            };
+            return Ok(false);
         }
         self.number += 1;
         if self.number == 1 {
@@ -78,6 +75,11 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
         let Ok(text) = std::str::from_utf8(&self.line) else {
             return Err(io::Error::other(TextError::NotUtf8 { line: self.number }));
         };
+        if self.continued > 0 {
+            self.continued -= 1;
+            self.line.push(b'\n');
+            return Ok(true);
+        }
         let skipped = self.number <= self.skipped;
         let comment = text
             .strip_prefix(self.sign)
@@ -95,28 +97,51 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
             self.line.clear();
         } else {
             self.begun = true;
-            let open = ends_quoted(text, self.open_since.is_some());
-            match (self.first_read, open) {
-                // Its field is no number with it, and the row is one that is left out.
-                (true, true) if self.lenient => {
-                    let marks = self.line.iter_mut().filter(|byte| **byte == b'"');
-                    marks.for_each(|mark| *mark = b'\'');
-                }
-                (true, true) => return Err(io::Error::other(TextError::OpenQuote { line: self.number })),
-                (false, true) => {
-                    let since = *self.open_since.get_or_insert(self.number);
-                    if self.number - since > LONGEST_NAME {
-                        return Err(io::Error::other(TextError::OpenQuote { line: since }));
+            if end_of(text, false) == End::Within {
+                match self.closing_line()? {
+                    Some(lines) => self.continued = lines,
+                    // Its field is no number with it, and the row is one that is left out.
+                    None if self.lenient => {
+                        let marks = self.line.iter_mut().filter(|byte| **byte == b'"');
+                        marks.for_each(|mark| *mark = b'\'');
                     }
-                }
-                (_, false) => {
-                    self.open_since = None;
-                    self.first_read = true;
+                    None => return Err(io::Error::other(TextError::OpenQuote { line: self.number })),
                 }
             }
         }
         self.line.push(b'\n');
         Ok(true)
+    }
+
+    fn read_line(&mut self) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        match self.reader.read_until(b'\n', &mut line) {
+            Ok(_) => Ok(line),
+            Err(source) => {
+                let line = self.number;
+                Err(io::Error::other(TextError::Read { line, source }))
+            }
+        }
+    }
+
+    /// How many of the next lines a field goes on in that the present one opens; none if it is never closed.
+    fn closing_line(&mut self) -> io::Result<Option<usize>> {
+        for index in 0..LONGEST_FIELD {
+            if index == self.ahead.len() {
+                let line = self.read_line()?;
+                if line.is_empty() {
+                    return Ok(None);
+                }
+                self.ahead.push_back(line);
+            }
+            let text = std::str::from_utf8(&self.ahead[index]);
+            match text.map_or(End::Elsewhere, |text| end_of(text.trim_end_matches(['\n', '\r']), true)) {
+                End::Within => (),
+                End::Outside => return Ok(Some(index + 1)),
+                End::Elsewhere => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     /// A byte-order mark of UTF-8 is no part of the first field; other encodings are refused.
@@ -131,24 +156,41 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
     }
 }
 
-/// Lines that names in quotation marks may take.
-const LONGEST_NAME: u64 = 100;
+/// Lines that a field in quotation marks may take.
+const LONGEST_FIELD: usize = 100;
 
-/// Whether a line ends within quotation marks, given whether it begins so. A mark opens a field where it is the field's
-/// first character, and two in a row stand for one.
-fn ends_quoted(line: &str, mut quoted: bool) -> bool {
+/// Where a line ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Within quotation marks.
+    Within,
+    /// Outside of them.
+    Outside,
+    /// Behind a mark that closes a field in the middle of one: it is rather one that opens another field.
+    Elsewhere,
+}
+
+/// Where a line ends that begins within quotation marks or outside. A mark opens a field where it is the field's first
+/// character, closes one where it is the last, and two in a row stand for one.
+fn end_of(line: &str, mut quoted: bool) -> End {
+    const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
+    let begins_within = quoted;
     let mut before = ',';
-    for character in line.chars() {
-        match (quoted, character) {
-            (true, '"') => quoted = false,
-            // The second of two in a row: still within.
-            (false, '"') if before == '"' => quoted = true,
-            (false, '"') => quoted = matches!(before, ',' | ';' | '\t' | '|'),
-            _ => (),
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '"' {
+            match (quoted, characters.peek()) {
+                (true, Some('"')) => drop(characters.next()),
+                (true, Some(next)) if begins_within && !SEPARATORS.contains(next) && !next.is_whitespace() => {
+                    return End::Elsewhere;
+                }
+                (true, _) => quoted = false,
+                (false, _) => quoted = SEPARATORS.contains(&before),
+            }
         }
         before = character;
     }
-    quoted
+    if quoted { End::Within } else { End::Outside }
 }
 
 impl<R: BufRead> Read for CleanLines<'_, R> {
