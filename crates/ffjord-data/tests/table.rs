@@ -502,6 +502,16 @@ fn a_stray_quotation_mark_costs_its_own_line_alone() {
     let quoted = "a,b\n\"1\",\"2\"\n\"3,\"4\"\n\"5\",\"6\"\n";
     let kept = load_bytes_with("a.csv", quoted.as_bytes(), &keep).unwrap();
     assert_eq!((kept.values.rows(), kept.values.row(2)), (3, &[5.0, 6.0][..]));
+    let first = load_bytes_with("a.csv", b"\"a,b\n1,2\n3,4\n", &keep)
+        .unwrap_err()
+        .to_string();
+    assert!(first.contains("line 1 opens"), "{first}");
+    let bare = LoadOptions {
+        header: Header::Absent,
+        ..keep.clone()
+    };
+    let without_names = load_bytes_with("a.csv", b"\"1.5,2\n2.5,3\n3.5,4\n", &bare).unwrap();
+    assert_eq!((without_names.values.rows(), without_names.bad[0].row), (3, 0));
     let unclosed = text_error("\"a,b\n1,2\n3,4\n").to_string();
     assert!(unclosed.contains("line 1 opens"), "{unclosed}");
 }

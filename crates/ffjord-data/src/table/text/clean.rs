@@ -32,6 +32,8 @@ pub(super) struct CleanLines<'a, R> {
     pub last_above: Option<String>,
     /// Whether a line of the table has come.
     begun: bool,
+    /// The first line of the table, if a mark in it that nothing closes became an apostrophe.
+    pub first_mended: Option<u64>,
     /// What a first line `sep=;` says, which spreadsheets write and read.
     pub declared: Option<u8>,
 }
@@ -51,6 +53,7 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
             comments: 0,
             last_above: None,
             begun: false,
+            first_mended: None,
             declared: None,
         }
     }
@@ -96,7 +99,7 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
         } else if skipped || comment.is_some() || text.trim().is_empty() {
             self.line.clear();
         } else {
-            self.begun = true;
+            let first = !std::mem::replace(&mut self.begun, true);
             if end_of(text, false) == End::Within {
                 match self.closing_line()? {
                     Some(lines) => self.continued = lines,
@@ -104,6 +107,7 @@ impl<'a, R: BufRead> CleanLines<'a, R> {
                     None if self.lenient => {
                         let marks = self.line.iter_mut().filter(|byte| **byte == b'"');
                         marks.for_each(|mark| *mark = b'\'');
+                        self.first_mended = self.first_mended.or(first.then_some(self.number));
                     }
                     None => return Err(io::Error::other(TextError::OpenQuote { line: self.number })),
                 }

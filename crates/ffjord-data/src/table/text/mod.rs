@@ -186,6 +186,10 @@ fn read(reader: impl BufRead, options: &LoadOptions, tabs: bool) -> Result<Table
         },
         known => known,
     };
+    // A name is not what it was without its mark, while a row is left out.
+    if let Some(line) = lines.first_mended.filter(|_| header == Header::Present) {
+        return Err(TextError::OpenQuote { line }.into());
+    }
     let above = lines.last_above.as_deref().map(|comment| fields(comment, dialect));
     let mut rows = RowReader::new(options, dialect, header, trailing);
     match (header, above) {
