@@ -143,8 +143,8 @@ impl OwnTable {
 
 fn split(own: &TableConfig, table: &Table, streams: &Streams) -> Result<RowSplit> {
     let (rule, rows) = (SplitRule::default(), table.values.rows());
-    let split = match (&own.split, &table.labels) {
-        (SplitConfig::Column(_), Some(labels)) => return Ok(RowSplit::labelled(labels)?),
+    Ok(match (&own.split, &table.labels) {
+        (SplitConfig::Column(_), Some(labels)) => RowSplit::labelled(labels)?,
         // Fewer have no tenth of nine tenths.
         _ if rows < LEAST_ROWS => {
             return Err(RunError::UnfitTable {
@@ -158,8 +158,7 @@ fn split(own: &TableConfig, table: &Table, streams: &Streams) -> Result<RowSplit
         }
         (SplitConfig::Ordered, _) => RowSplit::ordered(&rule, rows)?,
         _ => RowSplit::shuffled(&rule, rows, &mut streams.rng(Purpose::Split, 0, 0))?,
-    };
-    Ok(split)
+    })
 }
 
 /// Fitted to the rows that training and validation use, in their order.

@@ -115,8 +115,11 @@ impl RunFolder {
                 );
             }
             let (before, now) = (stored.training.options.iterations, config.training.options.iterations);
-            let trained = folder.store().load()?.map_or(0, |checkpoint| checkpoint.iteration);
-            if now < before && now < trained {
+            let trained = match now < before {
+                true => folder.store().load()?.map_or(0, |checkpoint| checkpoint.iteration),
+                false => 0,
+            };
+            if now < trained {
                 return refuse(format!(
                     "the run has trained {trained} iterations already, and training.iterations={now} are fewer: leave it out, \
                      or write elsewhere with --out DIR"

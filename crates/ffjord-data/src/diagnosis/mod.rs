@@ -11,6 +11,7 @@ pub use lattice::Lattice;
 
 use crate::{Matrix, Standardizer};
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher};
 
 /// Something about a table that a density of it will suffer from. Columns and rows count from 0.
 ///
@@ -235,9 +236,14 @@ const REPEATED_ROWS: f64 = 0.05;
 /// The part of the rows that are the same as one before them.
 fn repeated_rows(table: &Matrix<f64>) -> f64 {
     let mut seen = HashSet::with_capacity(table.rows());
-    // Zeros are the same with either sign.
-    let bits = |row: &[f64]| -> Vec<u64> { row.iter().map(|value| (value + 0.0).to_bits()).collect() };
-    let repeated = table.iter_rows().filter(|row| !seen.insert(bits(row))).count();
+    // A number a row, since a copy of the table would need as much memory again.
+    let hash = |row: &[f64]| {
+        let mut hasher = DefaultHasher::new();
+        // Zeros are the same with either sign.
+        row.iter().for_each(|value| hasher.write_u64((value + 0.0).to_bits()));
+        hasher.finish()
+    };
+    let repeated = table.iter_rows().filter(|row| !seen.insert(hash(row))).count();
     repeated as f64 / table.rows().max(1) as f64
 }
 

@@ -29,12 +29,9 @@ impl Ceiling {
     /// # Errors
     /// When a tensor cannot be made.
     pub fn measure() -> Result<Self> {
-        let numbers: Vec<f32> = (0..SIZE * SIZE)
-            .map(|i| ((i * 7919) % 1000) as f32 * 2e-3 - 1.0)
-            .collect();
         Ok(Self {
-            kernels_gflops: by_kernels(&numbers),
-            candle_gflops: by_candle(&numbers)?,
+            kernels_gflops: by_kernels(SIZE, rayon::current_num_threads()),
+            candle_gflops: by_candle()?,
         })
     }
 
@@ -44,67 +41,48 @@ impl Ceiling {
     }
 }
 
-fn speed(fastest_seconds: f64) -> f64 {
-    2.0 * (SIZE * SIZE * SIZE) as f64 / fastest_seconds * 1e-9
+fn numbers(size: usize) -> Vec<f32> {
+    (0..size * size)
+        .map(|i| ((i * 7919) % 1000) as f32 * 2e-3 - 1.0)
+        .collect()
 }
 
-fn by_kernels(numbers: &[f32]) -> f64 {
-    let level = SimdLevel::detect();
-    let mut right = PackedMatrix::zeros(level, SIZE, SIZE);
-    right.fill_with(|k, n| numbers[n * SIZE + k]);
-    let mut product = vec![0.0; SIZE * SIZE];
-    let share = SIZE.div_ceil(rayon::current_num_threads()) * SIZE;
+fn speed(size: usize, fastest_seconds: f64) -> f64 {
+    2.0 * (size * size * size) as f64 / fastest_seconds * 1e-9
+}
+
+/// A square product of so many rows, cut evenly for so many threads, in 10⁹ operations a second: the fastest of a few.
+pub(super) fn by_kernels(size: usize, threads: usize) -> f64 {
+    let (level, numbers) = (SimdLevel::detect(), numbers(size));
+    let mut right = PackedMatrix::zeros(level, size, size);
+    right.fill_with(|k, n| numbers[n * size + k]);
+    let mut product = vec![0.0; size * size];
+    let share = size.div_ceil(threads) * size;
     let seconds = (0..REPETITIONS).map(|_| {
         let clock = Instant::now();
-        let halves = product.par_chunks_mut(share).zip(numbers.par_chunks(share));
-        halves.for_each(|(to, from)| {
+        let parts = product.par_chunks_mut(share).zip(numbers.par_chunks(share));
+        parts.for_each(|(to, from)| {
             let (from, to) = (
                 Rows {
                     data: from,
-                    stride: SIZE,
+                    stride: size,
                 },
-                RowsMut { data: to, stride: SIZE },
+                RowsMut { data: to, stride: size },
             );
             multiply(level, from, &right, &[], to);
         });
         clock.elapsed().as_secs_f64()
     });
-    speed(seconds.fold(f64::INFINITY, f64::min))
+    speed(size, seconds.fold(f64::INFINITY, f64::min))
 }
 
-/// A square product on this thread, in 10⁹ operations a second: the fastest of a few.
-pub(super) fn one_thread_gflops() -> f64 {
-    const SIZE: usize = 512;
-    let level = SimdLevel::detect();
-    let numbers: Vec<f32> = (0..SIZE * SIZE)
-        .map(|i| ((i * 7919) % 1000) as f32 * 2e-3 - 1.0)
-        .collect();
-    let mut right = PackedMatrix::zeros(level, SIZE, SIZE);
-    right.fill_with(|k, n| numbers[n * SIZE + k]);
-    let mut product = vec![0.0; SIZE * SIZE];
-    let seconds = (0..REPETITIONS).map(|_| {
-        let clock = Instant::now();
-        let left = Rows {
-            data: &numbers,
-            stride: SIZE,
-        };
-        let to = RowsMut {
-            data: &mut product,
-            stride: SIZE,
-        };
-        multiply(level, left, &right, &[], to);
-        clock.elapsed().as_secs_f64()
-    });
-    2.0 * (SIZE * SIZE * SIZE) as f64 / seconds.fold(f64::INFINITY, f64::min) * 1e-9
-}
-
-fn by_candle(numbers: &[f32]) -> Result<f64> {
-    let matrix = Tensor::from_slice(numbers, (SIZE, SIZE), &Device::Cpu)?;
+fn by_candle() -> Result<f64> {
+    let matrix = Tensor::from_vec(numbers(SIZE), (SIZE, SIZE), &Device::Cpu)?;
     let mut fastest = f64::INFINITY;
     for _ in 0..REPETITIONS {
         let clock = Instant::now();
         matrix.matmul(&matrix)?;
         fastest = fastest.min(clock.elapsed().as_secs_f64());
     }
-    Ok(speed(fastest))
+    Ok(speed(SIZE, fastest))
 }

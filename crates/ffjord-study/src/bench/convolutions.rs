@@ -1,6 +1,6 @@
 //! Convolutions of images and both of their gradients beside the product ceiling, on one thread.
 
-use super::ceiling::one_thread_gflops;
+use super::ceiling::by_kernels;
 use super::median;
 use crate::error::Result;
 use ffjord_kernels::KernelError;
@@ -11,6 +11,9 @@ use std::time::Instant;
 
 /// Images that are convolved at a time, of 28 × 28 pixels; of smaller ones as many as have as many pixels.
 const IMAGES: usize = 8;
+
+/// Rows and columns of the product that is the ceiling.
+const CEILING_SIZE: usize = 512;
 
 /// Turns of ceiling and convolution.
 const TURNS: usize = 5;
@@ -109,7 +112,7 @@ fn measure(case: &Case) -> Result<ConvolutionSpeed, KernelError> {
     let (mut to_g, mut to_x, mut to_kernel) = (g.clone(), x.clone(), vec![0.0; kernel.len()]);
     let (mut parts, mut ceilings) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        let ceiling = one_thread_gflops();
+        let ceiling = by_kernels(CEILING_SIZE, 1);
         let part = |seconds: f64| operations / seconds * 1e-9 / ceiling;
         parts.push([
             part(fastest(|| forward.apply(&x, &mut to_g))?),
