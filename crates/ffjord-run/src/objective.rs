@@ -37,5 +37,6 @@ pub fn objective(config: &RunConfig) -> Result<Box<dyn Objective<Flow<Chain>>>> 
         ObjectiveConfig::FlowMatching => NoiseCoupling::Independent,
         ObjectiveConfig::OptimalTransportFlowMatching => NoiseCoupling::OptimalTransport { rows: TRANSPORT_ROWS },
     };
-    Ok(Box::new(FlowMatching::new(coupling)?))
+    let objective = FlowMatching::new(coupling)?.toward_data(config.training.toward_data)?;
+    Ok(Box::new(objective))
 }

@@ -35,6 +35,7 @@ fn presets_keys_and_values() {
             &["training.tolerance", "fixed steps", "adaptive"],
         ),
         ("training.end_time_spread=1.0", &["training.end_time_spread", "below 1"]),
+        ("training.toward_data=0.0", &["training.toward_data", "from 0.1 to 10"]),
         ("training.spectral_norm=0.0", &["training.spectral_norm", "positive"]),
         ("regularisation.l2=-1.0", &["regularisation.l2", "not negative"]),
         (

@@ -214,6 +214,12 @@ fn check_training(training: &TrainingConfig) -> Check {
         &spread,
         "a number from 0 to below 1",
     )?;
+    require(
+        (0.1..=10.0).contains(&training.toward_data),
+        "training.toward_data",
+        &training.toward_data,
+        "a number from 0.1 to 10",
+    )?;
     let (schedule, tolerance) = (&training.options.schedule, &training.options.tolerance);
     for (key, schedule) in [("schedule", Some(schedule)), ("tolerance", tolerance.as_ref())] {
         let checked = schedule.map_or(Ok(()), ScheduleConfig::check);

@@ -23,9 +23,16 @@ pub struct TrainingConfig {
     pub validation_rows: usize,
     /// The half-width of the random end time of training solves, as a fraction of T (STEER).
     pub end_time_spread: f64,
+    /// Flow matching looks at its paths where a uniform number to this power says: above 1, more often near the data.
+    #[serde(skip_serializing_if = "is_one")]
+    pub toward_data: f64,
     /// Everything else of the same table.
     #[serde(flatten)]
     pub options: TrainerOptions,
+}
+
+fn is_one(number: &f64) -> bool {
+    *number == 1.0
 }
 
 /// serde's own flattening reads a table into memory first, and errors then no longer name the key.
@@ -50,12 +57,15 @@ impl<'de> Visitor<'de> for Table {
             batch: None,
             validation_rows: None,
             end_time_spread: None,
+            toward_data: None,
         };
         let options = TrainerOptions::deserialize(MapAccessDeserializer::new(&mut rest)).map_err(|error| {
             // The trainer's list of its keys lacks those that were put aside.
             let text = error.to_string();
             match text.starts_with("unknown field") {
-                true => A::Error::custom(format!("{text}, `batch`, `validation_rows`, `end_time_spread`")),
+                true => A::Error::custom(format!(
+                    "{text}, `batch`, `validation_rows`, `end_time_spread`, `toward_data`"
+                )),
                 false => error,
             }
         })?;
@@ -65,6 +75,7 @@ impl<'de> Visitor<'de> for Table {
                 .validation_rows
                 .ok_or_else(|| A::Error::missing_field("validation_rows"))?,
             end_time_spread: rest.end_time_spread.unwrap_or(0.0),
+            toward_data: rest.toward_data.unwrap_or(1.0),
             options,
         })
     }
@@ -76,6 +87,7 @@ struct Rest<A> {
     batch: Option<usize>,
     validation_rows: Option<usize>,
     end_time_spread: Option<f64>,
+    toward_data: Option<f64>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<A> {
@@ -86,6 +98,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<A> {
             match key.as_str() {
                 "batch" => self.batch = Some(self.map.next_value()?),
                 "validation_rows" => self.validation_rows = Some(self.map.next_value()?),
+                "toward_data" => self.toward_data = Some(self.map.next_value()?),
                 "end_time_spread" => self.end_time_spread = Some(self.map.next_value()?),
                 _ => return seed.deserialize(key.into_deserializer()).map(Some),
             }

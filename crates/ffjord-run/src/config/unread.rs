@@ -17,6 +17,17 @@ impl RunConfig {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unread(&self) -> Option<String> {
+        match (self.unread_of_solves(), self.training.toward_data != 1.0) {
+            (said, true) if !self.objective.is_flow_matching() => {
+                let own = "only flow matching reads training.toward_data";
+                Some(said.map_or(own.to_string(), |said| format!("{said}; {own}")))
+            }
+            (said, _) => said,
+        }
+    }
+
+    /// Of what belongs to solves and to what is integrated along them.
+    fn unread_of_solves(&self) -> Option<String> {
         let continuous = self.vae.as_ref().map(|vae| vae.posterior.is_continuous());
         let (reason, mut keys) = if continuous == Some(true) {
             (
@@ -84,6 +95,16 @@ mod tests {
                         regularisation.jacobian, regularisation.energy_gradient, training.end_time_spread, \
                         model.start.learned_bins";
         assert_eq!(said.as_deref(), Some(expected));
+        Ok(())
+    }
+
+    #[test]
+    fn maximum_likelihood_has_no_places_on_paths() -> Result<()> {
+        let power = ["training.toward_data=2.0"];
+        let expected = "only flow matching reads training.toward_data";
+        assert_eq!(unread("power-quick", &power)?.as_deref(), Some(expected));
+        let said = unread("power-flow-matching", &power)?.unwrap_or_default();
+        assert!(!said.contains("toward_data"), "{said}");
         Ok(())
     }
 
