@@ -77,13 +77,62 @@ fn wide_and_narrow_layers_agree_with_the_reference() {
     }
 }
 
-/// Channels that are many enough for convolutions in tiles.
+/// Channels that are many enough for convolutions by windows.
 #[test]
-fn layers_in_tiles_agree_with_the_reference() {
+fn layers_by_windows_agree_with_the_reference() {
     let (strides, hidden) = (vec![Keep; 3], vec![16, 17]);
     for kind in [LayerKind::Concat, LayerKind::ConcatSquash] {
         let net = ConvArchitecture::new(1, (3, 2), &hidden, &strides, kind, ActivationKind::Softplus).unwrap();
         check(net, &strides, &hidden, 1, 1);
+    }
+}
+
+/// Channels that are many enough for convolutions in tiles have too many weights to differentiate the reference by each of
+/// them: its value, and the gradients by differences of the kernel's own loss.
+#[test]
+fn layers_in_tiles_agree_with_the_reference_and_with_differences() {
+    let (strides, hidden) = (vec![Keep; 3], vec![48, 49]);
+    let kind = LayerKind::ConcatSquash;
+    let net = ConvArchitecture::new(1, (3, 5), &hidden, &strides, kind, ActivationKind::Softplus).unwrap();
+    let network = Network {
+        net,
+        strides,
+        hidden,
+        squeezes: 0,
+    };
+    let mut case = case(&network, 1, 1);
+    case.parameters.iter_mut().for_each(|p| *p *= 0.2);
+    for level in SimdLevel::available() {
+        let evaluate = |case: &Case| case.evaluate(&*kernel::<f64>(level, &network, &case.parameters), 0.0);
+        let [(_, value), _, (_, of_z), (_, of_parameters), ..] = evaluate(&case);
+        let error = relative_error(&value, &network.value(&case.parameters, case.t, &case.z, &[]));
+        assert!(error < 1e-12, "{level}: {error:e}");
+        let loss = |case: &Case| -> f64 {
+            let [(_, f), (_, u), ..] = evaluate(case);
+            let products = f.iter().zip(&case.of_f).chain(u.iter().zip(&case.of_u));
+            products.map(|(value, weight)| value * weight).sum()
+        };
+        let step = 1e-5;
+        let mut along = |numbers: fn(&mut Case) -> &mut Vec<f64>, gradient: &[f64], name: &str| {
+            let direction = noises(9, gradient.len());
+            let mut moved = |by: f64| {
+                numbers(&mut case)
+                    .iter_mut()
+                    .zip(&direction)
+                    .for_each(|(x, d)| *x += by * d);
+                loss(&case)
+            };
+            let (up, down) = (moved(step), moved(-2.0 * step));
+            moved(step);
+            let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+            let difference = (up - down) / (2.0 * step);
+            assert!(
+                (slope - difference).abs() < 1e-6 * slope.abs().max(1.0),
+                "{level} {name}: {slope} and {difference}"
+            );
+        };
+        along(|case| &mut case.parameters, &of_parameters, "parameters");
+        along(|case| &mut case.z, &of_z, "state");
     }
 }
 

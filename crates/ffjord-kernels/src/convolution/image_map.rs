@@ -2,6 +2,7 @@
 
 use super::operator::{ImageOperator, Method, images_at_a_time, line_tiles, patch_numbers};
 use super::patches::Grid;
+use super::windows::Windows;
 use super::winograd::Taps;
 use crate::error::{check_length, whole_rows};
 use crate::linalg::{Rows, RowsMut, accumulate_outer};
@@ -303,23 +304,26 @@ fn add_gradient<T: Real>(
     check_length("the cotangents behind a convolution", g.len(), images * behind)?;
     let row = taps * inputs;
     let in_terms = shape.in_terms();
-    let together = match in_terms {
-        Some(taps) => taps.images_at_a_time::<T>(grid.fine, inputs.max(outputs)),
-        None => images_at_a_time::<T>(grid, inputs),
+    let windows = Windows::of_gradient(grid, outputs, inputs);
+    let together = match (in_terms, windows) {
+        (Some(taps), _) => taps.images_at_a_time::<T>(grid.fine, inputs.max(outputs)),
+        (None, Some(windows)) => windows.together(),
+        (None, None) => images_at_a_time::<T>(grid, inputs),
     };
     let together = together.min(images.max(1));
     let buffer = |numbers: usize| vec![T::ZERO; if channels_last { 0 } else { together * numbers }];
     let (mut fine, mut coarse) = (buffer(before), buffer(behind));
-    let (patch_numbers, sum_numbers) = match in_terms {
-        Some(taps) => (
+    let (patch_numbers, sum_numbers) = match (in_terms, windows) {
+        (Some(taps), _) => (
             taps.buffer_numbers::<T>(inputs, outputs),
             taps.sum_numbers(inputs, outputs),
         ),
-        None => (patch_numbers::<T>(grid, inputs), sum.len()),
+        (None, Some(windows)) => (windows.buffer_numbers(), sum.len()),
+        (None, None) => (patch_numbers::<T>(grid, inputs), sum.len()),
     };
     let mut patches = vec![T::ZERO; patch_numbers];
     // [C', kh, kw, C]; few columns are summed transposed, in longer rows.
-    let transposed = row < FEW_COLUMNS && outputs > row;
+    let transposed = windows.is_none() && row < FEW_COLUMNS && outputs > row;
     let mut rows = vec![T::ZERO; sum_numbers];
     let add = |patches: &[T], pixels: &[T], rows: &mut [T]| {
         let (patches, pixels) = (
@@ -361,6 +365,10 @@ fn add_gradient<T: Real>(
         if let Some(taps) = in_terms {
             let shape = (grid.fine, inputs, outputs);
             taps.accumulate(level, shape, (fine, coarse), &mut patches, &mut rows);
+            continue;
+        }
+        if let Some(windows) = windows {
+            windows.add_gradient(level, (coarse, outputs), fine, &mut patches, &mut rows);
             continue;
         }
         if together > 1 {

@@ -18,6 +18,7 @@ mod tiles;
 mod transform;
 mod weight_gradient;
 mod weights;
+mod windows;
 mod winograd;
 
 pub use architecture::ConvArchitecture;

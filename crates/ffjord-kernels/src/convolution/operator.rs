@@ -1,6 +1,7 @@
 //! One convolution, in one direction, as products of rows with a packed kernel.
 
 use super::patches::Grid;
+use super::windows::Windows;
 use super::winograd::Taps;
 use crate::Real;
 use crate::linalg::{PackedMatrix, Rows, RowsMut, multiply};
@@ -31,7 +32,8 @@ impl Method {
     pub(super) fn buffer_numbers<T>(self, grid: Grid, source: usize, target: usize) -> usize {
         match self {
             Self::Winograd(taps) => taps.buffer_numbers::<T>(source, target),
-            _ => patch_numbers::<T>(grid, self.patch_channels(source, target)),
+            Self::Scatter => patch_numbers::<T>(grid, target),
+            Self::Gather => Windows::buffer_of(grid, source).max(patch_numbers::<T>(grid, source)),
         }
     }
 }
@@ -45,6 +47,8 @@ pub(super) struct ImageOperator<T: Real> {
     target: usize,
     /// `[k² source, target]` to gather, `[source, k² target]` to scatter, `[source, target]` for each of Winograd's terms.
     matrices: Vec<PackedMatrix<T>>,
+    /// How gathering does without patches, where it does.
+    windows: Option<Windows>,
 }
 
 /// Bytes of patches that are made at a time: they stay in the second-level cache beside the packed kernel.
@@ -83,12 +87,17 @@ impl<T: Real> ImageOperator<T> {
             Method::Scatter => (1, source, grid.taps() * target),
             Method::Winograd(taps) => (taps.terms(), source, target),
         };
+        let matrix = PackedMatrix::zeros(level, depth, columns);
         Self {
+            windows: match method {
+                Method::Gather => Windows::of_product(grid, source, &matrix),
+                _ => None,
+            },
             method,
             grid,
             source,
             target,
-            matrices: vec![PackedMatrix::zeros(level, depth, columns); count],
+            matrices: vec![matrix; count],
         }
     }
 
@@ -107,6 +116,9 @@ impl<T: Real> ImageOperator<T> {
         if let Method::Winograd(taps) = self.method {
             return taps.images_at_a_time::<T>(self.grid.fine, self.source.max(self.target));
         }
+        if let Some(windows) = self.windows {
+            return windows.together();
+        }
         images_at_a_time::<T>(self.grid, self.method.patch_channels(self.source, self.target))
     }
 
@@ -120,6 +132,9 @@ impl<T: Real> ImageOperator<T> {
         if let Method::Winograd(taps) = self.method {
             let shape = (self.grid.fine, self.source, self.target);
             return taps.convolve(level, shape, &self.matrices, from, (to, patches));
+        }
+        if let Some(windows) = self.windows {
+            return windows.convolve(level, &self.matrices[0], from, patches, to);
         }
         let size = |(height, width): (usize, usize)| height * width;
         let (coarse, fine) = (size(self.grid.coarse), size(self.grid.fine));

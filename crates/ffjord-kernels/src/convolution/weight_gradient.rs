@@ -4,6 +4,7 @@
 use super::Stride;
 use super::architecture::ConvShape;
 use super::operator::{line_tiles, patch_numbers};
+use super::windows::Windows;
 use crate::Real;
 use crate::linalg::{Rows, RowsMut, accumulate_outer};
 use crate::simd::SimdLevel;
@@ -58,7 +59,15 @@ impl WeightGradient {
         if let Some(taps) = self.shape.in_terms() {
             return taps.buffer_numbers::<T>(self.shape.inputs, self.shape.outputs);
         }
-        patch_numbers::<T>(self.shape.grid(), self.channels().1)
+        match self.windows() {
+            Some(windows) => windows.buffer_numbers(),
+            None => patch_numbers::<T>(self.shape.grid(), self.channels().1),
+        }
+    }
+
+    fn windows(self) -> Option<Windows> {
+        let (plain, cut) = self.channels();
+        Windows::of_gradient(self.shape.grid(), plain, cut)
     }
 
     /// Adds to `sum` what the images `x` `[…, H, W, inputs]` and `g` `[…, H', W', outputs]` give.
@@ -66,6 +75,10 @@ impl WeightGradient {
         if let Some(taps) = self.shape.in_terms() {
             let shape = (self.shape.input, self.shape.inputs, self.shape.outputs);
             return taps.accumulate(level, shape, (x, g), patches, sum);
+        }
+        if let Some(windows) = self.windows() {
+            let (pixels, images) = if self.of_output { (x, g) } else { (g, x) };
+            return windows.add_gradient(level, (pixels, self.channels().0), images, patches, sum);
         }
         let (grid, (plain, cut)) = (self.shape.grid(), self.channels());
         let row = grid.taps() * cut;

@@ -10,8 +10,8 @@ use crate::linalg::{PackedMatrix, Rows, RowsMut, accumulate_outer, multiply};
 use crate::simd::{Isa, Kernel, SimdLevel};
 use std::marker::PhantomData;
 
-/// With fewer channels on either side the transforms take longer than the products that they save.
-const LEAST_CHANNELS: usize = 16;
+/// With fewer channels on either side the transforms take longer than the products that they save from products of windows.
+const LEAST_CHANNELS: usize = 48;
 
 /// Bytes of the terms of one side that are made at a time: with those of the other side and the kernels they stay in the
 /// second-level cache.

@@ -70,7 +70,7 @@ impl PanelLayout {
 
     /// First column and width of every panel.
     #[inline]
-    pub(super) fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+    pub(crate) fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let Self {
             full, widest, narrower, ..
         } = *self;
@@ -190,6 +190,11 @@ impl<T: Real> PackedMatrix<T> {
         self.layout
     }
 
+    /// Whether the rows of a column panel lie one after another, and not several in a vector.
+    pub(crate) fn is_in_panels(&self) -> bool {
+        self.order == Order::Panels
+    }
+
     #[inline(always)]
     pub(super) fn order(&self) -> Order {
         self.order
@@ -197,7 +202,7 @@ impl<T: Real> PackedMatrix<T> {
 
     /// The K rows of the panel that starts at `column`, one after another.
     #[inline(always)]
-    pub(super) fn panel(&self, column: usize, width: usize) -> &[T] {
+    pub(crate) fn panel(&self, column: usize, width: usize) -> &[T] {
         &self.data[column * self.depth..(column + width) * self.depth]
     }
 
