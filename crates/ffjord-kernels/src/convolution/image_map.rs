@@ -222,11 +222,12 @@ fn pixels((height, width): (usize, usize)) -> usize {
 }
 
 /// The grid of the adjoint as a convolution of its own with the kernel turned round: there is one for stride 1 where the
-/// padding is below the kernel, and it pays where its patches have no more channels.
+/// padding is below the kernel, and it pays where its patches have no more channels and most of them lie inside of the image.
 fn turned(shape: &ImageShape, grid: Grid) -> Option<Grid> {
     let padding = shape.kernel.0.checked_sub(shape.padding + 1)?;
     let fits = shape.stride == 1 && shape.kernel.0 == shape.kernel.1 && shape.outputs <= 2 * shape.inputs;
-    fits.then_some(Grid {
+    let sees_enough = pixels(grid.fine) <= 2 * pixels(grid.coarse);
+    (fits && sees_enough).then_some(Grid {
         coarse: grid.fine,
         fine: grid.coarse,
         padding,
@@ -371,6 +372,10 @@ fn add_gradient<T: Real>(
             windows.add_gradient(level, (coarse, outputs), fine, &mut patches, &mut rows);
             continue;
         }
+        if grid.is_one_patch() {
+            add(fine, coarse, &mut rows);
+            continue;
+        }
         if together > 1 {
             let size = behind / outputs * row;
             for (patches, fine) in patches
@@ -396,13 +401,15 @@ fn add_gradient<T: Real>(
         sum.iter_mut().zip(&kernel).for_each(|(sum, &more)| *sum += more);
         return Ok(());
     }
-    let (along_output, along_patch) = if transposed { (1, outputs) } else { (row, 1) };
+    let mut kernel = vec![T::ZERO; row];
     for (output, of_output) in sum.chunks_exact_mut(row).enumerate() {
-        for (input, of_input) in of_output.chunks_exact_mut(taps).enumerate() {
-            for (tap, to) in of_input.iter_mut().enumerate() {
-                *to += rows[output * along_output + (tap * inputs + input) * along_patch];
-            }
+        if transposed {
+            let entries = kernel.iter_mut().zip(rows[output..].iter().step_by(outputs));
+            entries.for_each(|(to, &from)| *to = from);
+        } else {
+            kernel.copy_from_slice(&rows[output * row..][..row]);
         }
+        transpose_onto(taps, &kernel, of_output);
     }
     Ok(())
 }
@@ -410,21 +417,32 @@ fn add_gradient<T: Real>(
 /// Where a patch has fewer numbers than this, the sum over pixels is transposed.
 const FEW_COLUMNS: usize = 16;
 
-/// `[rows, columns]` as `[columns, rows]`, in squares that stay in the first-level cache.
+/// `[rows, columns]` as `[columns, rows]`.
 fn transpose<T: Real>(rows: usize, from: &[T], to: &mut [T]) {
+    if rows == 1 || from.len() == rows {
+        to.copy_from_slice(from);
+    } else {
+        each_transposed(rows, from, to, |to, from| *to = from);
+    }
+}
+
+/// The same, added to what is there.
+fn transpose_onto<T: Real>(rows: usize, from: &[T], to: &mut [T]) {
+    each_transposed(rows, from, to, |to, from| *to += from);
+}
+
+/// Gives every number of `[columns, rows]` that of `[rows, columns]`, in squares that stay in the first-level cache.
+#[inline(always)]
+fn each_transposed<T: Real>(rows: usize, from: &[T], to: &mut [T], set: impl Fn(&mut T, T)) {
     const SIDE: usize = 16;
     let columns = from.len() / rows;
-    if rows == 1 || columns == 1 {
-        to.copy_from_slice(from);
-        return;
-    }
     for top in (0..rows).step_by(SIDE) {
         let height = SIDE.min(rows - top);
         for left in (0..columns).step_by(SIDE) {
             for column in left..columns.min(left + SIDE) {
                 let to = &mut to[column * rows + top..][..height];
                 for (row, to) in to.iter_mut().enumerate() {
-                    *to = from[(top + row) * columns + column];
+                    set(to, from[(top + row) * columns + column]);
                 }
             }
         }

@@ -133,6 +133,24 @@ impl<T: Real> ImageOperator<T> {
             let shape = (self.grid.fine, self.source, self.target);
             return taps.convolve(level, shape, &self.matrices, from, (to, patches));
         }
+        if self.grid.is_one_patch() {
+            let patch = self.grid.taps() * self.method.patch_channels(self.source, self.target);
+            let (read, written) = match self.method {
+                Method::Scatter => (self.source, patch),
+                _ => (patch, self.target),
+            };
+            let (from, to) = (
+                Rows {
+                    data: from,
+                    stride: read,
+                },
+                RowsMut {
+                    data: to,
+                    stride: written,
+                },
+            );
+            return multiply(level, from, &self.matrices[0], &[], to);
+        }
         if let Some(windows) = self.windows {
             return windows.convolve(level, &self.matrices[0], from, patches, to);
         }

@@ -24,6 +24,11 @@ impl Grid {
         self.kernel.0 * self.kernel.1
     }
 
+    /// Whether a coarse image is one pixel that sees the whole fine one: its patch is the image as it lies.
+    pub(super) fn is_one_patch(self) -> bool {
+        self.coarse == (1, 1) && self.fine == self.kernel && self.padding == 0
+    }
+
     /// The fine line that coarse line `y` sees through row `tap` of the kernel, if it lies in the image.
     fn line(self, y: usize, tap: usize) -> Option<usize> {
         (y * self.step + tap)

@@ -1,6 +1,6 @@
 //! The sum behind a kernel's gradient.
 
-use super::{PIXELS, Windows};
+use super::{PIXELS, SLACK, Windows};
 use crate::Real;
 use crate::convolution::patches::Grid;
 use crate::simd::{Isa, Kernel, SimdLevel};
@@ -32,8 +32,8 @@ impl Windows {
         let mut offsets = Vec::with_capacity(lines);
         let blocks = images.chunks(self.together() * before);
         for (images, pixels) in blocks.zip(pixels.chunks(self.together() * behind)) {
-            self.with_borders(images, buffer);
             let all = images.len() / before * coarse.0;
+            let images = self.with_borders(images, !self.window().is_multiple_of(SLACK), buffer);
             for first in (0..all).step_by(lines) {
                 let block = first..all.min(first + lines);
                 offsets.clear();
@@ -42,7 +42,7 @@ impl Windows {
                     windows: self,
                     plain,
                     pixels: &pixels[first * coarse.1 * plain..],
-                    images: buffer,
+                    images,
                     lines: &offsets,
                     sum,
                 });

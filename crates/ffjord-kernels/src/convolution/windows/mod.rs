@@ -20,9 +20,10 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// Where a border costs less than patches: a kernel with fewer pixels than its step skips leaves most of the image unseen.
+    /// Where a border costs less than patches: a kernel with fewer pixels than its step skips leaves most of the image unseen,
+    /// and an image that is a patch itself needs neither.
     fn new(grid: Grid, channels: usize) -> Option<Self> {
-        (grid.taps() >= grid.step * grid.step).then_some(Self { grid, channels })
+        (grid.taps() >= grid.step * grid.step && !grid.is_one_patch()).then_some(Self { grid, channels })
     }
 
     /// The numbers of the buffer for a kernel of any number of channels behind it.
@@ -30,11 +31,16 @@ impl Windows {
         Self::new(grid, channels).map_or(0, Self::buffer_numbers)
     }
 
-    /// Height and width of an image as far as the kernel sees it, with its border.
+    /// Height and width of an image as far as the kernel sees it, with its border; of the image itself where there is none.
     fn seen(self) -> (usize, usize) {
         let along = |coarse: usize, taps: usize| coarse.saturating_sub(1) * self.grid.step + taps;
-        let Grid { coarse, kernel, .. } = self.grid;
-        (along(coarse.0, kernel.0), along(coarse.1, kernel.1))
+        let Grid {
+            coarse, kernel, fine, ..
+        } = self.grid;
+        match self.grid.padding {
+            0 => fine,
+            _ => (along(coarse.0, kernel.0), along(coarse.1, kernel.1)),
+        }
     }
 
     /// The numbers of a line of an image with its border.
@@ -67,8 +73,11 @@ impl Windows {
         image * self.image_numbers() + y * self.grid.step * self.across()
     }
 
-    /// Copies images to where their borders are.
-    fn with_borders<T: Real>(self, images: &[T], buffer: &mut [T]) {
+    /// Images with their borders, copied to the buffer; as they lie where they need none, and no tile reads behind a window.
+    fn with_borders<'a, T: Real>(self, images: &'a [T], reads_behind: bool, buffer: &'a mut [T]) -> &'a [T] {
+        if self.grid.padding == 0 && !reads_behind {
+            return images;
+        }
         let fine = self.grid.fine.0 * self.grid.fine.1 * self.channels;
         let borders = buffer.chunks_exact_mut(self.image_numbers());
         for (image, to) in images.chunks_exact(fine).zip(borders) {
@@ -76,6 +85,7 @@ impl Windows {
         }
         let end = self.together() * self.image_numbers();
         buffer[end..end + SLACK].fill(T::ZERO);
+        buffer
     }
 
     fn with_border<T: Real>(self, image: &[T], to: &mut [T]) {

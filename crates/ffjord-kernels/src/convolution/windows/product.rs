@@ -1,6 +1,6 @@
 //! Convolutions as products of windows with a packed kernel.
 
-use super::{PIXELS, Windows};
+use super::Windows;
 use crate::Real;
 use crate::convolution::patches::Grid;
 use crate::linalg::PackedMatrix;
@@ -29,10 +29,9 @@ impl Windows {
         let target = kernel.layout().columns();
         let pixels = coarse.0 * coarse.1;
         let (before, behind) = (fine.0 * fine.1 * self.channels, pixels * target);
-        let mut offsets = Vec::with_capacity(self.together().max(1) * PIXELS.max(pixels));
+        let mut offsets = Vec::with_capacity(self.together() * pixels);
         let blocks = images.chunks(self.together() * before);
         for (images, to) in blocks.zip(to.chunks_mut(self.together() * behind)) {
-            self.with_borders(images, buffer);
             offsets.clear();
             for image in 0..images.len() / before {
                 for y in 0..coarse.0 {
@@ -43,7 +42,7 @@ impl Windows {
             level.dispatch(Product {
                 windows: self,
                 kernel,
-                images: buffer,
+                images: self.with_borders(images, false, buffer),
                 offsets: &offsets,
                 to,
             });
