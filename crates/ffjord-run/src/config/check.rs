@@ -247,14 +247,14 @@ fn check_parts(config: &RunConfig) -> Check {
             config.training.batch
         ));
     }
-    let key = match (options.accumulate_rows, options.shards) {
-        (Some(_), _) => "accumulate_rows",
-        (None, Some(shards)) if shards.get() > 1 => "shards",
+    let key = match (options.shards, options.accumulate_rows) {
+        (Some(shards), _) if shards.get() > 1 => "shards",
+        (_, Some(_)) => "accumulate_rows",
         _ => return Ok(()),
     };
     let obstacle = if config.model.batch_norm {
         "`model.batch_norm=true`, which takes its statistics from the whole batch"
-    } else if config.objective == ObjectiveConfig::OptimalTransportFlowMatching {
+    } else if key == "shards" && config.objective == ObjectiveConfig::OptimalTransportFlowMatching {
         "`objective=optimal-transport-flow-matching`, which matches the rows of a whole batch"
     } else {
         return Ok(());

@@ -4,7 +4,7 @@ use super::assignment::assign;
 use super::{Loss, Objective, scalar};
 use crate::batch::Batch;
 use crate::error::{Result, TrainError};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use ffjord_flow::{Bijection, ContinuousPath, Density, Flow, Pass, Velocity};
 use rand::{Rng, RngCore};
 
@@ -173,11 +173,32 @@ fn places(rows: usize, power: f64, rng: &mut dyn RngCore) -> Vec<f64> {
 
 impl<B: Bijection, D: Density> Objective<Flow<B, D>> for FlowMatching {
     fn loss(&self, model: &Flow<B, D>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss> {
+        let drawn = self.draw(model, batch, pass)?;
+        self.loss_of_part(model, batch, &drawn, pass)
+    }
+
+    /// Where the paths begin, the noise at their ends, and the places on them that are looked at, `[B]` and rising.
+    fn draw(&self, model: &Flow<B, D>, batch: &Batch, pass: &mut Pass<'_>) -> Result<Vec<Tensor>> {
         let path = continuous(model)?;
         batch.give(pass);
-        let batch = path.start(&batch.x, pass)?.detach();
-        let noise = self.noise(model, &batch, pass)?;
-        let places = places(batch.dim(0)?, self.toward_data, pass.rng());
+        let start = path.start(&batch.x, pass)?.detach();
+        let noise = self.noise(model, &start, pass)?;
+        let places = places(start.dim(0)?, self.toward_data, pass.rng());
+        let places = Tensor::new(places, &Device::Cpu)?;
+        Ok(vec![start, noise, places])
+    }
+
+    fn loss_of_part(&self, model: &Flow<B, D>, rows: &Batch, drawn: &[Tensor], pass: &mut Pass<'_>) -> Result<Loss> {
+        let [start, noise, places] = drawn else {
+            return Err(TrainError::invalid(
+                "what flow matching has drawn for its rows",
+                format!("{} tensors", drawn.len()),
+                "what its `draw` gave",
+            ));
+        };
+        let path = continuous(model)?;
+        rows.give(pass);
+        let places = places.to_vec1::<f64>()?;
         let parts = path.velocities();
         let mut total: Option<Tensor> = None;
         let mut first = 0;
@@ -192,7 +213,7 @@ impl<B: Bijection, D: Density> Objective<Flow<B, D>> for FlowMatching {
                 };
                 let rows = |tensor: &Tensor| tensor.narrow(0, first, end - first)?.contiguous();
                 let condition = pass.condition().map(rows).transpose()?;
-                let error = stretch.error(&places[first..end], &rows(&batch)?, &rows(&noise)?, condition.as_ref())?;
+                let error = stretch.error(&places[first..end], &rows(start)?, &rows(noise)?, condition.as_ref())?;
                 total = Some(match total {
                     None => error,
                     Some(total) => (total + error)?,
@@ -201,7 +222,7 @@ impl<B: Bijection, D: Density> Objective<Flow<B, D>> for FlowMatching {
             first = end;
         }
         let total = total.ok_or_else(|| only_continuous("no blocks"))?;
-        let total = (total / batch.dim(0)? as f64)?;
+        let total = (total / start.dim(0)? as f64)?;
         let terms = vec![("flow_matching".to_string(), scalar(&total)?)];
         Ok(Loss { total, terms })
     }
@@ -235,7 +256,7 @@ impl Stretch<'_> {
             .collect();
         let mut beside_rows = vec![places.len()];
         beside_rows.resize(data.rank(), 1);
-        let places = Tensor::from_slice(places, beside_rows, &candle_core::Device::Cpu)?
+        let places = Tensor::from_slice(places, beside_rows, &Device::Cpu)?
             .to_dtype(data.dtype())?
             .to_device(data.device())?;
         let displacement = (noise - data)?;

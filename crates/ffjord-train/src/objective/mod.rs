@@ -66,6 +66,28 @@ pub trait Objective<M: ?Sized>: Send + Sync {
     /// When a solve or a tensor operation fails; [`TrainError::own`](crate::TrainError::own) carries other errors.
     fn loss(&self, model: &M, batch: &Batch, pass: &mut Pass<'_>) -> Result<Loss>;
 
+    /// What has to be drawn for all rows of a batch together, as tensors `[B, …]` with a row for each of them: nothing unless
+    /// the objective says so.
+    ///
+    /// The trainer draws once and then asks for the loss of one part of the rows after another, where
+    /// [`accumulate_rows`](crate::TrainerOptions::accumulate_rows) cuts batches into parts.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss).
+    fn draw(&self, model: &M, batch: &Batch, pass: &mut Pass<'_>) -> Result<Vec<Tensor>> {
+        let _ = (model, batch, pass);
+        Ok(Vec::new())
+    }
+
+    /// The loss of rows for which `drawn` is theirs of what was [drawn](Self::draw).
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss).
+    fn loss_of_part(&self, model: &M, rows: &Batch, drawn: &[Tensor], pass: &mut Pass<'_>) -> Result<Loss> {
+        let _ = drawn;
+        self.loss(model, rows, pass)
+    }
+
     /// What a checkpoint remembers of the objective: a run that resumes must have the same. The name of the type unless
     /// it says more.
     ///

@@ -12,6 +12,7 @@ use crate::observer::IterationReport;
 use crate::optim::{clip_global_norm, global_norm};
 use crate::processes::{Deal, Node};
 use crate::streams::Purpose;
+use candle_core::Tensor;
 use ffjord_flow::Pass;
 use ffjord_nn::{Parameter, bound_spectral_norms};
 use rand::RngCore;
@@ -157,10 +158,19 @@ impl<M: Model> Session<'_, '_, M> {
         let rows = batch.rows()?;
         let mut rng = self.trainer.streams.rng(Purpose::Probe, self.iteration, shard as u64);
         let shard = batch.shard(shard, shards)?;
+        let parts = shard.parts(self.rows_at_a_time(&shard)?)?;
+        let trainer = &self.trainer;
+        let drawn = trainer
+            .objective
+            .draw(trainer.model, &shard, &mut self.pass(&shard, &mut rng))?;
+        let mut first = 0;
         let mut sum: Option<Descent> = None;
-        for part in shard.parts(self.rows_at_a_time(&shard)?)? {
-            let share = part.rows()? as f64 / rows as f64;
-            let part = self.part_of_descent(&part, share, &mut rng)?;
+        for part in &parts {
+            let own = part.rows()?;
+            let drawn: candle_core::Result<Vec<_>> = drawn.iter().map(|drawn| drawn.narrow(0, first, own)).collect();
+            first += own;
+            let share = own as f64 / rows as f64;
+            let part = self.part_of_descent(part, &drawn?, share, &mut rng)?;
             sum = Some(match sum {
                 None => part,
                 Some(sum) => sum.plus(part)?,
@@ -178,10 +188,10 @@ impl<M: Model> Session<'_, '_, M> {
     }
 
     /// What rows that are this share of a batch contribute; the norm of the gradient is left at 0.
-    fn part_of_descent(&self, rows: &Batch, share: f64, rng: &mut dyn RngCore) -> Result<Descent> {
+    fn part_of_descent(&self, rows: &Batch, drawn: &[Tensor], share: f64, rng: &mut dyn RngCore) -> Result<Descent> {
         let trainer = &self.trainer;
         let mut pass = self.pass(rows, rng);
-        let loss = trainer.objective.loss(trainer.model, rows, &mut pass)?;
+        let loss = trainer.objective.loss_of_part(trainer.model, rows, drawn, &mut pass)?;
         let value = scalar(&loss.total)?;
         if !value.is_finite() {
             return Err(TrainError::NonFiniteLoss { loss: value });

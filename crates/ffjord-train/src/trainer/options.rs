@@ -57,8 +57,9 @@ pub struct TrainerOptions {
     ///
     /// A step takes the memory of so many rows, and a gradient whose evaluations fit into the memory for tapes need not
     /// compute them again. The gradient is that of the whole batch, with other probes, where the loss is a mean over
-    /// rows that do not depend on each other. Optimal-transport coupling sees the parts alone, activation normalisation
-    /// sets itself by the first one, and models that use batch statistics are refused.
+    /// rows that do not depend on each other; what is [drawn](crate::Objective::draw) for rows together, as optimal-transport
+    /// coupling is, is drawn for the whole batch. Activation normalisation sets itself by the first part, and models that use
+    /// batch statistics are refused.
     #[serde(default)]
     pub accumulate_rows: Option<NonZeroUsize>,
     /// Parts of about equal size, a power of two, that every batch is cut into for several processes; one if absent.

@@ -100,6 +100,32 @@ fn the_loss_is_the_mean_squared_error_of_the_velocity() -> Outcome {
 }
 
 #[test]
+fn parts_of_a_batch_have_what_was_drawn_for_the_whole() -> Outcome {
+    let model = two_blocks()?;
+    let batch = Batch::from(normal(12, 3)?);
+    let objective = FlowMatching::new(NoiseCoupling::OptimalTransport { rows: 12 })?;
+    let whole: f64 = objective
+        .loss(&model, &batch, &mut Pass::training(&mut rng(9)))?
+        .total
+        .to_scalar()?;
+    let mut rng = rng(9);
+    let mut pass = Pass::training(&mut rng);
+    let drawn = objective.draw(&model, &batch, &mut pass)?;
+    let mut sum = 0.0;
+    for (index, part) in batch.parts(5)?.iter().enumerate() {
+        let own = drawn
+            .iter()
+            .map(|drawn| drawn.narrow(0, 4 * index, part.rows()?).map_err(Into::into));
+        let own = own.collect::<Outcome<Vec<_>>>()?;
+        let loss = objective.loss_of_part(&model, part, &own, &mut pass)?;
+        sum += loss.total.to_scalar::<f64>()? * part.rows()? as f64 / 12.0;
+    }
+    assert!((sum - whole).abs() < 1e-12 * whole, "{sum} and {whole}");
+    assert!(objective.loss_of_part(&model, &batch, &drawn[1..], &mut pass).is_err());
+    Ok(())
+}
+
+#[test]
 fn fixed_maps_lead_to_where_the_path_begins() -> Outcome {
     let rows = normal(200, 7)?;
     let stretched = rows.matmul(&Tensor::new(&[[3.0, 1.0], [0.0, 0.2]], &Device::Cpu)?)?;
