@@ -11,7 +11,7 @@ use crate::error::XtaskError;
 pub(crate) struct Invocation {
     pub(crate) arguments: Vec<OsString>,
     pub(crate) folder: PathBuf,
-    pub(crate) variables: Vec<(&'static str, &'static str)>,
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Invocation {
@@ -29,8 +29,8 @@ impl Invocation {
         self
     }
 
-    pub(crate) fn variable(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variables.push((name, value));
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
         self
     }
 
@@ -45,7 +45,7 @@ impl Invocation {
         command
             .args(&self.arguments)
             .current_dir(&self.folder)
-            .envs(self.variables.iter().copied());
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut child = command
             .spawn()
             .map_err(|source| XtaskError::Start { program, source })?;

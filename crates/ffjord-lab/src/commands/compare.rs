@@ -83,9 +83,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Err(StudyError::NoWorkload { .. }) if !autoencoders.is_empty() => Vec::new(),
         flows => flows?,
     };
-    let flows = flows
-        .into_iter()
-        .filter(|(workload, method)| workload.is_convolutional() == (*method == IMAGE_METHOD));
+    // Images by few steps; at the tolerance of the original settings, which takes minutes, the flow of several scales alone.
+    let flows = flows.into_iter().filter(|(workload, method)| {
+        workload.is_convolutional() == (*method == IMAGE_METHOD)
+            || workload.is_multiscale() && *method == Method::Dopri5
+    });
     // Each is made when its turn has come: all at once would need the memory of all.
     let flows = flows.map(|(workload, method)| -> Maker {
         Box::new(move || Ok(Box::new(FlowContest::new(&workload, method, device)?)))

@@ -50,6 +50,12 @@ pub(super) fn numbers(record: &RunRecord) -> Markup {
             .number("training.seconds")
             .map(|seconds| format!("{seconds:.1}")),
     );
+    add(
+        "memory at most",
+        outcome
+            .number("training.peak_memory_mb")
+            .map(|megabytes| format!("{megabytes:.0} MB")),
+    );
     pairs(rows)
 }
 

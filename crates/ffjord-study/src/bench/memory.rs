@@ -6,8 +6,15 @@ pub(crate) fn reset_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// The largest resident memory since [`reset_peak`], in MB (10⁶ bytes).
-pub(crate) fn peak_mb() -> Option<f64> {
+/// The largest resident memory of this process so far in MB (10⁶ bytes), or since it was reset by a measurement; none where
+/// the system does not tell.
+///
+/// ```
+/// let megabytes = ffjord_study::bench::peak_mb();
+/// assert!(megabytes.is_none_or(|megabytes| megabytes > 1.0));
+/// ```
+#[must_use]
+pub fn peak_mb() -> Option<f64> {
     read("/proc/self/status")
 }
 

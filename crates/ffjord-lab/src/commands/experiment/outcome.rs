@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::terminal::say;
 use ffjord_run::config::{ModelKind, RunConfig};
 use ffjord_run::{Likelihood, Model, Provenance, RunData, RunFolder, log_likelihoods_together, summarise};
+use ffjord_study::bench::peak_mb;
 use ffjord_train::{Communicator, Purpose, Streams, TrainingEnd, TrainingSummary, read_metrics};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -106,6 +107,7 @@ impl Outcome<'_> {
                     _ => "after all iterations",
                 },
                 "failed_iterations": summary.failures,
+                "peak_memory_mb": peak_mb(),
             },
             "test": match config.model.kind {
                 ModelKind::Cnf => {

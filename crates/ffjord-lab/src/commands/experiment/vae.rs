@@ -15,6 +15,7 @@ use ffjord_run::vae::{
     latent_units, load_vae_weights,
 };
 use ffjord_run::{Likelihood, Provenance, RunFolder};
+use ffjord_study::bench::peak_mb;
 use ffjord_train::{
     Alone, Communicator, JsonLines, Progress, Purpose, Streams, TrainError, Trainer, TrainingEnd, TrainingSummary,
     Validation, agree, read_metrics,
@@ -91,6 +92,7 @@ pub(super) fn run(
                 _ => "after all iterations",
             },
             "failed_iterations": summary.failures,
+            "peak_memory_mb": peak_mb(),
         },
         "test": {
             "bound": measured.bound,
