@@ -10,8 +10,10 @@ use crate::linalg::{PackedMatrix, Rows, RowsMut, accumulate_outer, multiply};
 use crate::simd::{Isa, Kernel, SimdLevel};
 use std::marker::PhantomData;
 
-/// With fewer channels on either side the transforms take longer than the products that they save from products of windows.
-const LEAST_CHANNELS: usize = 48;
+/// With fewer channels on either side, or fewer pairs of them, the transforms take longer than the products that they save from
+/// products of windows.
+const LEAST_CHANNELS: usize = 32;
+const LEAST_PAIRS: usize = 2048;
 
 /// Bytes of the terms of one side that are made at a time: with those of the other side and the kernels they stay in the
 /// second-level cache.
@@ -36,7 +38,7 @@ impl Taps {
         inputs: usize,
         outputs: usize,
     ) -> Option<Self> {
-        let enough = inputs.min(outputs) >= LEAST_CHANNELS;
+        let enough = inputs.min(outputs) >= LEAST_CHANNELS && inputs * outputs >= LEAST_PAIRS;
         match (kernel, step, padding) {
             ((3, 3), 1, 1) if enough => Some(Self::Three),
             ((5, 5), 1, 2) if enough => Some(Self::Five),

@@ -20,10 +20,11 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// Where a border costs less than patches: a kernel with fewer pixels than its step skips leaves most of the image unseen,
-    /// and an image that is a patch itself needs neither.
+    /// Where there is no border, or it costs less than patches: a kernel with fewer pixels than its step skips leaves most of
+    /// the image unseen. An image that is a patch itself needs neither.
     fn new(grid: Grid, channels: usize) -> Option<Self> {
-        (grid.taps() >= grid.step * grid.step && !grid.is_one_patch()).then_some(Self { grid, channels })
+        ((grid.padding == 0 || grid.taps() >= grid.step * grid.step) && !grid.is_one_patch())
+            .then_some(Self { grid, channels })
     }
 
     /// The numbers of the buffer for a kernel of any number of channels behind it.
