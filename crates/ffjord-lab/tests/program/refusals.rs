@@ -8,7 +8,7 @@ use std::io::Write;
 fn presets_keys_and_values() {
     let place = Place::new();
     place.refuse(&["experiment", "toy-moon"], &["toy-moon", "accepted are", "toy-moons"]);
-    let cases: [(&str, &[&str]); 27] = [
+    let cases: [(&str, &[&str]); 28] = [
         ("training", &["KEY=VALUE"]),
         ("=3", &["key is empty"]),
         ("trainin.batch=3", &["no section `trainin`", "accepted are", "training"]),
