@@ -85,7 +85,7 @@ impl<T: Real> Kernel for Product<'_, T> {
 }
 
 impl<T: Real> Product<'_, T> {
-    /// All pixels times the panel of `N` columns that starts at `first`, `M` pixels at a time; the last ones reach back.
+    /// All pixels times the panel of `N` columns that starts at `first`, `M` pixels at a time.
     #[inline(always)]
     fn panel<S: Isa, Tile: PixelTile<M>, const M: usize, const N: usize>(&mut self, first: usize) {
         let (panel, _) = self.kernel.panel(first, N).as_chunks::<N>();
