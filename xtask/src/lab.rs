@@ -17,25 +17,7 @@ pub(crate) fn run(subcommand: &str, arguments: &[OsString]) -> Result<u8, XtaskE
     if !built {
         eprintln!("Building {PACKAGE} in release mode; a first build takes some minutes.");
     }
-    let invocation = invocation(workspace_root(), &folder, subcommand, arguments, built);
-    match threads() {
-        Some(threads) => invocation.variable(THREADS, threads.to_string()),
-        None => invocation,
-    }
-    .run()
-}
-
-/// What candle takes the number of its threads from. By itself it counts the machine's cores, and where the process may use
-/// fewer of them, as in a container, its threads spin for each other's turn half of the time.
-const THREADS: &str = "CANDLE_NUM_THREADS";
-
-/// The cores that the process may use, unless the user has said how many threads there are to be.
-fn threads() -> Option<usize> {
-    let said = [THREADS, "RAYON_NUM_THREADS"].map(|name| std::env::var_os(name).is_some());
-    match said {
-        [false, false] => std::thread::available_parallelism().ok().map(usize::from),
-        _ => None,
-    }
+    invocation(workspace_root(), &folder, subcommand, arguments, built).run()
 }
 
 /// The command line; relative paths among the arguments keep their meaning because cargo runs in the user's `folder`.

@@ -24,12 +24,12 @@ const TURNS: usize = 5;
 /// a transform that needs fewer, more than the ceiling is possible.
 ///
 /// ```
-/// use ffjord_study::bench::convolutions;
-/// let of_one_tap = |name: &str| name.starts_with("1×1");
-/// for speed in convolutions(of_one_tap)? {
-///     assert!(speed.forward > 0.0 && speed.adjoint > 0.0 && speed.weights > 0.0, "{speed:?}");
-/// }
-/// # Ok::<(), ffjord_study::StudyError>(())
+/// use ffjord_study::bench::ConvolutionSpeed;
+///
+/// let name = "3×3, stride 1, padding 1, 64 to 64 channels, 28×28 pixels".to_owned();
+/// let speed = ConvolutionSpeed { name, forward: 1.5, adjoint: 1.4, weights: 1.1, ceiling_gflops: 100.0 };
+/// // Operations a second of the sums over taps, which a transform does with fewer multiplications.
+/// assert_eq!(speed.forward * speed.ceiling_gflops, 150.0);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConvolutionSpeed {
@@ -89,14 +89,23 @@ impl Case {
 
 /// Measures the convolutions whose name is wanted, each in turn with the ceiling.
 ///
+/// ```
+/// use ffjord_study::bench::convolutions;
+///
+/// // Seconds for each that is wanted; none has a kernel of so many taps.
+/// assert!(convolutions(|name| name.starts_with("9×9"))?.is_empty());
+/// # Ok::<(), ffjord_study::StudyError>(())
+/// ```
+///
 /// # Errors
 /// When a convolution cannot be made.
 pub fn convolutions(wanted: impl Fn(&str) -> bool) -> Result<Vec<ConvolutionSpeed>> {
     let wanted = CASES.iter().filter(|case| wanted(&case.name()));
-    Ok(wanted.map(measure).collect::<Result<_, KernelError>>()?)
+    let speeds = wanted.map(|case| measure(case, TURNS));
+    Ok(speeds.collect::<Result<_, KernelError>>()?)
 }
 
-fn measure(case: &Case) -> Result<ConvolutionSpeed, KernelError> {
+fn measure(case: &Case, turns: usize) -> Result<ConvolutionSpeed, KernelError> {
     let (level, shape) = (SimdLevel::detect(), case.shape());
     let (height, width) = shape.size;
     let behind = shape.output_size()?;
@@ -111,7 +120,7 @@ fn measure(case: &Case) -> Result<ConvolutionSpeed, KernelError> {
     let adjoint = ImageConvolution::adjoint(level, shape, &kernel)?.channels_last();
     let (mut to_g, mut to_x, mut to_kernel) = (g.clone(), x.clone(), vec![0.0; kernel.len()]);
     let (mut parts, mut ceilings) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
+    for _ in 0..turns {
         let ceiling = by_kernels(CEILING_SIZE, 1);
         let part = |seconds: f64| operations / seconds * 1e-9 / ceiling;
         parts.push([
@@ -143,4 +152,21 @@ fn fastest(mut call: impl FnMut() -> Result<(), KernelError>) -> Result<f64, Ker
         fastest = fastest.min(clock.elapsed().as_secs_f64());
     }
     Ok(fastest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_convolution_has_a_name_and_speeds() -> Result<()> {
+        let speed = measure(&Case(3, 2, 1, (4, 8), 28), 1)?;
+        assert_eq!(speed.name, "3×3, stride 2, padding 1, 4 to 8 channels, 28×28 pixels");
+        let speeds = [speed.forward, speed.adjoint, speed.weights, speed.ceiling_gflops];
+        assert!(
+            speeds.iter().all(|speed| *speed > 0.0 && speed.is_finite()),
+            "{speed:?}"
+        );
+        Ok(())
+    }
 }

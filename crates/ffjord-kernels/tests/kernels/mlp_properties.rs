@@ -1,7 +1,7 @@
 //! Properties of the fused network that need no reference: traces, precision, independence of rows, refusals.
 
-mod reference;
-
+use crate::reference::case::{Case, Outcome};
+use crate::reference::{noises, relative_error};
 use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel, contract};
 use ffjord_kernels::simd::SimdLevel;
 use ffjord_kernels::{
@@ -9,8 +9,6 @@ use ffjord_kernels::{
     TraceMut,
 };
 use proptest::prelude::*;
-use reference::case::{Case, Outcome};
-use reference::{noises, relative_error};
 use std::sync::Arc;
 
 fn numbers<T: Real>(seed: usize, len: usize, scale: f64) -> Vec<T> {

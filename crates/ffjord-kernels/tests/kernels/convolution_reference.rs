@@ -1,9 +1,8 @@
 //! The fused convolutions against plain loops: value, tangents and every gradient.
 
-#[path = "convolution/network.rs"]
-mod network;
-mod reference;
-
+use crate::network::Network;
+use crate::reference::case::{Case, Field, Minus};
+use crate::reference::{Number, noises, relative_error};
 use Stride::{Double, Halve, Keep};
 use ffjord_kernels::convolution::{ConvArchitecture, ConvKernel};
 use ffjord_kernels::simd::SimdLevel;
@@ -11,9 +10,6 @@ use ffjord_kernels::{
     ActivationKind, GradientMut, Kernel, KernelError, LayerKind, MinusState, Real, SharedKernel, Stack, StackMut,
     Stride, Sum,
 };
-use network::Network;
-use reference::case::{Case, Field, Minus};
-use reference::{Number, noises, relative_error};
 use std::sync::Arc;
 
 fn case(network: &Network, rows: usize, tangents: usize) -> Case {

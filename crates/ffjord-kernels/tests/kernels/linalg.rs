@@ -1,12 +1,10 @@
 //! Matrix products against loops, for all kinds of shapes and every level.
 
-mod reference;
-
+use crate::reference::{noise, relative_error};
 use ffjord_kernels::Real;
 use ffjord_kernels::linalg::{PackedMatrix, Rows, RowsMut, accumulate_outer, add_column_sums, multiply};
 use ffjord_kernels::simd::SimdLevel;
 use proptest::prelude::*;
-use reference::{noise, relative_error};
 
 fn numbers<T: Real>(seed: usize, len: usize) -> Vec<T> {
     (0..len).map(|i| T::from_f64(noise(seed, i))).collect()

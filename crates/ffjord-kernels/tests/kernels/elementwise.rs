@@ -1,7 +1,5 @@
 //! Element-wise functions at what is special about floating-point numbers, and their derivatives.
 
-mod reference;
-
 use ffjord_kernels::Real;
 use ffjord_kernels::elementwise::Function;
 use ffjord_kernels::simd::SimdLevel;
@@ -93,7 +91,7 @@ fn a_value_has_the_same_bits_with_its_slope_and_with_tangents() {
 
 #[test]
 fn derivatives_are_those_of_dual_numbers() {
-    use reference::{Dual, Number};
+    use crate::reference::{Dual, Number};
     let activate = |function: Function<f64>, x: Dual<Dual<f64>>| {
         let one = Dual::constant(1.0);
         let sigmoid = |x: Dual<Dual<f64>>| (one + (Dual::constant(0.0) - x).exp()).reciprocal();

@@ -1,10 +1,10 @@
 //! Errors of the functions in units in the last place: against exact values over the whole range, and between levels.
 
-#[path = "../examples/accuracy/double_double.rs"]
+#[path = "../../examples/accuracy/double_double.rs"]
 mod double_double;
-#[path = "../examples/accuracy/function.rs"]
+#[path = "../../examples/accuracy/function.rs"]
 mod function;
-#[path = "../examples/accuracy/measure.rs"]
+#[path = "../../examples/accuracy/measure.rs"]
 mod measure;
 
 use ffjord_kernels::Real;

@@ -3,8 +3,6 @@
 //! It shares nothing with the kernels: values only, straight from the definitions of the layers, over a number type.
 //! With nested dual numbers the same loops give tangents and the exact gradient of anything made of them.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
-
 pub mod case;
 
 use ffjord_kernels::mlp::MlpArchitecture;

@@ -1,12 +1,10 @@
 //! The fused network against the plain reference: value, tangents and every gradient.
 
-mod reference;
-
+use crate::reference::case::{Case, Minus};
+use crate::reference::noises;
 use ffjord_kernels::mlp::{MlpArchitecture, MlpKernel};
 use ffjord_kernels::simd::SimdLevel;
 use ffjord_kernels::{ActivationKind, LayerKind, MinusState, SharedKernel};
-use reference::case::{Case, Minus};
-use reference::noises;
 use std::sync::Arc;
 
 fn case(architecture: &MlpArchitecture, rows: usize, tangents: usize, seed: usize) -> Case {
