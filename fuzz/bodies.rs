@@ -4,6 +4,7 @@
 //! The targets under `fuzz_targets/` call these functions, and so does a test of `ffjord-run` with the files under
 //! `seeds/`.
 
+use ffjord_data::image::{ImageRows, read_images};
 use ffjord_data::table::{self, LoadOptions, Table};
 use ffjord_data::{Benchmark, ImageSet, diagnose};
 use std::path::Path;
@@ -16,12 +17,17 @@ pub const ALL: &[Body] = &[
     ("csv", csv),
     ("npy", npy),
     ("npz", npz),
+    ("parquet", parquet),
+    ("arrow", arrow),
     ("pth", pth),
     ("safetensors", safetensors),
     ("hdf5", hdf5),
     ("amat", amat),
     ("mat", mat),
     ("faces", faces),
+    ("idx", idx),
+    ("picture", picture),
+    ("image_array", image_array),
     ("config", config),
     ("data_summary", data_summary),
     ("metrics", metrics),
@@ -74,6 +80,16 @@ pub fn npz(bytes: &[u8]) {
     table("a.npz", bytes);
 }
 
+/// Parquet, where the crates are built with it; else such a file is refused by its name.
+pub fn parquet(bytes: &[u8]) {
+    table("a.parquet", bytes);
+}
+
+/// Files of Arrow, as Parquet.
+pub fn arrow(bytes: &[u8]) {
+    table("a.arrow", bytes);
+}
+
 /// Checkpoints of the original implementation, zip archives and streams of pickles.
 pub fn pth(bytes: &[u8]) {
     with_file("a.pth", bytes, |path| drop(ffjord_run::load_original(path)));
@@ -118,6 +134,34 @@ pub fn mat(bytes: &[u8]) {
 /// The pickle of the Frey Faces.
 pub fn faces(bytes: &[u8]) {
     images(ImageSet::FreyFaces, "freyfaces.pkl", bytes);
+}
+
+/// Reads pictures for a flow of images of this shape and so many levels.
+fn pictures(path: &Path) {
+    for levels in [2, 256] {
+        if let Ok(ImageRows::Dequantised(rows)) = read_images(path, [1, 2, 2], levels) {
+            assert!(rows.as_slice().iter().all(|value| (0.0..=1.0).contains(value)));
+        }
+    }
+}
+
+/// The files of MNIST.
+pub fn idx(bytes: &[u8]) {
+    with_file("images.idx", bytes, pictures);
+}
+
+/// PNG and JPEG pictures, told apart by what they begin with.
+pub fn picture(bytes: &[u8]) {
+    for name in ["a.png", "a.jpg"] {
+        with_file(name, bytes, |path| {
+            pictures(path.parent().expect("a file lies in a folder"))
+        });
+    }
+}
+
+/// numpy's arrays as images.
+pub fn image_array(bytes: &[u8]) {
+    with_file("images.npy", bytes, pictures);
 }
 
 /// The configuration of a run folder.

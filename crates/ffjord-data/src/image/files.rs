@@ -107,7 +107,7 @@ fn read_array(path: &Path, shape: [usize; 3], levels: usize) -> Result<ImageRows
         let pixels = values.into_iter().map(|value| value as u8).collect();
         return of_levels(path, shape, levels, pixels);
     }
-    if let Some(value) = values.iter().find(|value| **value < 0.0 || **value > 1.0) {
+    if let Some(value) = values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
         let reason = format!(
             "it holds {value}, where images in numbers other than bytes are from 0 to 1: divide them by their number of \
              levels, or save them as bytes (uint8)"
@@ -270,6 +270,14 @@ mod tests {
             read_images(&path, [1, 1, 2], 256)?,
             ImageRows::Dequantised(Matrix::from_rows(&[[0.25, 0.5]]))
         );
+        for bad in [f64::NAN, -0.1, 1.5, f64::INFINITY] {
+            crate::table::save_npy(&path, &Matrix::from_rows(&[[0.25, bad]]))?;
+            let refused = read_images(&path, [1, 1, 2], 256).map_err(|error| error.to_string());
+            assert!(
+                refused.is_err_and(|error| error.contains(&format!("it holds {bad}"))),
+                "{bad}"
+            );
+        }
         crate::table::save_npy(&path, &Matrix::from_rows(&[[0.25, 7.0]]))?;
         let error = read_images(&path, [1, 1, 2], 256).map_err(|error| error.to_string());
         assert!(error.is_err_and(|error| error.contains("holds 7") && error.contains("uint8")));

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufReader, Read, Seek},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
 
@@ -17,6 +18,18 @@ use super::{BadValue, LoadOptions, Reading, SelectionError, Table, selection::Se
 use crate::{DataError, Matrix};
 
 /// Why a Parquet or Arrow file cannot be read.
+///
+/// ```
+/// use ffjord_data::DataError;
+/// use ffjord_data::table::{self, ColumnarError, LoadOptions};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("a.parquet");
+/// std::fs::write(&path, "no table")?;
+/// let refused = table::load(&path, &LoadOptions::default());
+/// assert!(matches!(refused, Err(DataError::Columnar { error: ColumnarError::Parquet(_), .. })));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ColumnarError {
@@ -26,6 +39,9 @@ pub enum ColumnarError {
     /// The same of Parquet.
     #[error("it cannot be read: {0}")]
     Parquet(#[from] parquet::errors::ParquetError),
+    /// What the file says of its parts does not fit what is in it.
+    #[error("it is damaged: what it says of its parts cannot be; write it again")]
+    Contradictory,
     /// The operating system refused to read.
     #[error("cannot read: {0}")]
     Read(#[from] std::io::Error),
@@ -65,10 +81,12 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Table, DataErro
     let parquet = path
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
-    let read = match parquet {
+    // Where what a file says of itself cannot be, the readers of the Arrow project return an error or panic.
+    let read = catch_unwind(AssertUnwindSafe(|| match parquet {
         true => parquet_table(file, options),
         false => ipc_table(BufReader::new(file), options),
-    };
+    }));
+    let read = read.unwrap_or_else(|_| Err(ColumnarError::Contradictory.into()));
     read.map_err(|failure| match failure {
         Failure::File(error) => DataError::Columnar {
             path: path.to_owned(),
