@@ -13,6 +13,7 @@ mod files;
 #[cfg(feature = "image")]
 mod folder;
 mod idx;
+mod members;
 mod observed;
 pub mod store;
 mod svhn;

@@ -1,6 +1,6 @@
 //! The sets that variational autoencoders are compared on, with the splits of the Sylvester and FFJORD papers' code.
 
-use super::{ImageError, ImageSplits, Images, dataset::Member};
+use super::{ImageError, ImageSplits, Images, members::Member};
 use crate::DataError;
 use crate::matlab::{self, MatArray};
 use crate::numpy::LegacyGenerator;
