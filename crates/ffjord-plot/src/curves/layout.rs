@@ -1,6 +1,6 @@
 //! Arranging and drawing the plots of a training.
 
-use crate::color::{WHITE, series as series_color};
+use crate::color::{Rgb, SPINE, WHITE, series as series_color};
 use crate::curves::{Prepared, Series};
 use crate::draw::canvas::{Canvas, Rect};
 use crate::draw::frame::{Frame, Margins};
@@ -74,15 +74,25 @@ fn widest(a: Margins, b: Margins) -> Margins {
 fn draw_panel(canvas: &mut Canvas, plot: Rect, panel: &Prepared<'_>) {
     panel.frame.draw_grid(canvas, plot);
     canvas.clip(Some(plot));
-    for (i, series) in panel.series.iter().enumerate() {
-        draw_series(canvas, plot, &panel.frame, i, series);
+    for (series, color) in panel.series.iter().zip(colors(panel.series)) {
+        draw_series(canvas, plot, &panel.frame, series, color);
     }
     canvas.clip(None);
     panel.frame.draw(canvas, plot);
     draw_legend(canvas, plot, panel.series);
 }
 
-fn draw_series(canvas: &mut Canvas, plot: Rect, frame: &Frame, i: usize, series: &Series<'_>) {
+/// The colour of every series: bounds have that of the frame.
+fn colors(series: &[Series<'_>]) -> Vec<Rgb> {
+    let mut others = 0..;
+    let color = |series: &Series<'_>| match series.bounds {
+        true => SPINE,
+        false => others.next().map_or(SPINE, series_color),
+    };
+    series.iter().map(color).collect()
+}
+
+fn draw_series(canvas: &mut Canvas, plot: Rect, frame: &Frame, series: &Series<'_>, color: Rgb) {
     let (x_axis, y_axis) = frame.axes();
     // Far outside the plot the exact place does not matter, and the rasteriser wants moderate numbers.
     let near = |fraction: f64| {
@@ -93,12 +103,15 @@ fn draw_series(canvas: &mut Canvas, plot: Rect, frame: &Frame, i: usize, series:
         }
     };
     let place = |&(x, y): &(f64, f64)| plot.at(near(x_axis.fraction(x)), near(y_axis.fraction(y)));
-    let color = series_color(i);
     let points: Vec<_> = series.points.iter().map(place).collect();
     if series.window > 1 {
         canvas.polyline(&points, 1.0, color, 0.3);
         let mean: Vec<_> = series.running_mean().iter().map(place).collect();
         canvas.polyline(&mean, 1.8, color, 1.0);
+        return;
+    }
+    if series.bounds {
+        canvas.polyline(&points, 1.0, color, 1.0);
         return;
     }
     canvas.polyline(&points, 1.5, color, 1.0);
@@ -132,7 +145,7 @@ pub(super) fn legend_lines(fonts: &Fonts, series: &[Series<'_>]) -> Vec<Vec<usiz
 
 /// A short stroke and the name of each series, right-aligned above the plot.
 fn draw_legend(canvas: &mut Canvas, plot: Rect, series: &[Series<'_>]) {
-    let lines = legend_lines(canvas.fonts(), series);
+    let (lines, colors) = (legend_lines(canvas.fonts(), series), colors(series));
     for (above, line) in lines.iter().rev().enumerate() {
         let y = plot.y - GAP - 0.5 * LABEL - above as f32 * LEGEND;
         let mut x = plot.right();
@@ -140,7 +153,7 @@ fn draw_legend(canvas: &mut Canvas, plot: Rect, series: &[Series<'_>]) {
             let name = &series[i].name;
             canvas.text(name, x, y, TextStyle::new(LABEL, Align::End));
             x -= canvas.fonts().width(name, LABEL, false) + NAME_GAP;
-            canvas.polyline(&[(x - STROKE, y), (x, y)], 2.0, series_color(i), 1.0);
+            canvas.polyline(&[(x - STROKE, y), (x, y)], 2.0, colors[i], 1.0);
             x -= STROKE + ENTRY_GAP;
         }
     }
@@ -149,6 +162,15 @@ fn draw_legend(canvas: &mut Canvas, plot: Rect, series: &[Series<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_take_no_color_from_others() {
+        let (bound, plain) = (|| Series::new("bound", &[]).bound(), || Series::new("plain", &[]));
+        assert_eq!(
+            colors(&[bound(), plain(), bound(), plain()]),
+            [SPINE, series_color(0), SPINE, series_color(1)]
+        );
+    }
 
     #[test]
     fn a_legend_wraps_where_the_plot_ends() {

@@ -18,6 +18,7 @@ pub struct Series<'a> {
     pub(super) name: String,
     pub(super) points: &'a [(f64, f64)],
     pub(super) window: usize,
+    pub(super) bounds: bool,
 }
 
 impl<'a> Series<'a> {
@@ -27,7 +28,22 @@ impl<'a> Series<'a> {
             name: name.into(),
             points,
             window: 1,
+            bounds: false,
         }
+    }
+
+    /// A thin grey line without marks, for what the others are compared with; the others keep their colours.
+    ///
+    /// ```
+    /// use ffjord_plot::{CurvePanel, Series, training_curves};
+    /// let (found, most) = ([(0.0, 0.1), (1.0, -0.2)], [(0.0, 0.3), (1.0, 0.3)]);
+    /// let panel = CurvePanel::new(vec![Series::new("two standard errors", &most).bound(), Series::new("found", &found)]);
+    /// assert!(training_curves(&[panel], "does it fit?")?.width() > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn bound(self) -> Self {
+        Self { bounds: true, ..self }
     }
 
     /// Draws the mean over `window` neighbouring points as a strong line and the points themselves as a faint one.

@@ -37,8 +37,8 @@ pub fn picture(fit: &Fit) -> Result<Figure> {
         named.push((name, points.collect()));
     }
     let mut series = vec![
-        Series::new("± 2 standard errors", &edges[0]),
-        Series::new("", &edges[1]),
+        Series::new("± 2 standard errors", &edges[0]).bound(),
+        Series::new("", &edges[1]).bound(),
     ];
     series.extend(named.iter().map(|(name, points)| Series::new(name.as_str(), points)));
     let mut panels = vec![
@@ -57,8 +57,8 @@ pub fn picture(fit: &Fit) -> Result<Figure> {
     });
     if !observed.is_empty() {
         let series = vec![
-            Series::new("± 2 standard errors", &bounds[0]),
-            Series::new("", &bounds[1]),
+            Series::new("± 2 standard errors", &bounds[0]).bound(),
+            Series::new("", &bounds[1]).bound(),
             Series::new("rows", &observed),
         ];
         panels.push(
