@@ -304,6 +304,23 @@ fn add_gradient<T: Real>(
     let images = whole_rows("the images before a convolution", x.len(), before)?;
     check_length("the cotangents behind a convolution", g.len(), images * behind)?;
     let row = taps * inputs;
+    if grid.is_one_patch() {
+        // Images in the kernel's order, which are smaller than it: products are summed where they belong.
+        let mut turned = vec![T::ZERO; if channels_last { x.len() } else { 0 }];
+        for (x, turned) in x.chunks_exact(before).zip(turned.chunks_exact_mut(before)) {
+            transpose(taps, x, turned);
+        }
+        let data: &[T] = if channels_last { &turned } else { x };
+        let (g, x) = (
+            Rows {
+                data: g,
+                stride: outputs,
+            },
+            Rows { data, stride: row },
+        );
+        accumulate_outer(level, (outputs, row), g, x, RowsMut { data: sum, stride: row });
+        return Ok(());
+    }
     let in_terms = shape.in_terms();
     let windows = Windows::of_gradient(grid, outputs, inputs);
     let together = match (in_terms, windows) {
@@ -370,10 +387,6 @@ fn add_gradient<T: Real>(
         }
         if let Some(windows) = windows {
             windows.add_gradient(level, (coarse, outputs), fine, &mut patches, &mut rows);
-            continue;
-        }
-        if grid.is_one_patch() {
-            add(fine, coarse, &mut rows);
             continue;
         }
         if together > 1 {
