@@ -156,6 +156,20 @@ impl TraceMode {
 /// A trace estimate that is a weighted sum of quadratic forms, `tr J ≈ w Σₖ vₖᵀ J vₖ`.
 ///
 /// The vectors are drawn once before a solve and stay fixed for all of it (FFJORD, Algorithm 1).
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use ffjord_flow::{TraceForm, TraceOf};
+///
+/// // The unit vectors of one row in two dimensions give the trace itself.
+/// let vectors = Tensor::eye(2, DType::F64, &Device::Cpu)?.reshape((2, 1, 2))?;
+/// let form = TraceForm { vectors, weight: 1.0, of: TraceOf::Jacobian };
+/// let jacobian = Tensor::new(&[[1.0, 5.0], [-3.0, 2.0]], &Device::Cpu)?;
+/// let v = form.vectors.flatten_to(1)?;
+/// let forms = (v.matmul(&jacobian.t()?)? * &v)?.sum_all()?.to_scalar::<f64>()?;
+/// assert_eq!(form.weight * forms, 3.0);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct TraceForm {
     /// `[K, B, …]`; of an exact trace a view of the unit vectors of one row, so that a large batch holds them once: what
@@ -168,6 +182,23 @@ pub struct TraceForm {
 }
 
 /// The matrix whose trace is taken.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use ffjord_flow::TraceOf;
+///
+/// // A field with a bottleneck of one number: z ↦ h = z₁ + 2 z₂ ↦ (3 h, h).
+/// let device = &Device::Cpu;
+/// let (to_h, from_h) = (Tensor::new(&[[1.0, 2.0]], device)?, Tensor::new(&[[3.0], [1.0]], device)?);
+/// let matrix = |of: TraceOf| match of {
+///     TraceOf::Jacobian => from_h.matmul(&to_h),
+///     TraceOf::Bottleneck => to_h.matmul(&from_h),
+/// };
+/// let large = matrix(TraceOf::Jacobian)?.to_vec2::<f64>()?;
+/// assert_eq!(large[0][0] + large[1][1], 5.0);
+/// assert_eq!(matrix(TraceOf::Bottleneck)?.to_vec2::<f64>()?, [[5.0]]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TraceOf {
     /// The Jacobian `J` `[D, D]`.
